@@ -1,0 +1,7 @@
+//! `farmwatch-collector`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    farmwatch_collector::cli::main()
+}

@@ -1,0 +1,143 @@
+//! The operator's policy file: what is forbidden, what is sanctioned, what may be cut off.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use farmwatch_shared::policy::AgentPolicy;
+use serde::{Deserialize, Serialize};
+
+/// The policy file that `init` writes: every setting with its default and what it means.
+pub const COMMENTED: &str = include_str!("policy.toml");
+
+/// The operator's policy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Grows with each change that agents should take; they fetch what is above theirs.
+    pub version: u64,
+    /// Only count what would alert; raise nothing.
+    pub learning: bool,
+    /// Catalogue ids of tools that IT sanctions everywhere.
+    pub sanctioned_tools: Vec<String>,
+    /// Hashes of tool accounts that IT sanctions: its own tenants.
+    pub sanctioned_accounts: Vec<String>,
+    /// Hashes of serials that IT sanctions: its own KVMs.
+    pub sanctioned_things: Vec<String>,
+    /// Keyboard layout and languages may be judged, against what IT recorded.
+    pub judge_locale: bool,
+    /// Hours of silence after which an agent is a policy alert; 0 is never.
+    pub silent_after_hours: u32,
+    /// Isolation.
+    pub quarantine: QuarantinePolicy,
+    /// Days for which things are kept.
+    pub retention: Retention,
+    /// For the agents.
+    pub agent: AgentPolicy,
+}
+
+/// When a laptop is cut off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QuarantinePolicy {
+    /// What Farmwatch does by itself.
+    pub mode: QuarantineMode,
+    /// Posterior from which it does.
+    pub threshold: f64,
+    /// Most isolations in an hour, people's own not counted.
+    pub cap_per_hour: u32,
+    /// Never isolated by itself: device ids, serial numbers or users.
+    pub exempt: Vec<String>,
+    /// An isolation ends by itself after this many hours.
+    pub expiry_hours: u32,
+}
+
+impl Default for QuarantinePolicy {
+    fn default() -> Self {
+        Self {
+            mode: QuarantineMode::DryRun,
+            threshold: 0.99,
+            cap_per_hour: 5,
+            exempt: Vec::new(),
+            expiry_hours: 24,
+        }
+    }
+}
+
+/// What Farmwatch does by itself when an alert crosses the threshold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuarantineMode {
+    /// Nothing, and nothing is said. People can still isolate.
+    Off,
+    /// Writes to the audit what it would do.
+    #[default]
+    DryRun,
+    /// Asks: the alert carries a proposal that one click carries out.
+    Ask,
+    /// Isolates.
+    Auto,
+}
+
+/// Days for which things are kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Activity windows, transitions, reports as sent.
+    pub windows_days: u32,
+    /// Resolved alerts.
+    pub alerts_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { windows_days: 14, alerts_days: 90 }
+    }
+}
+
+impl Policy {
+    /// Reads a policy file.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the policy file {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("the policy file {} is wrong", path.display()))
+    }
+
+    /// Reads a policy file's text. Unknown settings are errors, with their line.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let policy: Self = toml::from_str(text)?;
+        let quarantine = &policy.quarantine;
+        anyhow::ensure!(
+            quarantine.threshold > 0.0 && quarantine.threshold <= 1.0,
+            "quarantine.threshold is {}; it should be above 0 and at most 1",
+            quarantine.threshold
+        );
+        anyhow::ensure!(
+            (1..=720).contains(&quarantine.expiry_hours),
+            "quarantine.expiry_hours is {}; it should be 1 to 720",
+            quarantine.expiry_hours
+        );
+        anyhow::ensure!(
+            (10..=3600).contains(&policy.agent.heartbeat_seconds),
+            "agent.heartbeat_seconds is {}; it should be 10 to 3600",
+            policy.agent.heartbeat_seconds
+        );
+        Ok(policy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commented_file_says_the_defaults() {
+        let said = Policy::parse(COMMENTED).unwrap();
+        assert_eq!(said, Policy { version: 1, silent_after_hours: 72, ..Policy::default() });
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_an_error_with_its_line() {
+        let error = Policy::parse("learning = false\nquarantin = 1").unwrap_err().to_string();
+        assert!(error.contains("quarantin") && error.contains('2'), "{error}");
+    }
+}

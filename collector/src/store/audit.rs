@@ -1,0 +1,43 @@
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Page, Result};
+
+/// Something that somebody, or Farmwatch itself, did or decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewAudit {
+    /// When.
+    pub at: Timestamp,
+    /// A user's name, or `farmwatch`.
+    pub actor: String,
+    /// One word for programs: `isolate`, `release`, `quarantine_decision`, `enrol`, `conflict`, `login`, …
+    pub action: String,
+    /// On what: an id.
+    pub object: String,
+    /// Why and with what result, in a sentence.
+    pub why: String,
+}
+
+/// An entry as stored: each carries the hash of the one before.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AuditEntry {
+    /// Its number, from 1, without gaps.
+    pub number: i64,
+    /// What happened.
+    #[serde(flatten)]
+    pub entry: NewAudit,
+    /// SHA-256 over the hash before and this entry's JSON, hex.
+    pub hash: String,
+}
+
+/// The audit: append-only.
+#[async_trait]
+pub trait Audit {
+    /// Adds an entry.
+    async fn audit(&self, entry: NewAudit) -> Result<()>;
+    /// Entries, newest first, about one object if named.
+    async fn audit_entries(&self, object: Option<&str>, page: &Page) -> Result<Vec<AuditEntry>>;
+    /// Walks the chain; the number of the first entry that does not fit, if any.
+    async fn audit_check(&self) -> Result<Option<i64>>;
+}

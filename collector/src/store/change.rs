@@ -1,0 +1,29 @@
+use farmwatch_shared::id::{DeviceId, SiteId};
+use farmwatch_shared::judge::Judged;
+
+use super::{Alert, AlertEvent, AnchorSeen, NewAudit, Site, StoredOrder};
+
+/// One write of those that belong together; see [`super::Work::apply`].
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A device's judgement.
+    Judged(DeviceId, Box<Judged>),
+    /// A device's anchors, all of them: what is not listed is no longer current, and its first and last
+    /// sighting stay.
+    Anchors(DeviceId, Vec<AnchorSeen>),
+    /// A site: written or replaced; its devices' `site` is set to it.
+    PutSite(Box<Site>),
+    /// A site is no more; its devices that still name it name none.
+    RemoveSite(SiteId),
+    /// An alert: written or replaced. Refused (all of the transaction) unless its version is one above the
+    /// stored one's, or 1 for a new one.
+    PutAlert(Box<Alert>),
+    /// A step in an alert's life.
+    AlertEvent(AlertEvent),
+    /// An order: written. Older orders to that device that still wait become void.
+    PutOrder(Box<StoredOrder>),
+    /// An entry of the audit.
+    Audit(NewAudit),
+    /// A device is judged. If it changed again since it was taken, it stays on the queue.
+    Done(DeviceId),
+}

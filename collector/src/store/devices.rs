@@ -1,0 +1,98 @@
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use farmwatch_shared::id::{DeviceId, SiteId};
+use farmwatch_shared::judge::Judged;
+use farmwatch_shared::state::Digest;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Page, Result};
+
+/// A device as the collector knows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// Whether it may report.
+    pub standing: Standing,
+    /// Serial number that it enrolled with or reports.
+    pub serial: Option<String>,
+    /// Host name, from its `host` fact.
+    pub hostname: String,
+    /// Operating system and version, from its `host` fact.
+    pub os: String,
+    /// Keyed hash of its hardware, eight hex digits; see [`farmwatch_shared::report::Report::machine`].
+    pub machine: String,
+    /// Serial numbers (hex) of its certificates that are good: the current one and, until the device has used
+    /// that, the one before.
+    pub certificates: Vec<String>,
+    /// When it enrolled.
+    pub enrolled_at: Timestamp,
+    /// Arrival of its last report.
+    pub last_seen: Option<Timestamp>,
+    /// `boot` of the last report taken.
+    pub boot: String,
+    /// `seq` of the last report taken; 0 before the first.
+    pub seq: u64,
+    /// Digest of the state as stored.
+    pub digest: Digest,
+    /// Public address of its last report.
+    pub public_address: Option<IpAddr>,
+    /// That address' country, two letters.
+    pub country: Option<String>,
+    /// That address' network, such as `AS64500 Example Net`.
+    pub network: Option<String>,
+    /// The laptop's clock less ours at its last report, in seconds.
+    pub clock_skew: i64,
+    /// Windows that a full spool has cost, as it last told.
+    pub dropped_windows: u64,
+    /// The last judgement; `None` before the first.
+    pub judged: Option<Judged>,
+    /// The site it is in.
+    pub site: Option<SiteId>,
+}
+
+/// Whether a device may report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Enrolled.
+    Enrolled,
+    /// Enrolled, and IT should look: its serial is not on the asset list or belongs to another device.
+    Pending,
+    /// Its certificates are void.
+    Revoked,
+}
+
+/// Which devices a listing shows.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceFilter {
+    /// Part of id, serial, host name, or assigned user.
+    pub text: Option<String>,
+    /// Only of this standing.
+    pub standing: Option<Standing>,
+    /// Only of this site.
+    pub site: Option<SiteId>,
+    /// Only those last seen before.
+    pub silent_since: Option<Timestamp>,
+}
+
+/// Devices.
+#[async_trait]
+pub trait Devices {
+    /// Adds a device that has just enrolled.
+    async fn add_device(&self, device: Device) -> Result<()>;
+    /// One device.
+    async fn device(&self, id: &DeviceId) -> Result<Option<Device>>;
+    /// Devices with exactly this serial number.
+    async fn devices_by_serial(&self, serial: &str) -> Result<Vec<Device>>;
+    /// Devices, by id.
+    async fn devices(&self, filter: &DeviceFilter, page: &Page) -> Result<Vec<Device>>;
+    /// How many devices there are, by standing: enrolled and pending together, revoked.
+    async fn device_count(&self) -> Result<(u64, u64)>;
+    /// Changes a device's standing.
+    async fn set_standing(&self, id: &DeviceId, standing: Standing) -> Result<()>;
+    /// Replaces the list of good certificates.
+    async fn set_certificates(&self, id: &DeviceId, certificates: &[String]) -> Result<()>;
+}

@@ -1,0 +1,78 @@
+//! The store: everything the collector keeps, behind one seam.
+//!
+//! One trait per subject, each in a file with its rows; [`Store`] is all of them. Reads are methods; what
+//! belongs together is written by [`Work::apply`] in one transaction. One suite of tests runs against every
+//! implementation.
+
+mod access;
+mod alerts;
+mod audit;
+mod change;
+mod context;
+mod devices;
+mod orders;
+mod reports;
+mod sites;
+pub mod sqlite;
+mod work;
+
+use std::sync::Arc;
+
+pub use access::{Access, Token, User, WebSession};
+pub use alerts::{Alert, AlertEvent, AlertFilter, AlertKind, AlertState, Alerts, Disposition, Severity};
+pub use audit::{Audit, AuditEntry, NewAudit};
+pub use change::Change;
+pub use context::{Asset, Exception, ExceptionScope, Operator, Place};
+pub use devices::{Device, DeviceFilter, Devices, Standing};
+pub use orders::{OrderState, Orders, StoredOrder};
+pub use reports::{Arrival, Observed, Receipt, Reports, SentReport};
+pub use sites::{Anchor, AnchorKind, AnchorSeen, Site, Sites};
+pub use work::Work;
+
+/// The whole store.
+pub trait Store:
+    Access + Alerts + Audit + Operator + Devices + Orders + Reports + Sites + Work + Send + Sync + 'static
+{
+}
+
+impl<T> Store for T where
+    T: Access + Alerts + Audit + Operator + Devices + Orders + Reports + Sites + Work + Send + Sync + 'static
+{
+}
+
+/// A store that many hold.
+pub type SharedStore = Arc<dyn Store>;
+
+/// Result of every call to the store.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// What can go wrong with the store.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached or written now; what was asked did not happen. Try again.
+    #[error("store is not available: {0}")]
+    Unavailable(String),
+    /// It holds what this version cannot read.
+    #[error("store holds something unreadable: {0}")]
+    Corrupt(String),
+    /// What was asked contradicts what is there.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+/// A page of a listing: at most `limit` rows after the row that `after` names (the last id of the page
+/// before).
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Last id of the page before; `None` for the first page.
+    pub after: Option<String>,
+    /// Most rows.
+    pub limit: u32,
+}
+
+impl Page {
+    /// The first page.
+    pub fn first(limit: u32) -> Self {
+        Self { after: None, limit }
+    }
+}

@@ -1,0 +1,92 @@
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use farmwatch_shared::facts::{Transition, Window};
+use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::report::Report;
+use farmwatch_shared::state::State;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Result;
+
+/// A report that arrived, checked, with its keyed hashes hashed again by the collector's own key.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// The report.
+    pub report: Report,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// Where from.
+    pub source: Option<IpAddr>,
+    /// That address' country.
+    pub country: Option<String>,
+    /// That address' network.
+    pub network: Option<String>,
+    /// What the connection showed.
+    pub observed: Observed,
+}
+
+/// What a connection shows of the path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Observed {
+    /// Smoothed round trip in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtt_ms: Option<u32>,
+    /// Maximum segment size in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mss: Option<u32>,
+}
+
+/// What became of a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// Durable. The whole state is wanted if the digests differ.
+    Taken {
+        /// The digest of what is stored differs from what the device says.
+        want_state: bool,
+    },
+    /// It was taken before.
+    Duplicate,
+    /// Two agents write under one name: this one's hardware, or its place in the order, is not the device's.
+    Conflict {
+        /// What does not fit.
+        why: String,
+    },
+    /// No such device, or it is revoked.
+    Unknown,
+}
+
+/// A report as it was sent, for the device's page. Heartbeats are not kept.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SentReport {
+    /// Place in the order.
+    pub seq: u64,
+    /// By the laptop's clock.
+    pub at: Timestamp,
+    /// By ours.
+    pub received_at: Timestamp,
+    /// The report, hashes hashed again.
+    pub report: Report,
+}
+
+/// Reports and what they amount to.
+#[async_trait]
+pub trait Reports {
+    /// Takes reports in one durable transaction, in order; one receipt each. A device whose facts, windows or
+    /// public address changed goes to the work queue in the same transaction.
+    async fn ingest(&self, arrivals: Vec<Arrival>) -> Result<Vec<Receipt>>;
+    /// A device's facts now.
+    async fn state(&self, id: &DeviceId) -> Result<State>;
+    /// A device's windows since a time, oldest first.
+    async fn windows(&self, id: &DeviceId, since: Timestamp) -> Result<Vec<Window>>;
+    /// A device's transitions since a time, oldest first.
+    async fn transitions(&self, id: &DeviceId, since: Timestamp) -> Result<Vec<Transition>>;
+    /// What a device sent last, newest first.
+    async fn sent(&self, id: &DeviceId, limit: u32) -> Result<Vec<SentReport>>;
+    /// Shortest round trip to a device since a time, in milliseconds.
+    async fn min_rtt_ms(&self, id: &DeviceId, since: Timestamp) -> Result<Option<u32>>;
+    /// Deletes windows, transitions and sent reports that arrived before a time; how many rows went.
+    async fn trim(&self, before: Timestamp) -> Result<u64>;
+}

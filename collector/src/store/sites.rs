@@ -1,0 +1,97 @@
+use async_trait::async_trait;
+use farmwatch_shared::id::{DeviceId, SiteId};
+use farmwatch_shared::judge::JudgedSite;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Page, Result};
+
+/// A value by which devices can be found to stand together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Anchor {
+    /// Its kind.
+    pub kind: AnchorKind,
+    /// The value: an address or prefix, or a hash.
+    pub value: String,
+}
+
+/// Kinds of anchors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnchorKind {
+    /// Public IPv4 address, or IPv6 prefix of 56 bits.
+    PublicAddress,
+    /// Default gateway's hardware address.
+    Gateway,
+    /// Another machine on the same network segment.
+    Neighbour,
+    /// Serial of a USB device.
+    UsbSerial,
+    /// Serial of a display.
+    DisplaySerial,
+    /// Account of a remote-access tool.
+    ToolAccount,
+}
+
+impl AnchorKind {
+    /// As people read it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::PublicAddress => "public address",
+            Self::Gateway => "gateway",
+            Self::Neighbour => "network neighbour",
+            Self::UsbSerial => "USB device",
+            Self::DisplaySerial => "display",
+            Self::ToolAccount => "remote-tool account",
+        }
+    }
+}
+
+/// An anchor that a device showed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AnchorSeen {
+    /// The device.
+    pub device: DeviceId,
+    /// The anchor.
+    pub anchor: Anchor,
+    /// First seen.
+    pub first_seen: Timestamp,
+    /// Last seen.
+    pub last_seen: Timestamp,
+    /// The device shows it now.
+    pub current: bool,
+}
+
+/// Devices in one place.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Site {
+    /// Its id.
+    pub id: SiteId,
+    /// Who is there, by id.
+    pub devices: Vec<DeviceId>,
+    /// What holds it together: anchors that at least two of them share now.
+    pub anchors: Vec<Anchor>,
+    /// Name of the sanctioned place that it is, if it is one.
+    pub sanctioned: Option<String>,
+    /// The last judgement.
+    pub judged: JudgedSite,
+    /// When it was first seen.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Anchors and sites.
+#[async_trait]
+pub trait Sites {
+    /// All anchors that a device has shown, current or not.
+    async fn anchors_of(&self, device: &DeviceId) -> Result<Vec<AnchorSeen>>;
+    /// Devices that show an anchor now, at most `limit`.
+    async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<AnchorSeen>>;
+    /// How many devices show an anchor now.
+    async fn count_at(&self, anchor: &Anchor) -> Result<u64>;
+    /// One site.
+    async fn site(&self, id: &SiteId) -> Result<Option<Site>>;
+    /// Sites, most probable farm first.
+    async fn sites(&self, page: &Page) -> Result<Vec<Site>>;
+}

@@ -1,0 +1,283 @@
+//! A device's state: its facts by key, as they stand now.
+//!
+//! The values are kept as they were sent, so that an old collector loses nothing of a newer agent: unknown
+//! families and fields survive, and the digest is taken over what was sent, not over what was understood.
+//! [`State::all`] gives the typed view that rules use.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::facts::Family;
+
+/// Names one fact: its family and, within it, the thing it is about: `display/HDMI-A-1`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FactKey(String);
+
+/// Longest fact key in bytes that is taken.
+pub const MAX_KEY: usize = 256;
+
+/// A text that is no fact key.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("not a fact key: it should be `family/name`, printable and at most {MAX_KEY} bytes long")]
+pub struct InvalidKey;
+
+impl FactKey {
+    /// The key of a fact of family `F`. Control characters in `name` become `_`, and it is cut to fit.
+    pub fn of<F: Family>(name: &str) -> Self {
+        let mut key = format!("{}/", F::NAME);
+        for c in name.chars().map(|c| if c.is_control() { '_' } else { c }) {
+            if key.len() + c.len_utf8() > MAX_KEY {
+                break;
+            }
+            key.push(c);
+        }
+        if name.is_empty() {
+            key.push('_');
+        }
+        Self(key)
+    }
+
+    /// The whole key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part before the first `/`.
+    pub fn family(&self) -> &str {
+        self.0.split_once('/').map_or("", |(family, _)| family)
+    }
+
+    /// The part after the first `/`.
+    pub fn name(&self) -> &str {
+        self.0.split_once('/').map_or("", |(_, name)| name)
+    }
+}
+
+impl TryFrom<String> for FactKey {
+    type Error = InvalidKey;
+
+    fn try_from(text: String) -> Result<Self, InvalidKey> {
+        let fits = text.len() <= MAX_KEY
+            && !text.contains(char::is_control)
+            && text.split_once('/').is_some_and(|(family, name)| !family.is_empty() && !name.is_empty());
+        if fits { Ok(Self(text)) } else { Err(InvalidKey) }
+    }
+}
+
+impl From<FactKey> for String {
+    fn from(key: FactKey) -> String {
+        key.0
+    }
+}
+
+impl fmt::Display for FactKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// 128 bits that two states share only if they are equal: 32 hex digits on the wire.
+///
+/// The sum of a hash per fact, so it follows each change at the cost of that change. It guards against
+/// drift, not against a device that lies about its own state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest(u128);
+
+impl Digest {
+    fn of(key: &FactKey, value: &Value) -> u128 {
+        let mut hash = Sha256::new();
+        hash.update(key.as_str());
+        hash.update([0]);
+        hash.update(value.to_string());
+        let mut first = [0; 16];
+        first.copy_from_slice(&hash.finalize()[..16]);
+        u128::from_be_bytes(first)
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = digits.then(|| u128::from_str_radix(&text, 16).ok()).flatten();
+        number.map(Self).ok_or("a digest is 32 hex digits")
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> String {
+        digest.to_string()
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// What changed between two states.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// Facts that are new or different.
+    pub set: BTreeMap<FactKey, Value>,
+    /// Facts that are no longer.
+    pub gone: Vec<FactKey>,
+}
+
+impl Delta {
+    /// Nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.gone.is_empty()
+    }
+}
+
+/// All facts about one device now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<FactKey, Value>", into = "BTreeMap<FactKey, Value>")]
+pub struct State {
+    facts: BTreeMap<FactKey, Value>,
+    digest: Digest,
+}
+
+impl State {
+    /// Sets a fact from its type.
+    ///
+    /// A fact that cannot become JSON (a map with keys that are not text) is a programming error of its
+    /// family and is kept as `null`.
+    pub fn put<F: Family>(&mut self, name: &str, fact: &F) {
+        let value = serde_json::to_value(fact).unwrap_or(Value::Null);
+        self.set(FactKey::of::<F>(name), value);
+    }
+
+    /// Sets a fact as it was sent.
+    pub fn set(&mut self, key: FactKey, value: Value) {
+        let added = Digest::of(&key, &value);
+        if let Some(old) = self.facts.get(&key) {
+            self.digest.0 = self.digest.0.wrapping_sub(Digest::of(&key, old));
+        }
+        self.digest.0 = self.digest.0.wrapping_add(added);
+        self.facts.insert(key, value);
+    }
+
+    /// Removes a fact; one that is not there is no matter.
+    pub fn remove(&mut self, key: &FactKey) {
+        if let Some(old) = self.facts.remove(key) {
+            self.digest.0 = self.digest.0.wrapping_sub(Digest::of(key, &old));
+        }
+    }
+
+    /// Removes all facts of one family.
+    pub fn clear_family(&mut self, family: &str) {
+        let keys: Vec<_> = self.facts.keys().filter(|k| k.family() == family).cloned().collect();
+        keys.iter().for_each(|key| self.remove(key));
+    }
+
+    /// One fact, typed; `None` if it is not there or not readable as `F`.
+    pub fn get<F: Family>(&self, name: &str) -> Option<F> {
+        self.facts.get(&FactKey::of::<F>(name)).and_then(|value| F::deserialize(value).ok())
+    }
+
+    /// All readable facts of a family, typed, with their keys.
+    pub fn all<F: Family>(&self) -> impl Iterator<Item = (&FactKey, F)> {
+        let from = FactKey(format!("{}/", F::NAME));
+        self.facts
+            .range(from..)
+            .take_while(|(key, _)| key.family() == F::NAME)
+            .filter_map(|(key, value)| Some((key, F::deserialize(value).ok()?)))
+    }
+
+    /// Every fact as it was sent.
+    pub fn raw(&self) -> &BTreeMap<FactKey, Value> {
+        &self.facts
+    }
+
+    /// The digest of this state.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What leads from `self` to `next`.
+    pub fn delta(&self, next: &State) -> Delta {
+        let set = next.facts.iter().filter(|(k, v)| self.facts.get(*k) != Some(v));
+        let gone = self.facts.keys().filter(|k| !next.facts.contains_key(*k));
+        Delta { set: set.map(|(k, v)| (k.clone(), v.clone())).collect(), gone: gone.cloned().collect() }
+    }
+
+    /// Applies a delta.
+    pub fn apply(&mut self, delta: Delta) {
+        delta.gone.iter().for_each(|key| self.remove(key));
+        delta.set.into_iter().for_each(|(key, value)| self.set(key, value));
+    }
+}
+
+impl From<BTreeMap<FactKey, Value>> for State {
+    fn from(facts: BTreeMap<FactKey, Value>) -> Self {
+        let sum = facts.iter().fold(0u128, |sum, (k, v)| sum.wrapping_add(Digest::of(k, v)));
+        Self { facts, digest: Digest(sum) }
+    }
+}
+
+impl From<State> for BTreeMap<FactKey, Value> {
+    fn from(state: State) -> Self {
+        state.facts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::facts::Power;
+
+    fn states() -> impl Strategy<Value = State> {
+        prop::collection::btree_map("[a-c]/[a-d]", 0..4i32, 0..8).prop_map(|map| {
+            let facts = map.into_iter().map(|(k, v)| (FactKey::try_from(k).unwrap(), json!({ "v": v })));
+            State::from(facts.collect::<BTreeMap<_, _>>())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn delta_then_apply_is_identity(a in states(), b in states()) {
+            let mut moved = a.clone();
+            moved.apply(a.delta(&b));
+            prop_assert_eq!(&moved, &b);
+            prop_assert_eq!(moved.digest(), b.digest());
+        }
+
+        #[test]
+        fn equal_digests_mean_equal_states(a in states(), b in states()) {
+            prop_assert_eq!(a.digest() == b.digest(), a.raw() == b.raw());
+        }
+    }
+
+    #[test]
+    fn a_newer_agents_fields_survive_the_way_through() {
+        let mut state = State::default();
+        let key = FactKey::of::<Power>("self");
+        state.set(key.clone(), json!({"mains": true, "fuel_cell": "hydrogen"}));
+        assert_eq!(state.get::<Power>("self").unwrap().mains, Some(true));
+        let sent = serde_json::to_string(&state).unwrap();
+        let got: State = serde_json::from_str(&sent).unwrap();
+        assert_eq!(got.raw()[&key]["fuel_cell"], "hydrogen");
+        assert_eq!(got.digest(), state.digest());
+    }
+
+    #[test]
+    fn keys_from_the_wire_are_checked() {
+        for bad in ["", "display", "/x", "display/", "display/a\nb"] {
+            assert!(FactKey::try_from(bad.to_owned()).is_err(), "{bad:?}");
+        }
+        assert!(FactKey::of::<Power>(&"x".repeat(1000)).as_str().len() <= MAX_KEY);
+    }
+}

@@ -1,0 +1,306 @@
+//! Between agent and collector: paths, bodies, bounds. JSON over HTTPS with mutual TLS.
+//!
+//! | call | who | body → answer |
+//! |---|---|---|
+//! | `POST /v1/enrol` | without certificate, with a token | [`EnrolRequest`] → [`Enrolment`] |
+//! | `POST /v1/renew` | device | [`RenewRequest`] → [`Certificate`] |
+//! | `POST /v1/rekey` | device whose state folder moved to other hardware | [`EnrolRequest`] without token → [`Enrolment`] |
+//! | `POST /v1/reports` | device | zstd of NDJSON of reports → `202` [`Ack`] once durable |
+//! | `GET /v1/orders?after=N&wait=S` | device | → [`Orders`], at once or when there are some |
+//! | `POST /v1/orders/result` | device | [`crate::order::OrderResult`] → 204 |
+//! | `GET /v1/policy`, `GET /v1/catalogue` | device | → [`crate::sealed::Envelope`] |
+//!
+//! Errors are `{"error": "word", "message": "what, on what, and what to do"}` with a fitting status. `503` and
+//! `429` carry `Retry-After`. `409` with `error: "conflict"` tells the agent to re-key.
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::Family as _;
+use crate::id::DeviceId;
+use crate::report::Report;
+use crate::sealed::{Envelope, Purpose};
+
+/// Largest body in bytes, compressed.
+pub const MAX_BODY: usize = 256 << 10;
+/// Largest body in bytes, unpacked.
+pub const MAX_UNPACKED: usize = 4 << 20;
+/// Deepest nesting of JSON.
+pub const MAX_DEPTH: usize = 32;
+/// Most facts in one report.
+pub const MAX_FACTS: usize = 4096;
+/// Most reports in one body.
+pub const MAX_REPORTS: usize = 256;
+/// A report may be this many seconds ahead of the collector's clock before it is kept with the time of its
+/// arrival instead.
+pub const MAX_AHEAD_SECONDS: i64 = 600;
+
+/// A token and what buys a certificate with it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EnrolRequest {
+    /// `fwt_…` (several uses) or `fwo_…` (once). Empty for a re-key.
+    #[serde(default)]
+    pub token: String,
+    /// PEM of a PKCS #10 certificate signing request; its subject is ignored.
+    pub csr: String,
+    /// Serial number of the hardware, empty if it has none.
+    #[serde(default)]
+    pub serial: String,
+    /// See [`Report::machine`].
+    pub machine: String,
+    /// Operating system, for listings before the first report.
+    #[serde(default)]
+    pub os: String,
+    /// Host name, likewise.
+    #[serde(default)]
+    pub hostname: String,
+}
+
+/// What an enrolled device gets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Enrolment {
+    /// Its name from now on.
+    pub device: DeviceId,
+    /// Its certificate.
+    pub certificate: Certificate,
+    /// The tenant's key for hashes, 64 hex digits.
+    pub hash_key: String,
+    /// The key that signs orders, policy and catalogue: 64 hex digits.
+    pub order_key: String,
+}
+
+/// PEM of a certificate and of the authority that signed it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The device's certificate.
+    pub certificate: String,
+    /// The collector's authority.
+    pub ca: String,
+}
+
+/// Asks for a fresh certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RenewRequest {
+    /// PEM of a certificate signing request with a new key.
+    pub csr: String,
+}
+
+/// Answer to reports: they are on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ack {
+    /// Everything up to here is durable.
+    pub seq: u64,
+    /// The digests differ: send the whole state.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub want_state: bool,
+    /// Counter of the policy in force; fetch it if it is above yours.
+    pub policy: u64,
+    /// Counter of the catalogue in force; fetch it if it is above yours.
+    pub catalogue: u64,
+}
+
+/// Orders that wait for a device, oldest first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Orders {
+    /// Signed [`crate::order::Order`]s.
+    pub orders: Vec<Envelope>,
+}
+
+/// An error's body.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// One word for programs.
+    pub error: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// A new catalogue of remote tools, as text of its file format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogueFile {
+    /// The file.
+    pub text: String,
+}
+
+impl Purpose for CatalogueFile {
+    const WORD: &'static str = "catalogue";
+    const DEVICE_BOUND: bool = false;
+}
+
+/// Why a body of reports is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadBody {
+    /// Too many bytes.
+    #[error("body of more than {MAX_BODY} bytes")]
+    TooLarge,
+    /// It unpacks to too much, or does not unpack.
+    #[error("body does not unpack to at most {MAX_UNPACKED} bytes of zstd: {0}")]
+    Unpack(String),
+    /// Not text.
+    #[error("line {0}: not UTF-8")]
+    NotUtf8(usize),
+    /// Too deep.
+    #[error("line {0}: nested deeper than {MAX_DEPTH}")]
+    TooDeep(usize),
+    /// Not a report.
+    #[error("line {line}: not a report: {why}")]
+    NotAReport {
+        /// Line in the body, from 1.
+        line: usize,
+        /// What is wrong.
+        why: String,
+    },
+    /// Too much in it.
+    #[error("line {0}: more than {MAX_FACTS} facts, windows or transitions")]
+    TooMuch(usize),
+    /// Too many.
+    #[error("more than {MAX_REPORTS} reports in one body")]
+    TooMany,
+}
+
+/// Packs reports into a body.
+pub fn pack(reports: &[Report]) -> std::io::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for report in reports {
+        serde_json::to_writer(&mut lines, report)?;
+        lines.push(b'\n');
+    }
+    zstd::bulk::compress(&lines, 3)
+}
+
+/// Unpacks a body, within every bound.
+pub fn unpack(body: &[u8]) -> Result<Vec<Report>, BadBody> {
+    if body.len() > MAX_BODY {
+        return Err(BadBody::TooLarge);
+    }
+    let bytes = zstd::bulk::decompress(body, MAX_UNPACKED).map_err(|e| BadBody::Unpack(e.to_string()))?;
+    let lines = bytes.split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+    let mut reports = Vec::new();
+    for (index, line) in lines {
+        if reports.len() == MAX_REPORTS {
+            return Err(BadBody::TooMany);
+        }
+        reports.push(parse(line, index + 1)?);
+    }
+    Ok(reports)
+}
+
+/// Reads one report from a line of JSON, within every bound but the body's.
+pub fn parse(line: &[u8], number: usize) -> Result<Report, BadBody> {
+    let text = std::str::from_utf8(line).map_err(|_| BadBody::NotUtf8(number))?;
+    if depth(text) > MAX_DEPTH {
+        return Err(BadBody::TooDeep(number));
+    }
+    let report: Report =
+        serde_json::from_str(text).map_err(|e| BadBody::NotAReport { line: number, why: e.to_string() })?;
+    let most =
+        report.set.len().max(report.gone.len()).max(report.windows.len()).max(report.transitions.len());
+    if most > MAX_FACTS {
+        return Err(BadBody::TooMuch(number));
+    }
+    Ok(report)
+}
+
+/// Deepest nesting of a JSON text, without parsing it.
+fn depth(text: &str) -> usize {
+    let (mut now, mut most, mut in_string, mut escaped) = (0usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                now += 1;
+                most = most.max(now);
+            }
+            b'}' | b']' if !in_string => now = now.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}
+
+/// Facts that their families cannot read, by key: kept, not judged, counted.
+pub fn unreadable(report: &Report) -> usize {
+    use crate::facts::{
+        Display, HidDevice, Host, Isolation, Locale, Network, Power, RemoteTool, SensorStatus, Session,
+        UsbDevice,
+    };
+    use serde::Deserialize as _;
+    let reads = |family: &str, value: &serde_json::Value| match family {
+        Host::NAME => Host::deserialize(value).is_ok(),
+        RemoteTool::NAME => RemoteTool::deserialize(value).is_ok(),
+        Session::NAME => Session::deserialize(value).is_ok(),
+        Display::NAME => Display::deserialize(value).is_ok(),
+        UsbDevice::NAME => UsbDevice::deserialize(value).is_ok(),
+        HidDevice::NAME => HidDevice::deserialize(value).is_ok(),
+        Network::NAME => Network::deserialize(value).is_ok(),
+        Power::NAME => Power::deserialize(value).is_ok(),
+        Locale::NAME => Locale::deserialize(value).is_ok(),
+        SensorStatus::NAME => SensorStatus::deserialize(value).is_ok(),
+        Isolation::NAME => Isolation::deserialize(value).is_ok(),
+        _ => true,
+    };
+    report.set.iter().filter(|(key, value)| !reads(key.family(), value)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::state::{FactKey, State};
+
+    fn report(seq: u64) -> Report {
+        Report {
+            v: crate::report::VERSION,
+            device: DeviceId::new(1_790_000_000_000, 1),
+            boot: "0a1b2c3d".into(),
+            seq,
+            at: "2026-11-24T05:30:05Z".parse::<Timestamp>().unwrap(),
+            machine: "9f8e7d6c".into(),
+            digest: State::default().digest(),
+            whole: false,
+            set: Default::default(),
+            gone: Vec::new(),
+            windows: Vec::new(),
+            transitions: Vec::new(),
+            dropped_windows: 0,
+            other: Default::default(),
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_is_under_300_bytes() {
+        let body = pack(&[report(u64::MAX / 2)]).unwrap();
+        assert!(body.len() < 300, "{} bytes", body.len());
+    }
+
+    #[test]
+    fn reports_come_back_as_they_went_with_what_a_newer_agent_added() {
+        let mut sent = report(1);
+        sent.other.insert("moon_phase".into(), json!("waxing"));
+        sent.set.insert(FactKey::try_from("star_sign/self".to_owned()).unwrap(), json!({"sign": "Leo"}));
+        let got = unpack(&pack(&[sent.clone(), report(2)]).unwrap()).unwrap();
+        assert_eq!(got, [sent, report(2)]);
+    }
+
+    #[test]
+    fn bombs_and_depths_are_refused() {
+        let bomb = zstd::bulk::compress(&vec![b' '; MAX_UNPACKED + 1], 3).unwrap();
+        assert!(matches!(unpack(&bomb), Err(BadBody::Unpack(_))));
+        let deep = format!("{}{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1));
+        assert_eq!(parse(deep.as_bytes(), 1), Err(BadBody::TooDeep(1)));
+        assert_eq!(parse(b"\xff", 7), Err(BadBody::NotUtf8(7)));
+    }
+
+    proptest! {
+        #[test]
+        fn unpacking_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+            let _ = unpack(&bytes);
+            let _ = parse(&bytes, 1);
+        }
+    }
+}
