@@ -1,6 +1,9 @@
 //! What the parts of a running collector share.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use ed25519_dalek::SigningKey;
+use farmwatch_shared::id::HashKey;
 use farmwatch_shared::weights::Weights;
 
 use crate::policy::Policy;
@@ -17,6 +20,38 @@ pub struct App {
     pub weights: Weights,
     /// Signs orders, policy and catalogue.
     pub order_key: SigningKey,
+    /// Hashes what agents hashed once more, before it is stored: an agent's key lies on the farm's laptops too.
+    pub hash_key: HashKey,
+    /// Counter of the catalogue in force; 0 while agents have only the one that they ship with.
+    pub catalogue: u64,
     /// Draws 128 random bits for ids; replay draws the same ones each time.
     pub draw: Box<dyn Fn() -> u128 + Send + Sync>,
+}
+
+impl App {
+    /// An app whose keys are fixed and whose draws are the same each time: for replay and tests, where nothing
+    /// leaves the process.
+    pub fn fixed(store: SharedStore, policy: Policy) -> Self {
+        let drawn = AtomicU64::new(0);
+        Self {
+            store,
+            policy,
+            weights: Weights::shipped(),
+            order_key: SigningKey::from_bytes(&[1; 32]),
+            hash_key: HashKey::new([2; 32]),
+            catalogue: 0,
+            draw: Box::new(move || u128::from(drawn.fetch_add(1, Ordering::Relaxed))),
+        }
+    }
+}
+
+/// Draws 128 bits from the operating system.
+pub fn draw_from_system() -> u128 {
+    let mut bits = [0; 16];
+    // Without randomness from the system no id, key or certificate of ours is worth anything.
+    if let Err(error) = getrandom::fill(&mut bits) {
+        tracing::error!(%error, "the operating system gives no random bits; stopping");
+        std::process::abort();
+    }
+    u128::from_le_bytes(bits)
 }
