@@ -40,6 +40,9 @@ pub struct Alert {
     pub assignee: Option<String>,
     /// Digest of the evidence it was last resolved on: what is new reopens it, the same does not.
     pub resolved_on: Option<String>,
+    /// Pieces of evidence that it has rested on in its life, oldest first: what is not among them is new.
+    #[serde(default)]
+    pub evidence: Vec<String>,
     /// When it was raised.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -30,6 +30,9 @@ pub struct Place {
     pub networks: Vec<String>,
     /// Hashes of its gateways, as a site's page shows them.
     pub gateways: Vec<String>,
+    /// Laptops that stand elsewhere come out of it (a VPN's exit, a proxy): its addresses then say nothing of
+    /// where a laptop stands.
+    pub exit: bool,
 }
 
 /// Something IT has decided not to hear of, for a time.
