@@ -1,8 +1,118 @@
 //! The command line: one file per subcommand.
+//!
+//! A subcommand is a file with `XArgs` and `run`, a line in [`Command`] and a line in [`dispatch`]. All but `run`
+//! work on the store directly, beside a running collector.
 
+mod check_config;
+mod completions;
+mod context;
+mod devices;
+mod init;
+pub mod output;
+mod tokens;
+mod user;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Runs the command line.
+use clap::{Args, Parser, Subcommand};
+
+pub use context::Context;
+
+/// Finds company laptops that stand in a laptop farm: takes the agents' reports, correlates laptops, raises
+/// alerts, isolates.
+#[derive(Parser)]
+#[command(name = "farmwatch-collector", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of all subcommands.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Globals {
+    /// Configuration file [default: collector.toml in --state-dir, or /etc/farmwatch/collector.toml]
+    #[arg(
+        long,
+        global = true,
+        env = "FARMWATCH_CONFIG",
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    pub config: Option<PathBuf>,
+    /// Folder of keys, certificates and database [default: /var/lib/farmwatch-collector]
+    #[arg(
+        long,
+        global = true,
+        env = "FARMWATCH_STATE_DIR",
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub state_dir: Option<PathBuf>,
+    /// Print JSON for programs
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Create what a collector needs: authority, keys, database, administrator, configuration and policy
+    Init(init::InitArgs),
+    /// Make, list and remove enrolment tokens
+    Tokens(tokens::TokensArgs),
+    /// List, show, accept and revoke devices
+    Devices(devices::DevicesArgs),
+    /// People who may use the console
+    User(user::UserArgs),
+    /// Read configuration and policy and say what is wrong, where, and what to do
+    CheckConfig(check_config::CheckConfigArgs),
+    /// Print the manual page
+    Man,
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs the command line. 0: fine; 1: failed; 2: wrong usage.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = Cli::parse();
+    let context = Context::new(cli.globals);
+    match run(cli.command, &context) {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error, context.json());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(dispatch(command, context))
+}
+
+async fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Init(args) => init::run(args, context).await?,
+        Command::Tokens(args) => tokens::run(args, context).await?,
+        Command::Devices(args) => devices::run(args, context).await?,
+        Command::User(args) => user::run(args, context).await?,
+        Command::CheckConfig(args) => return check_config::run(&args, context),
+        Command::Man => completions::man::<Cli>()?,
+        Command::Completions(args) => completions::run::<Cli>(&args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
 }

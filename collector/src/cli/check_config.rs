@@ -1,0 +1,92 @@
+//! `check-config`: what is wrong in configuration and policy, where, and what to do.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Context, output};
+use crate::config::{self, Config, Problem};
+use crate::policy::Policy;
+
+/// Options of `check-config`.
+#[derive(Args)]
+pub struct CheckConfigArgs {}
+
+/// Checks both files; exit code 1 if anything is wrong.
+pub fn run(_: &CheckConfigArgs, context: &Context) -> anyhow::Result<ExitCode> {
+    let globals = context.globals();
+    let found = match Config::load(globals.config.as_deref(), globals.state_dir.as_deref()) {
+        Ok(config) => problems(&config),
+        Err(error) => match error.downcast::<Problem>() {
+            Ok(problem) => vec![problem],
+            Err(error) => return Err(error),
+        },
+    };
+    if context.json() {
+        output::json(&serde_json::json!({ "problems": found }))?;
+    } else {
+        found.iter().for_each(output::line);
+        if found.is_empty() {
+            output::line("configuration and policy are fine");
+        }
+    }
+    Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is wrong beyond spelling in the configuration, and what is wrong in the files that it names.
+fn problems(config: &Config) -> Vec<Problem> {
+    let file = config.file.clone().unwrap_or_else(|| config::default_file(None));
+    let text = std::fs::read_to_string(&file).unwrap_or_default();
+    let of_config =
+        config.problems().into_iter().map(|(setting, why)| config::about(&file, &text, setting, &why));
+    let unreadable = config.addresses.files.iter().chain(&config.weights).filter(|path| !path.is_file());
+    let missing = unreadable.map(|path| Problem {
+        file: path.clone(),
+        line: None,
+        why: "there is no such file".into(),
+    });
+    of_config.chain(missing).chain(policy_problem(&config.policy)).collect()
+}
+
+fn policy_problem(file: &Path) -> Option<Problem> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            let why = format!("the policy file cannot be read: {error}");
+            return Some(Problem { file: file.to_owned(), line: None, why });
+        }
+    };
+    if let Err(problem) = config::parse::<Policy>(file, &text) {
+        return Some(problem);
+    }
+    // A range that does not fit: the message begins with the setting's name, sections included.
+    let why = Policy::parse(&text).err()?.to_string();
+    let setting = why.split_whitespace().next().and_then(|name| name.rsplit('.').next()).unwrap_or_default();
+    Some(config::about(file, &text, setting, &why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_setting_out_of_range_names_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("policy.toml");
+        std::fs::write(&file, "[quarantine]\n\nthreshold = 2.0").unwrap();
+        let problem = policy_problem(&file).unwrap();
+        assert_eq!(problem.line, Some(3));
+        assert!(problem.why.contains("at most 1"), "{problem}");
+        std::fs::write(&file, "learning = false\nlerning = true").unwrap();
+        assert_eq!(policy_problem(&file).unwrap().line, Some(2));
+        std::fs::write(&file, crate::policy::COMMENTED).unwrap();
+        assert_eq!(policy_problem(&file), None);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_a_problem() {
+        let config = Config { policy: "/nowhere/policy.toml".into(), ..Config::default() };
+        assert_eq!(problems(&config).len(), 1);
+    }
+}

@@ -1,0 +1,40 @@
+//! What subcommands print: tables and sentences for people, JSON for programs.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{ContentArrangement, Table};
+use serde::Serialize;
+
+/// Prints a line. A reader that went away (`| head`) is no error.
+pub fn line(text: impl Display) {
+    let _ = writeln!(anstream::stdout(), "{text}");
+}
+
+/// Prints a value as one line of JSON.
+pub fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
+    line(serde_json::to_string(value)?);
+    Ok(())
+}
+
+/// Prints an error: what failed, on what, and the next step.
+pub fn error(error: &anyhow::Error, as_json: bool) {
+    if as_json {
+        let body = serde_json::json!({ "error": format!("{error:#}") });
+        let _ = writeln!(std::io::stderr(), "{body}");
+        return;
+    }
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {error:#}");
+}
+
+/// A table with these heads, as wide as the terminal.
+pub fn table(heads: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(heads);
+    table
+}
