@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{Transition, Window};
-use crate::finding::Finding;
+use crate::finding::{Finding, Group};
 use crate::state::State;
 use crate::weights::Weights;
 
@@ -52,3 +52,39 @@ pub struct Context {
 
 /// A rule.
 pub type Rule = fn(&Evidence<'_>, &Weights) -> Vec<Finding>;
+
+/// All rules. To add one: a file, a line here, its weights in `weights.toml`.
+pub const RULES: &[Rule] = &[];
+
+/// Ids of all findings that the rules can make; each has its weights in `weights.toml`.
+pub const IDS: &[&[&str]] = &[];
+
+/// What all rules find.
+pub fn findings(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
+    RULES.iter().flat_map(|rule| rule(evidence, weights)).collect()
+}
+
+/// A finding of the rule `id` with the weights that the file gives it. Rules add technique, facts and policy:
+/// `Finding { facts, ..finding(weights, "usb.known_kvm", Group::UsbHid, "kvm", why) }`.
+///
+/// An id without weights weighs nothing; a test holds every id in [`IDS`] against the file.
+pub fn finding(
+    weights: &Weights,
+    id: &str,
+    group: Group,
+    cause: impl Into<String>,
+    why: impl Into<String>,
+) -> Finding {
+    let (llr, honest_llr) = weights.rule.get(id).map_or((0.0, 0.0), |pair| (pair.farm, pair.honest));
+    Finding {
+        rule: id.to_owned(),
+        technique: None,
+        group,
+        cause: cause.into(),
+        llr,
+        honest_llr,
+        why: why.into(),
+        facts: Vec::new(),
+        policy: false,
+    }
+}

@@ -1,0 +1,98 @@
+//! What is remarkable about an EDID.
+
+use super::{Edid, known};
+
+/// What is remarkable about an EDID, by name:
+///
+/// - `known_kvm:<name>`: an IP-KVM's own identity
+/// - `kvm_preset`: byte for byte a preset of an IP-KVM that copies a real monitor, serial number included
+/// - `capture_chip`: the reference EDID of a video capture chip
+/// - `virtual_display`: a hypervisor's, driver's or dummy plug's screen
+/// - `bad_checksum`, `truncated`: it is damaged, or made by hand
+/// - `no_serial`, `placeholder_serial`: no serial number, or one that no two monitors would differ in
+/// - `impossible_size`: larger than any screen, or of a shape that none has
+/// - `impossible_date`: a week or year that cannot be
+/// - `kvm_switch`: a KVM switch's own
+/// - `projector`, `converter`: what conference rooms have
+pub fn traits(edid: &Edid) -> Vec<&'static str> {
+    let mut traits = Vec::new();
+    traits.extend(known::identity(edid));
+    let checks: [(&'static str, bool); 11] = [
+        ("kvm_preset", known::is_preset(edid)),
+        ("capture_chip", is_capture_chip(edid)),
+        ("virtual_display", is_virtual(edid)),
+        ("bad_checksum", !edid.checksum_ok || !edid.extension_checksums_ok),
+        (
+            "truncated",
+            edid.extensions.len() < usize::from(edid.announced_extensions) || edid.trailing_bytes > 0,
+        ),
+        ("no_serial", edid.serial_number == 0 && edid.serial_text.is_none()),
+        ("placeholder_serial", has_placeholder_serial(edid)),
+        ("impossible_size", has_impossible_size(edid)),
+        ("impossible_date", has_impossible_date(edid)),
+        ("kvm_switch", name_has(edid, &["kvm"])),
+        ("converter", name_has(edid, &["to hdmi", "hdmi-vga", "splitter", "dp2hdmi"])),
+    ];
+    traits.extend(checks.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name));
+    traits
+}
+
+/// The serial number, where it tells this screen from others of its model.
+pub fn serial(edid: &Edid) -> Option<String> {
+    let number = Some(edid.serial_number).filter(|n| !is_placeholder_number(*n)).map(|n| n.to_string());
+    let text = edid.serial_text.clone().filter(|text| !is_placeholder_text(text));
+    match (number, text) {
+        (None, None) => None,
+        (number, text) => Some(format!("{}/{}", number.unwrap_or_default(), text.unwrap_or_default())),
+    }
+}
+
+fn name_has(edid: &Edid, words: &[&str]) -> bool {
+    let name = edid.name.as_deref().unwrap_or_default().to_ascii_lowercase();
+    words.iter().any(|word| name.contains(word))
+}
+
+fn is_capture_chip(edid: &Edid) -> bool {
+    let toshiba_bridge = edid.manufacturer == "TSB" && edid.product == 0x8800;
+    toshiba_bridge || name_has(edid, &["hdmi to usb", "capture"])
+}
+
+/// Hypervisors and drivers: QEMU (`RHT`), VirtualBox (`VBX`), VMware (`VMW`), Parallels (`PRL`), Hyper-V
+/// (`MSH`), Linux' built-in EDIDs (`LNX`).
+fn is_virtual(edid: &Edid) -> bool {
+    let vendors = ["RHT", "VBX", "VMW", "PRL", "MSH", "LNX"];
+    vendors.contains(&edid.manufacturer.as_str()) || name_has(edid, &["virtual", "dummy", "headless"])
+}
+
+fn has_placeholder_serial(edid: &Edid) -> bool {
+    let some = edid.serial_number != 0 || edid.serial_text.is_some();
+    some && serial(edid).is_none()
+}
+
+fn is_placeholder_number(number: u32) -> bool {
+    let bytes = number.to_le_bytes();
+    number < 0x100 || bytes.iter().all(|b| *b == bytes[0]) || number == 0x8888_8800
+}
+
+fn is_placeholder_text(text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    let first = text.chars().next();
+    text.len() < 3
+        || text.chars().all(|c| Some(c) == first)
+        || "0123456789abcdef".contains(&text)
+        || text == "cafebabe"
+        || text.trim_start_matches('0').len() < 2
+}
+
+/// No screen is above three metres; none but a banner is seven times as wide as high.
+fn has_impossible_size(edid: &Edid) -> bool {
+    let (width, height) = (edid.width_mm, edid.height_mm);
+    let said = width > 0 && height > 0;
+    said && (width > 3_000 || height > 3_000 || width > height * 7 || height > width * 7 || width < 30)
+}
+
+/// EDID was born in 1994; weeks go to 54 and 255 means "the model's year".
+fn has_impossible_date(edid: &Edid) -> bool {
+    let year = edid.year.unwrap_or(2000);
+    !(1994..=2040).contains(&year) || (edid.week > 54 && edid.week != 255)
+}
