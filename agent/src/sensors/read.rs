@@ -1,0 +1,201 @@
+//! Reading files that may lie: bounded in size and number, never blocking on a pipe, text as text can be.
+//!
+//! Every sensor reads through here. A sysfs or procfs that hands out junk, endless files, loops of links or
+//! named pipes costs a sensor its sight, not the agent its time or memory.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+/// Enough for every attribute and small configuration file: 64 KiB.
+pub const SMALL: usize = 64 << 10;
+
+/// Most names that are taken from a folder of the system's.
+pub const MANY: usize = 4096;
+
+/// What cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read {}: {why}", path.display())]
+pub struct ReadError {
+    /// Which file or folder.
+    pub path: PathBuf,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why something cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// It is not there.
+    #[error("there is none")]
+    Missing,
+    /// The agent may not.
+    #[error("not permitted; run the agent as its service does")]
+    NotPermitted,
+    /// It is a pipe, a device, a socket, or a folder where a file should be.
+    #[error("not a regular file")]
+    NotAFile,
+    /// More than the bound.
+    #[error("larger than {0} bytes")]
+    TooLong(usize),
+    /// More names than the bound.
+    #[error("more than {0} entries")]
+    TooMany(usize),
+    /// Anything else, in the system's words.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl ReadError {
+    fn new(path: &Path, why: Why) -> Self {
+        Self { path: path.to_owned(), why }
+    }
+
+    fn io(path: &Path, error: &io::Error) -> Self {
+        let why = match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Why::Missing,
+            io::ErrorKind::PermissionDenied => Why::NotPermitted,
+            _ => Why::Other(error.to_string()),
+        };
+        Self::new(path, why)
+    }
+
+    /// It is simply not there.
+    pub fn is_missing(&self) -> bool {
+        self.why == Why::Missing
+    }
+}
+
+/// The whole of a regular file of at most `most` bytes.
+pub fn bytes(path: &Path, most: usize) -> Result<Vec<u8>, ReadError> {
+    let mut file = open(path)?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a full file from one that is too long.
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    file.by_ref().take(limit).read_to_end(&mut bytes).map_err(|e| ReadError::io(path, &e))?;
+    if bytes.len() > most {
+        return Err(ReadError::new(path, Why::TooLong(most)));
+    }
+    Ok(bytes)
+}
+
+/// A regular file of at most `most` bytes as text: what is not UTF-8 becomes `�`; white space and NULs around
+/// it are cut.
+pub fn text(path: &Path, most: usize) -> Result<String, ReadError> {
+    let bytes = bytes(path, most)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned())
+}
+
+/// A one-line attribute: [`text`] without control characters, or `None` if it is missing, unreadable or empty.
+pub fn attribute(path: &Path) -> Option<String> {
+    let text = text(path, SMALL).ok()?;
+    let line: String = text.lines().next()?.chars().filter(|c| !c.is_control()).take(256).collect();
+    let line = line.trim();
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
+/// Names in a folder, sorted; at most `most`. Names that are not UTF-8 are read as text can be.
+pub fn names(folder: &Path, most: usize) -> Result<Vec<String>, ReadError> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|e| ReadError::io(folder, &e))? {
+        let entry = entry.map_err(|e| ReadError::io(folder, &e))?;
+        if names.len() == most {
+            return Err(ReadError::new(folder, Why::TooMany(most)));
+        }
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Where a symbolic link points, as it is written.
+pub fn link(path: &Path) -> Result<PathBuf, ReadError> {
+    std::fs::read_link(path).map_err(|e| ReadError::io(path, &e))
+}
+
+/// Opens a regular file. Looks before it opens, because opening alone can block (pipes) or act (devices).
+fn open(path: &Path) -> Result<File, ReadError> {
+    let wrong = || ReadError::new(path, Why::NotAFile);
+    let io = |e: io::Error| ReadError::io(path, &e);
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(wrong());
+    }
+    let file = without_blocking(path).map_err(io)?;
+    // The name may lead elsewhere by now.
+    if file.metadata().map_err(io)?.is_file() { Ok(file) } else { Err(wrong()) }
+}
+
+#[cfg(target_os = "linux")]
+fn without_blocking(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(File::from(open(path, flags, Mode::empty())?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn without_blocking(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_up_to_its_bound_and_not_past_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("attribute");
+        std::fs::write(&path, "1234\n").unwrap();
+        assert_eq!(text(&path, 5).unwrap(), "1234");
+        assert_eq!(bytes(&path, 4).unwrap_err().why, Why::TooLong(4));
+        assert!(text(&folder.path().join("none"), 5).unwrap_err().is_missing());
+        assert_eq!(bytes(folder.path(), 5).unwrap_err().why, Why::NotAFile);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn pipes_devices_and_loops_of_links_are_refused_at_once() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let fifo = at("fifo");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &fifo,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        assert_eq!(bytes(&fifo, 10).unwrap_err().why, Why::NotAFile);
+        assert_eq!(bytes(Path::new("/dev/zero"), 10).unwrap_err().why, Why::NotAFile);
+        symlink(at("b"), at("a")).unwrap();
+        symlink(at("a"), at("b")).unwrap();
+        assert!(matches!(bytes(&at("a"), 10).unwrap_err().why, Why::Other(_)));
+    }
+
+    #[test]
+    fn a_folder_with_too_many_names_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for n in 0..5 {
+            std::fs::write(folder.path().join(n.to_string()), "").unwrap();
+        }
+        assert_eq!(names(folder.path(), 4).unwrap_err().why, Why::TooMany(4));
+        assert_eq!(names(folder.path(), 5).unwrap().len(), 5);
+    }
+
+    proptest! {
+        #[test]
+        fn attributes_are_printable_whatever_the_file_holds(junk in prop::collection::vec(any::<u8>(), 0..600)) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("attribute");
+            std::fs::write(&path, junk).unwrap();
+            if let Some(text) = attribute(&path) {
+                prop_assert!(!text.contains(char::is_control) && !text.is_empty());
+            }
+        }
+    }
+}
