@@ -90,6 +90,33 @@ impl fmt::Display for FactKey {
 pub struct Digest(u128);
 
 impl Digest {
+    /// What one fact adds to the digest of a state that holds it.
+    pub fn of_fact(key: &FactKey, value: &Value) -> Self {
+        Self(Self::of(key, value))
+    }
+
+    /// The digest with another's facts added.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0))
+    }
+
+    /// The digest with another's facts taken out.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self(self.0.wrapping_sub(other.0))
+    }
+
+    /// The digest as bytes, for a database.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// The digest from [`Digest::to_bytes`].
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+
     fn of(key: &FactKey, value: &Value) -> u128 {
         let mut hash = Sha256::new();
         hash.update(key.as_str());

@@ -5,7 +5,7 @@ use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::Judged;
 use farmwatch_shared::state::Digest;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Page, Result};
 
@@ -54,7 +54,7 @@ pub struct Device {
 }
 
 /// Whether a device may report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Enrolled.

@@ -14,6 +14,8 @@ mod orders;
 mod reports;
 mod sites;
 pub mod sqlite;
+#[cfg(test)]
+pub mod suite;
 mod work;
 
 use std::sync::Arc;

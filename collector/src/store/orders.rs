@@ -3,7 +3,7 @@ use farmwatch_shared::id::{DeviceId, OrderId};
 use farmwatch_shared::order::{Order, OrderResult};
 use farmwatch_shared::sealed::{Envelope, Sealed};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Result;
 
@@ -28,7 +28,7 @@ pub struct StoredOrder {
 }
 
 /// States of an order. Never optimistic: `Done` is what the device says it has done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderState {
     /// Waits for the device to fetch it.

@@ -1,10 +1,11 @@
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
 use farmwatch_shared::facts::{Transition, Window};
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::Report;
-use farmwatch_shared::state::State;
+use farmwatch_shared::state::{Digest, FactKey, State};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,10 @@ use super::Result;
 pub struct Arrival {
     /// The report.
     pub report: Report,
+    /// What facts that hashing again has changed add to the digest as they were *sent*. The agent's digest is
+    /// over what it sent, so the store keeps this beside each fact and can still see drift. A fact that is
+    /// not in here was sent as it stands in `report`.
+    pub as_sent: BTreeMap<FactKey, Digest>,
     /// When it arrived.
     pub received_at: Timestamp,
     /// Where from.

@@ -63,7 +63,7 @@ pub struct AnchorSeen {
 }
 
 /// Devices in one place.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Site {
     /// Its id.
     pub id: SiteId,

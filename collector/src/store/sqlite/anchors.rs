@@ -1,0 +1,98 @@
+//! Anchors of devices, and how many devices are at each.
+
+use std::collections::BTreeMap;
+
+use farmwatch_shared::id::DeviceId;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::super::{Anchor, AnchorSeen, Result};
+use super::convert::{from_word, ms, time, uncount, word};
+
+/// Writes all anchors of a device; see [`super::super::Change::Anchors`].
+pub fn put(conn: &Connection, number: i64, device: &DeviceId, seen: &[AnchorSeen]) -> Result<()> {
+    let mut before: BTreeMap<Anchor, AnchorSeen> =
+        of(conn, number, device)?.into_iter().map(|seen| (seen.anchor.clone(), seen)).collect();
+    for now in seen {
+        let then = before.remove(&now.anchor);
+        let was_current = then.as_ref().is_some_and(|then| then.current);
+        let first_seen = then.as_ref().map_or(now.first_seen, |then| then.first_seen.min(now.first_seen));
+        let kind = word(now.anchor.kind)?;
+        // primary key
+        conn.prepare_cached(
+            "INSERT INTO anchor (device, kind, value, first_seen, last_seen, current) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET first_seen = ?4, last_seen = ?5, current = ?6",
+        )?
+        .execute(params![number, kind, now.anchor.value, ms(first_seen), ms(now.last_seen), now.current])?;
+        count_change(conn, &now.anchor, was_current, now.current)?;
+    }
+    for gone in before.into_values().filter(|gone| gone.current) {
+        conn.prepare_cached("UPDATE anchor SET current = 0 WHERE device = ?1 AND kind = ?2 AND value = ?3")?
+            .execute(params![number, word(gone.anchor.kind)?, gone.anchor.value])?;
+        count_change(conn, &gone.anchor, true, false)?;
+    }
+    Ok(())
+}
+
+fn count_change(conn: &Connection, anchor: &Anchor, was: bool, is: bool) -> Result<()> {
+    if was == is {
+        return Ok(());
+    }
+    let change = if is { 1 } else { -1 };
+    conn.prepare_cached(
+        "INSERT INTO anchor_count (kind, value, devices) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO UPDATE SET devices = devices + ?3",
+    )?
+    .execute(params![word(anchor.kind)?, anchor.value, change])?;
+    Ok(())
+}
+
+/// All anchors that a device has shown.
+pub fn of(conn: &Connection, number: i64, device: &DeviceId) -> Result<Vec<AnchorSeen>> {
+    // primary key
+    let mut statement = conn.prepare_cached(
+        "SELECT kind, value, first_seen, last_seen, current FROM anchor WHERE device = ?1 ORDER BY kind, value",
+    )?;
+    let mut rows = statement.query([number])?;
+    let mut anchors = Vec::new();
+    while let Some(row) = rows.next()? {
+        anchors.push(seen(row, device.clone())?);
+    }
+    Ok(anchors)
+}
+
+/// A row of kind, value, first and last sighting, current.
+fn seen(row: &Row<'_>, device: DeviceId) -> Result<AnchorSeen> {
+    Ok(AnchorSeen {
+        device,
+        anchor: Anchor { kind: from_word(&row.get::<_, String>(0)?)?, value: row.get(1)? },
+        first_seen: time(row.get(2)?)?,
+        last_seen: time(row.get(3)?)?,
+        current: row.get(4)?,
+    })
+}
+
+/// Devices that show an anchor now.
+pub fn devices_at(conn: &Connection, anchor: &Anchor, limit: u32) -> Result<Vec<AnchorSeen>> {
+    // index anchor_devices, then each row by primary key
+    let mut statement = conn.prepare_cached(
+        "SELECT a.kind, a.value, a.first_seen, a.last_seen, a.current, d.id
+         FROM anchor a JOIN device d ON d.number = a.device
+         WHERE a.kind = ?1 AND a.value = ?2 AND a.current = 1 ORDER BY a.device LIMIT ?3",
+    )?;
+    let mut rows = statement.query(params![word(anchor.kind)?, anchor.value, limit])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(seen(row, super::convert::id(row.get(5)?)?)?);
+    }
+    Ok(found)
+}
+
+/// How many devices show an anchor now.
+pub fn count_at(conn: &Connection, anchor: &Anchor) -> Result<u64> {
+    // primary key
+    let n: Option<i64> = conn
+        .prepare_cached("SELECT devices FROM anchor_count WHERE kind = ?1 AND value = ?2")?
+        .query_row(params![word(anchor.kind)?, anchor.value], |row| row.get(0))
+        .optional()?;
+    Ok(uncount(n.unwrap_or(0)))
+}

@@ -1,0 +1,300 @@
+//! Taking reports: what the store does thousands of times a second.
+//!
+//! Everything that can be done beforehand is ([`Prepared`]); the writer's thread only talks to SQLite. A
+//! heartbeat is one small UPDATE: what it is checked against stands in [`super::heads::Heads`].
+
+use farmwatch_shared::facts::{Family as _, Host, Window};
+use farmwatch_shared::report::Report;
+use farmwatch_shared::state::{Digest, FactKey};
+use rusqlite::{Connection, params};
+use serde::Deserialize as _;
+
+use super::super::{Arrival, Receipt, Result};
+use super::convert::{count, from_json, json, ms, word};
+use super::devices::DAY;
+use super::facts::{self, Fact};
+use super::heads::{Head, origin_of};
+use super::work;
+use super::writer::Hand;
+
+/// Reports of more bytes than this are kept compressed: below, it saves less than it costs.
+const COMPRESS_FROM: usize = 2048;
+
+/// A report with all that can be known before it is the writer's turn.
+pub struct Prepared {
+    arrival: Arrival,
+    origin: u64,
+    set: Vec<Fact>,
+    gone: Vec<String>,
+    host: Option<Host>,
+    windows: Vec<(i64, String)>,
+    transitions: Vec<(i64, String)>,
+    sent: Option<Vec<u8>>,
+}
+
+impl Prepared {
+    /// Prepares a report.
+    pub fn new(arrival: Arrival) -> Result<Self> {
+        let report = &arrival.report;
+        let set = report.set.iter().map(|(key, value)| {
+            let as_sent = arrival.as_sent.get(key).copied();
+            let digest = as_sent.unwrap_or_else(|| Digest::of_fact(key, value));
+            Fact { key: key.to_string(), digest, value: value.to_string() }
+        });
+        let set = set.collect();
+        let gone = report.gone.iter().map(FactKey::to_string).collect();
+        let host = report.set.get(&FactKey::of::<Host>("self")).and_then(|host| Host::deserialize(host).ok());
+        let windows = report.windows.iter().map(|window| Ok((ms(window.start), json(window)?)));
+        let windows = windows.collect::<Result<_>>()?;
+        let transitions = report.transitions.iter().map(|t| Ok((ms(t.at), word(t.kind)?)));
+        let transitions = transitions.collect::<Result<_>>()?;
+        let kept = if report.is_heartbeat() { None } else { Some(pack(report)?) };
+        Ok(Self { origin: origin_of(&arrival), set, gone, host, windows, transitions, sent: kept, arrival })
+    }
+}
+
+/// A report as it is kept: JSON, or zstd of it, which begins with another byte than `{`.
+fn pack(report: &Report) -> Result<Vec<u8>> {
+    let text = json(report)?.into_bytes();
+    if text.len() < COMPRESS_FROM {
+        return Ok(text);
+    }
+    Ok(zstd::bulk::compress(&text, 1).unwrap_or(text))
+}
+
+/// Reads what [`pack`] wrote.
+pub fn unpack(bytes: &[u8]) -> Result<Report> {
+    if bytes.first() == Some(&b'{') {
+        return from_json(&String::from_utf8_lossy(bytes));
+    }
+    let text = zstd::decode_all(bytes)
+        .map_err(|e| super::super::StoreError::Corrupt(format!("a report as sent: {e}")))?;
+    from_json(&String::from_utf8_lossy(&text))
+}
+
+/// Takes one report.
+pub fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
+    let Hand { conn, heads } = hand;
+    let report = &prepared.arrival.report;
+    let Some(head) = heads.get(conn, &report.device)? else { return Ok(Receipt::Unknown) };
+    if head.revoked {
+        return Ok(Receipt::Unknown);
+    }
+    if let Some(receipt) = misfit(conn, head, report)? {
+        return Ok(receipt);
+    }
+    let mut queue = head.origin != prepared.origin && prepared.arrival.source.is_some();
+    let before = head.digest;
+    if !report.is_heartbeat() {
+        queue |= write_content(conn, head, prepared)?;
+    }
+    write_head(conn, head, prepared, before)?;
+    if queue {
+        work::put(conn, head.number, prepared.arrival.received_at)?;
+    }
+    Ok(Receipt::Taken { want_state: head.digest != report.digest })
+}
+
+/// Why a report is not taken: it was before, or it is not this device's.
+///
+/// Numbers only grow, over all boots. One that is not above the last is either known from its boot, and comes
+/// again because the answer was lost; or a second agent writes it.
+fn misfit(conn: &Connection, head: &Head, report: &Report) -> Result<Option<Receipt>> {
+    let conflict = |why: String| Ok(Some(Receipt::Conflict { why }));
+    if !head.machine.is_empty() && !report.machine.is_empty() && *head.machine != *report.machine {
+        return conflict(format!(
+            "this report comes from hardware {}, but the device enrolled on hardware {}",
+            report.machine, head.machine
+        ));
+    }
+    if report.seq > head.seq {
+        return Ok(None);
+    }
+    if *head.boot == *report.boot && report.seq >= head.boot_from {
+        return Ok(Some(Receipt::Duplicate));
+    }
+    // primary key
+    let known: bool = conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM boot WHERE device = ?1 AND boot = ?2 AND ?3 BETWEEN seq_from AND seq_to)",
+        )?
+        .query_row(params![head.number, report.boot, count(report.seq)], |row| row.get(0))?;
+    if known {
+        return Ok(Some(Receipt::Duplicate));
+    }
+    conflict(format!(
+        "report {} of boot {} is not above {}, the last one taken (of boot {}), and was not taken before",
+        report.seq, report.boot, head.seq, head.boot
+    ))
+}
+
+/// Writes facts, windows, transitions and the report itself; whether the device is to be judged anew.
+fn write_content(conn: &Connection, head: &mut Head, prepared: &Prepared) -> Result<bool> {
+    let Prepared { arrival, set, gone, .. } = prepared;
+    let report = &arrival.report;
+    let written = if report.whole {
+        facts::replace(conn, head.number, set)?
+    } else {
+        facts::apply(conn, head.number, head.digest, set, gone)?
+    };
+    head.digest = written.digest;
+    if let Some(host) = &prepared.host
+        && written.changed.iter().any(|key| key.starts_with(Host::NAME))
+    {
+        name_device(conn, head.number, host)?;
+    }
+    for (start, text) in &prepared.windows {
+        put_window(conn, head.number, *start, text)?;
+    }
+    for (at, kind) in &prepared.transitions {
+        conn.prepare_cached("INSERT OR IGNORE INTO transition (device, at, kind) VALUES (?1, ?2, ?3)")?
+            .execute(params![head.number, at, kind])?;
+    }
+    if let Some(sent) = &prepared.sent {
+        conn.prepare_cached(
+            "INSERT OR REPLACE INTO sent (device, seq, received_at, report) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![head.number, count(report.seq), ms(arrival.received_at), sent])?;
+    }
+    Ok(!written.changed.is_empty() || !report.windows.is_empty() || !report.transitions.is_empty())
+}
+
+/// What listings show of a device, from its `host` fact.
+fn name_device(conn: &Connection, number: i64, host: &Host) -> Result<()> {
+    let os = if host.os_version.is_empty() { &host.os } else { &host.os_version };
+    conn.prepare_cached(
+        "UPDATE device SET hostname = ?2, os = ?3, serial = coalesce(?4, serial) WHERE number = ?1",
+    )?
+    .execute(params![number, host.hostname, os, host.serial])?;
+    Ok(())
+}
+
+/// An agent that starts anew within five minutes sends the two halves of a window in two: they are put
+/// together.
+fn put_window(conn: &Connection, number: i64, start: i64, text: &str) -> Result<()> {
+    let new = conn
+        .prepare_cached(
+            r#"INSERT INTO "window" (device, start, value) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"#,
+        )?
+        .execute(params![number, start, text])?;
+    if new == 1 {
+        return Ok(());
+    }
+    let first: String = conn
+        .prepare_cached(r#"SELECT value FROM "window" WHERE device = ?1 AND start = ?2"#)?
+        .query_row(params![number, start], |row| row.get(0))?;
+    let both = merge(from_json(&first)?, from_json(text)?);
+    conn.prepare_cached(r#"UPDATE "window" SET value = ?3 WHERE device = ?1 AND start = ?2"#)?
+        .execute(params![number, start, json(&both)?])?;
+    Ok(())
+}
+
+/// Two parts of one window: counts add up; of shares the greater stands; independent evidence adds up.
+fn merge(a: Window, b: Window) -> Window {
+    let whole = u16::try_from(Window::SECONDS).unwrap_or(u16::MAX);
+    let seconds = |a: u16, b: u16| a.saturating_add(b).min(whole);
+    let mut sources = a.sources;
+    for (kind, more) in b.sources {
+        let sum = sources.entry(kind).or_default();
+        sum.keys = sum.keys.saturating_add(more.keys);
+        sum.pointer = sum.pointer.saturating_add(more.pointer);
+        sum.active_seconds = seconds(sum.active_seconds, more.active_seconds);
+    }
+    Window {
+        start: a.start,
+        observed_seconds: seconds(a.observed_seconds, b.observed_seconds),
+        sources,
+        injected_seconds: seconds(a.injected_seconds, b.injected_seconds),
+        absolute_permille: a.absolute_permille.max(b.absolute_permille),
+        periodic_permille: a.periodic_permille.max(b.periodic_permille),
+        pointer_centinats: match (a.pointer_centinats, b.pointer_centinats) {
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
+            (a, b) => a.or(b),
+        },
+    }
+}
+
+/// Writes where the device stands now.
+fn write_head(conn: &Connection, head: &mut Head, prepared: &Prepared, before: Digest) -> Result<()> {
+    let arrival = &prepared.arrival;
+    let report = &arrival.report;
+    let received = ms(arrival.received_at);
+    let day = received.div_euclid(DAY);
+    let skew = (ms(report.at) - received) / 1000;
+    if let Some(rtt) = arrival.observed.rtt_ms
+        && (head.rtt.0 != day || rtt < head.rtt.1)
+    {
+        conn.prepare_cached(
+            "INSERT INTO rtt (device, day, ms) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET ms = min(ms, ?3)",
+        )?
+        .execute(params![head.number, day, rtt])?;
+        head.rtt = (day, rtt);
+    }
+    let gap = if head.seq == 0 { 0 } else { report.seq - head.seq - 1 };
+    let moved = head.origin != prepared.origin && arrival.source.is_some();
+    let machine = if head.machine.is_empty() { report.machine.as_str() } else { &head.machine };
+    let same = *head.boot == *report.boot
+        && before == head.digest
+        && head.seen_day == Some(day)
+        && !moved
+        && head.dropped_windows == report.dropped_windows
+        && gap == 0
+        && *machine == *head.machine;
+    if same {
+        conn.prepare_cached("UPDATE head SET seq = ?2, last_seen = ?3, clock_skew = ?4 WHERE device = ?1")?
+            .execute(params![head.number, count(report.seq), received, skew])?;
+        head.seq = report.seq;
+        return Ok(());
+    }
+    if *head.boot != *report.boot {
+        end_boot(conn, head, received)?;
+        head.boot = report.boot.as_str().into();
+        head.boot_from = report.seq;
+    }
+    metrics::counter!("farmwatch_ingest_missing_reports_total").increment(gap);
+    let machine: Box<str> = machine.into();
+    conn.prepare_cached(
+        "UPDATE head SET seq = ?2, last_seen = ?3, clock_skew = ?4, boot = ?5, boot_from = ?6, machine = ?7,
+             digest = ?8, seen_day = ?9, dropped_windows = ?10, gaps = gaps + ?11 WHERE device = ?1",
+    )?
+    .execute(params![
+        head.number,
+        count(report.seq),
+        received,
+        skew,
+        head.boot,
+        count(head.boot_from),
+        machine,
+        head.digest.to_bytes(),
+        day,
+        count(report.dropped_windows),
+        count(gap)
+    ])?;
+    if moved {
+        conn.prepare_cached("UPDATE head SET address = ?2, country = ?3, network = ?4 WHERE device = ?1")?
+            .execute(params![
+                head.number,
+                arrival.source.map(|address| address.to_string()),
+                arrival.country,
+                arrival.network
+            ])?;
+        head.origin = prepared.origin;
+    }
+    head.machine = machine;
+    head.seq = report.seq;
+    head.seen_day = Some(day);
+    head.dropped_windows = report.dropped_windows;
+    Ok(())
+}
+
+/// Keeps which numbers came from the boot that ends here.
+fn end_boot(conn: &Connection, head: &Head, now: i64) -> Result<()> {
+    if head.boot.is_empty() || head.seq == 0 {
+        return Ok(());
+    }
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO boot (device, boot, seq_from, seq_to, ended_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![head.number, head.boot, count(head.boot_from), count(head.seq), now])?;
+    Ok(())
+}

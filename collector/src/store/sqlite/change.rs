@@ -1,0 +1,41 @@
+//! What a judgement ends in: many writes, one transaction.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use farmwatch_shared::id::DeviceId;
+
+use super::super::{Change, Result, StoreError};
+use super::convert::json;
+use super::writer::Hand;
+use super::{alerts, anchors, audit, orders, sites, work};
+
+/// Applies one change.
+pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
+    let conn = &hand.conn;
+    match change {
+        Change::Judged(device, judged) => {
+            conn.prepare_cached("INSERT OR REPLACE INTO judged (device, value) VALUES (?1, ?2)")?
+                .execute(params![number(conn, device)?, json(judged)?])?;
+            Ok(())
+        }
+        Change::Anchors(device, seen) => anchors::put(conn, number(conn, device)?, device, seen),
+        Change::PutSite(site) => sites::put(conn, site),
+        Change::RemoveSite(id) => sites::remove(conn, id),
+        Change::PutAlert(alert) => alerts::put(conn, alert),
+        Change::AlertEvent(event) => alerts::add_event(conn, event),
+        Change::PutOrder(order) => orders::put(conn, order),
+        Change::Audit(entry) => audit::add(conn, entry),
+        Change::Done(device) => work::done(conn, number(conn, device)?),
+    }
+}
+
+/// A device's number; without such a device, what was asked cannot be.
+pub fn number(conn: &Connection, device: &DeviceId) -> Result<i64> {
+    find(conn, device)?.ok_or_else(|| StoreError::Conflict(format!("there is no device {device}")))
+}
+
+/// A device's number, if it is there.
+pub fn find(conn: &Connection, device: &DeviceId) -> Result<Option<i64>> {
+    let mut statement = conn.prepare_cached("SELECT number FROM device WHERE id = ?1")?;
+    Ok(statement.query_row([device.as_str()], |row| row.get(0)).optional()?)
+}

@@ -1,0 +1,119 @@
+//! Facts of devices: one row each.
+//!
+//! Values are stored with their hashes hashed again, but the digest is over what the agent sent. So each row
+//! keeps what its fact added to the digest as it was sent, and the sum follows every change without the
+//! values.
+
+use std::collections::BTreeMap;
+
+use farmwatch_shared::state::{Digest, FactKey, State};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::super::Result;
+use super::convert::{from_json, id};
+
+/// A fact, ready to be written.
+pub struct Fact {
+    /// Its key.
+    pub key: String,
+    /// What it adds to the digest as it was sent.
+    pub digest: Digest,
+    /// Its value as JSON text.
+    pub value: String,
+}
+
+/// What writing facts came to.
+pub struct Written {
+    /// The digest of all of the device's facts, after.
+    pub digest: Digest,
+    /// Keys of facts that are new, different, or gone.
+    pub changed: Vec<String>,
+}
+
+/// Applies a change to a device's facts. `before` is the digest of them so far.
+pub fn apply(
+    conn: &Connection,
+    device: i64,
+    before: Digest,
+    set: &[Fact],
+    gone: &[String],
+) -> Result<Written> {
+    let mut written = Written { digest: before, changed: Vec::new() };
+    for key in gone {
+        remove(conn, device, key, &mut written)?;
+    }
+    for fact in set {
+        // primary key
+        let old = conn
+            .prepare_cached("SELECT digest FROM fact WHERE device = ?1 AND key = ?2")?
+            .query_row(params![device, fact.key], |row| row.get(0).map(Digest::from_bytes))
+            .optional()?;
+        put(conn, device, fact, old, &mut written)?;
+    }
+    Ok(written)
+}
+
+/// Replaces a device's facts. What is stored already is not written again.
+pub fn replace(conn: &Connection, device: i64, set: &[Fact]) -> Result<Written> {
+    // primary key
+    let mut statement = conn.prepare_cached("SELECT key, digest FROM fact WHERE device = ?1")?;
+    let rows = statement
+        .query_map([device], |row| Ok((row.get::<_, String>(0)?, Digest::from_bytes(row.get(1)?))))?;
+    let mut old = rows.collect::<rusqlite::Result<BTreeMap<_, _>>>()?;
+    // The sum is taken anew, so a whole state mends whatever had drifted.
+    let digest = old.values().fold(Digest::default(), |sum, digest| sum.plus(*digest));
+    let mut written = Written { digest, changed: Vec::new() };
+    for fact in set {
+        let old = old.remove(&fact.key);
+        put(conn, device, fact, old, &mut written)?;
+    }
+    for key in old.into_keys() {
+        remove(conn, device, &key, &mut written)?;
+    }
+    Ok(written)
+}
+
+fn put(
+    conn: &Connection,
+    device: i64,
+    fact: &Fact,
+    old: Option<Digest>,
+    written: &mut Written,
+) -> Result<()> {
+    if old == Some(fact.digest) {
+        return Ok(());
+    }
+    conn.prepare_cached(
+        "INSERT INTO fact (device, key, digest, value) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO UPDATE SET digest = ?3, value = ?4",
+    )?
+    .execute(params![device, fact.key, fact.digest.to_bytes(), fact.value])?;
+    written.digest = written.digest.minus(old.unwrap_or_default()).plus(fact.digest);
+    written.changed.push(fact.key.clone());
+    Ok(())
+}
+
+fn remove(conn: &Connection, device: i64, key: &str, written: &mut Written) -> Result<()> {
+    let old = conn
+        .prepare_cached("DELETE FROM fact WHERE device = ?1 AND key = ?2 RETURNING digest")?
+        .query_row(params![device, key], |row| row.get(0).map(Digest::from_bytes))
+        .optional()?;
+    if let Some(old) = old {
+        written.digest = written.digest.minus(old);
+        written.changed.push(key.to_owned());
+    }
+    Ok(())
+}
+
+/// A device's facts.
+pub fn state(conn: &Connection, device: i64) -> Result<State> {
+    // primary key
+    let mut statement = conn.prepare_cached("SELECT key, value FROM fact WHERE device = ?1")?;
+    let mut rows = statement.query([device])?;
+    let mut facts = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let key: FactKey = id(row.get(0)?)?;
+        facts.insert(key, from_json(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?);
+    }
+    Ok(State::from(facts))
+}

@@ -1,0 +1,122 @@
+//! What the writer remembers of devices, so that a heartbeat needs no read.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::state::Digest;
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::super::{Arrival, Result, Standing};
+use super::convert::{from_word, uncount};
+
+/// Most devices remembered: some 300 bytes each.
+const MOST: usize = 1 << 20;
+
+/// A device as the next report finds it.
+#[derive(Clone, Debug)]
+pub struct Head {
+    pub number: i64,
+    pub revoked: bool,
+    pub machine: Box<str>,
+    pub boot: Box<str>,
+    pub boot_from: u64,
+    pub seq: u64,
+    pub digest: Digest,
+    pub dropped_windows: u64,
+    /// Day of `last_seen`.
+    pub seen_day: Option<i64>,
+    /// Fingerprint of public address, country and network.
+    pub origin: u64,
+    /// Day and value of the shortest round trip that is written.
+    pub rtt: (i64, u32),
+}
+
+/// Heads by device. They hold while nobody else writes to the file; another process that does shows in
+/// SQLite's `data_version`, and then they are read again.
+#[derive(Default)]
+pub struct Heads {
+    known: HashMap<DeviceId, Head>,
+    version: i64,
+}
+
+impl Heads {
+    /// Forgets everything if another connection has written since the last call. Call it at the start of each
+    /// transaction, when nobody else can write any more.
+    pub fn check(&mut self, conn: &Connection) -> Result<()> {
+        let version = conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        if version != self.version || self.known.len() >= MOST {
+            self.forget_all();
+            self.version = version;
+        }
+        Ok(())
+    }
+
+    /// Forgets everything: what was remembered may not be what is stored.
+    pub fn forget_all(&mut self) {
+        self.known.clear();
+    }
+
+    /// Forgets one device, after a change to it.
+    pub fn forget(&mut self, id: &DeviceId) {
+        self.known.remove(id);
+    }
+
+    /// A device's head; `None` for one that is not there.
+    pub fn get(&mut self, conn: &Connection, id: &DeviceId) -> Result<Option<&mut Head>> {
+        if !self.known.contains_key(id) {
+            let Some(head) = read(conn, id)? else { return Ok(None) };
+            self.known.insert(id.clone(), head);
+        }
+        Ok(self.known.get_mut(id))
+    }
+}
+
+/// Fingerprint of where a report came from.
+pub fn origin_of(arrival: &Arrival) -> u64 {
+    let address = arrival.source.map(|address| address.to_string());
+    fingerprint(address.as_deref(), arrival.country.as_deref(), arrival.network.as_deref())
+}
+
+fn fingerprint(address: Option<&str>, country: Option<&str>, network: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (address, country, network).hash(&mut hasher);
+    hasher.finish()
+}
+
+// device by its UNIQUE id, head and rtt by primary key
+const READ: &str =
+    "SELECT d.number, d.standing, h.machine, h.boot, h.boot_from, h.seq, h.digest, h.seen_day, h.address,
+        h.country, h.network, h.dropped_windows, r.day, r.ms
+    FROM device d JOIN head h ON h.device = d.number
+    LEFT JOIN rtt r ON r.device = d.number AND r.day = h.seen_day
+    WHERE d.id = ?1";
+
+fn read(conn: &Connection, id: &DeviceId) -> Result<Option<Head>> {
+    let mut statement = conn.prepare_cached(READ)?;
+    let row = statement.query_row([id.as_str()], |row| {
+        let text = |n| row.get::<_, Option<String>>(n);
+        let origin = fingerprint(text(8)?.as_deref(), text(9)?.as_deref(), text(10)?.as_deref());
+        let standing: String = row.get(1)?;
+        let head = Head {
+            number: row.get(0)?,
+            revoked: false,
+            machine: row.get::<_, String>(2)?.into(),
+            boot: row.get::<_, String>(3)?.into(),
+            boot_from: uncount(row.get(4)?),
+            seq: uncount(row.get(5)?),
+            digest: Digest::from_bytes(row.get(6)?),
+            seen_day: row.get(7)?,
+            origin,
+            dropped_windows: uncount(row.get(11)?),
+            rtt: (
+                row.get::<_, Option<i64>>(12)?.unwrap_or(-1),
+                row.get::<_, Option<u32>>(13)?.unwrap_or(u32::MAX),
+            ),
+        };
+        Ok((head, standing))
+    });
+    let Some((mut head, standing)) = row.optional()? else { return Ok(None) };
+    head.revoked = from_word::<Standing>(&standing)? == Standing::Revoked;
+    Ok(Some(head))
+}

@@ -1,0 +1,151 @@
+use async_trait::async_trait;
+use farmwatch_shared::facts::{Transition, Window};
+use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::state::State;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::super::{Arrival, Receipt, Reports, Result, SentReport};
+use super::Sqlite;
+use super::arrivals::{self, Prepared};
+use super::convert::{from_json, from_word, ms, time};
+use super::devices::DAY;
+use super::{change, facts};
+
+/// Devices trimmed in one transaction: what else is to be written waits no longer than for these.
+const TRIM_AT_ONCE: u32 = 500;
+
+#[async_trait]
+impl Reports for Sqlite {
+    async fn ingest(&self, arrivals: Vec<Arrival>) -> Result<Vec<Receipt>> {
+        let prepared = arrivals.into_iter().map(Prepared::new).collect::<Result<Vec<_>>>()?;
+        self.write_or_shed(move |hand| prepared.iter().map(|p| arrivals::take(hand, p)).collect()).await
+    }
+
+    async fn state(&self, id: &DeviceId) -> Result<State> {
+        let id = id.clone();
+        self.read(move |conn| match change::find(conn, &id)? {
+            Some(number) => facts::state(conn, number),
+            None => Ok(State::default()),
+        })
+        .await
+    }
+
+    async fn windows(&self, id: &DeviceId, since: Timestamp) -> Result<Vec<Window>> {
+        let id = id.clone();
+        self.read(move |conn| {
+            let Some(number) = change::find(conn, &id)? else { return Ok(Vec::new()) };
+            // primary key
+            let mut statement = conn.prepare_cached(
+                r#"SELECT value FROM "window" WHERE device = ?1 AND start >= ?2 ORDER BY start"#,
+            )?;
+            let mut rows = statement.query(params![number, ms(since)])?;
+            let mut windows = Vec::new();
+            while let Some(row) = rows.next()? {
+                windows.push(from_json(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+            }
+            Ok(windows)
+        })
+        .await
+    }
+
+    async fn transitions(&self, id: &DeviceId, since: Timestamp) -> Result<Vec<Transition>> {
+        let id = id.clone();
+        self.read(move |conn| {
+            let Some(number) = change::find(conn, &id)? else { return Ok(Vec::new()) };
+            // primary key
+            let mut statement = conn.prepare_cached(
+                "SELECT at, kind FROM transition WHERE device = ?1 AND at >= ?2 ORDER BY at, kind",
+            )?;
+            let mut rows = statement.query(params![number, ms(since)])?;
+            let mut transitions = Vec::new();
+            while let Some(row) = rows.next()? {
+                transitions
+                    .push(Transition { at: time(row.get(0)?)?, kind: from_word(&row.get::<_, String>(1)?)? });
+            }
+            Ok(transitions)
+        })
+        .await
+    }
+
+    async fn sent(&self, id: &DeviceId, limit: u32) -> Result<Vec<SentReport>> {
+        let id = id.clone();
+        self.read(move |conn| {
+            let Some(number) = change::find(conn, &id)? else { return Ok(Vec::new()) };
+            // primary key, from its end
+            let mut statement = conn.prepare_cached(
+                "SELECT received_at, report FROM sent WHERE device = ?1 ORDER BY seq DESC LIMIT ?2",
+            )?;
+            let mut rows = statement.query(params![number, limit])?;
+            let mut sent = Vec::new();
+            while let Some(row) = rows.next()? {
+                let report = arrivals::unpack(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
+                let received_at = time(row.get(0)?)?;
+                sent.push(SentReport { seq: report.seq, at: report.at, received_at, report });
+            }
+            Ok(sent)
+        })
+        .await
+    }
+
+    async fn min_rtt_ms(&self, id: &DeviceId, since: Timestamp) -> Result<Option<u32>> {
+        let id = id.clone();
+        self.read(move |conn| {
+            let Some(number) = change::find(conn, &id)? else { return Ok(None) };
+            // primary key; whole days
+            let mut statement =
+                conn.prepare_cached("SELECT min(ms) FROM rtt WHERE device = ?1 AND day >= ?2")?;
+            Ok(statement.query_row(params![number, ms(since).div_euclid(DAY)], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    async fn trim(&self, before: Timestamp) -> Result<u64> {
+        let (mut after, mut gone) = (0, 0);
+        loop {
+            let (next, rows) = self.write(move |hand| trim(&hand.conn, after, before)).await?;
+            gone += rows;
+            match next {
+                Some(next) => after = next,
+                None => return Ok(gone),
+            }
+        }
+    }
+}
+
+/// Trims the devices that follow `after`; the last of them, if there may be more, and how many rows went.
+///
+/// Each device's old rows stand together at the head of its part of each table (all primary keys begin with
+/// device and time or number), so no index on time is needed: that would cost a write with every report.
+fn trim(conn: &Connection, after: i64, before: Timestamp) -> Result<(Option<i64>, u64)> {
+    let mut statement =
+        conn.prepare_cached("SELECT number FROM device WHERE number > ?1 ORDER BY number LIMIT ?2")?;
+    let numbers = statement.query_map(params![after, TRIM_AT_ONCE], |row| row.get(0))?;
+    let numbers = numbers.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let before = ms(before);
+    let mut gone = 0;
+    for number in &numbers {
+        gone += conn
+            .prepare_cached(r#"DELETE FROM "window" WHERE device = ?1 AND start < ?2"#)?
+            .execute(params![number, before])?;
+        gone += conn
+            .prepare_cached("DELETE FROM transition WHERE device = ?1 AND at < ?2")?
+            .execute(params![number, before])?;
+        // Numbers grow with arrival: the first that stays is the end of what goes.
+        let first_kept: Option<i64> = conn
+            .prepare_cached(
+                "SELECT seq FROM sent WHERE device = ?1 AND received_at >= ?2 ORDER BY seq LIMIT 1",
+            )?
+            .query_row(params![number, before], |row| row.get(0))
+            .optional()?;
+        gone += conn
+            .prepare_cached("DELETE FROM sent WHERE device = ?1 AND seq < ?2")?
+            .execute(params![number, first_kept.unwrap_or(i64::MAX)])?;
+        conn.prepare_cached("DELETE FROM rtt WHERE device = ?1 AND day < ?2")?
+            .execute(params![number, before.div_euclid(DAY)])?;
+        conn.prepare_cached("DELETE FROM boot WHERE device = ?1 AND ended_at < ?2")?
+            .execute(params![number, before])?;
+    }
+    let last = if numbers.len() >= TRIM_AT_ONCE as usize { numbers.last().copied() } else { None };
+    Ok((last, gone as u64))
+}

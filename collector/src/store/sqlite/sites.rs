@@ -1,0 +1,95 @@
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use farmwatch_shared::id::{DeviceId, SiteId};
+use rusqlite::{Connection, params};
+
+use super::super::{Anchor, AnchorSeen, Page, Result, Site, Sites};
+use super::Sqlite;
+use super::convert::{from_json, json};
+use super::{anchors, change};
+
+/// Writes a site; see [`super::super::Change::PutSite`]. Devices that have left it name none, until another
+/// site names them.
+pub fn put(conn: &Connection, site: &Site) -> Result<()> {
+    conn.prepare_cached("INSERT OR REPLACE INTO site (id, farm, value) VALUES (?1, ?2, ?3)")?
+        .execute(params![site.id.as_str(), site.judged.farm, json(site)?])?;
+    let now: BTreeSet<&str> = site.devices.iter().map(DeviceId::as_str).collect();
+    let before = members(conn, &site.id)?;
+    // both by UNIQUE id
+    let mut leave = conn.prepare_cached("UPDATE device SET site = NULL WHERE id = ?1")?;
+    for id in before.iter().filter(|id| !now.contains(id.as_str())) {
+        leave.execute([id])?;
+    }
+    let mut join = conn.prepare_cached("UPDATE device SET site = ?2 WHERE id = ?1")?;
+    for id in now.into_iter().filter(|id| !before.contains(*id)) {
+        join.execute([id, site.id.as_str()])?;
+    }
+    Ok(())
+}
+
+/// Removes a site; see [`super::super::Change::RemoveSite`].
+pub fn remove(conn: &Connection, id: &SiteId) -> Result<()> {
+    conn.prepare_cached("DELETE FROM site WHERE id = ?1")?.execute([id.as_str()])?;
+    conn.prepare_cached("UPDATE device SET site = NULL WHERE site = ?1")?.execute([id.as_str()])?;
+    Ok(())
+}
+
+/// Ids of the devices that name a site; index device_site.
+fn members(conn: &Connection, id: &SiteId) -> Result<BTreeSet<String>> {
+    let mut statement = conn.prepare_cached("SELECT id FROM device WHERE site = ?1")?;
+    let ids = statement.query_map([id.as_str()], |row| row.get(0))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
+#[async_trait]
+impl Sites for Sqlite {
+    async fn anchors_of(&self, device: &DeviceId) -> Result<Vec<AnchorSeen>> {
+        let device = device.clone();
+        self.read(move |conn| match change::find(conn, &device)? {
+            Some(number) => anchors::of(conn, number, &device),
+            None => Ok(Vec::new()),
+        })
+        .await
+    }
+
+    async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<AnchorSeen>> {
+        let anchor = anchor.clone();
+        self.read(move |conn| anchors::devices_at(conn, &anchor, limit)).await
+    }
+
+    async fn count_at(&self, anchor: &Anchor) -> Result<u64> {
+        let anchor = anchor.clone();
+        self.read(move |conn| anchors::count_at(conn, &anchor)).await
+    }
+
+    async fn site(&self, id: &SiteId) -> Result<Option<Site>> {
+        let id = id.clone();
+        self.read(move |conn| {
+            let mut statement = conn.prepare_cached("SELECT value FROM site WHERE id = ?1")?;
+            let mut rows = statement.query([id.as_str()])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            from_json(&row.get::<_, String>(0)?).map(Some)
+        })
+        .await
+    }
+
+    async fn sites(&self, page: &Page) -> Result<Vec<Site>> {
+        let page = page.clone();
+        self.read(move |conn| {
+            // index site_farm
+            let mut statement = conn.prepare_cached(
+                "SELECT value FROM site
+                 WHERE ?1 IS NULL OR (-farm, id) > (SELECT -farm, id FROM site WHERE id = ?1)
+                 ORDER BY farm DESC, id LIMIT ?2",
+            )?;
+            let mut rows = statement.query(params![page.after, page.limit])?;
+            let mut sites = Vec::new();
+            while let Some(row) = rows.next()? {
+                sites.push(from_json(&row.get::<_, String>(0)?)?);
+            }
+            Ok(sites)
+        })
+        .await
+    }
+}

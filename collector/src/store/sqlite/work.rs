@@ -1,0 +1,82 @@
+use async_trait::async_trait;
+use farmwatch_shared::id::DeviceId;
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::super::{Change, Result, Work};
+use super::Sqlite;
+use super::change;
+use super::convert::{id, ms, uncount};
+
+/// Milliseconds for which a device taken is nobody else's.
+const LEASE: i64 = 60_000;
+
+/// Puts a device on the queue; one that is there keeps its place.
+pub fn put(conn: &Connection, number: i64, now: Timestamp) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO work (device, queued_at, generation) VALUES (?1, ?2, 1)
+         ON CONFLICT DO UPDATE SET generation = generation + 1",
+    )?
+    .execute(params![number, ms(now)])?;
+    Ok(())
+}
+
+/// A device is judged: it leaves the queue, or is free to be taken again if it has changed meanwhile.
+pub fn done(conn: &Connection, number: i64) -> Result<()> {
+    let left = conn
+        .prepare_cached("DELETE FROM work WHERE device = ?1 AND generation = taken")?
+        .execute([number])?;
+    if left == 0 {
+        conn.prepare_cached("UPDATE work SET leased_until = 0 WHERE device = ?1 AND taken > 0")?
+            .execute([number])?;
+    }
+    Ok(())
+}
+
+/// The next devices to judge; index work_oldest. Those that somebody has are few, so stepping over them is
+/// cheap.
+pub const NEXT: &str = "SELECT w.device, d.id FROM work w JOIN device d ON d.number = w.device
+    WHERE w.leased_until <= ?1 ORDER BY w.queued_at, w.device LIMIT ?2";
+
+#[async_trait]
+impl Work for Sqlite {
+    async fn take_work(&self, limit: u32, now: Timestamp) -> Result<Vec<DeviceId>> {
+        self.write(move |hand| {
+            let mut next = hand.conn.prepare_cached(NEXT)?;
+            let rows = next.query_map(params![ms(now), limit], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+            })?;
+            let taken = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+            let mut lease = hand
+                .conn
+                .prepare_cached("UPDATE work SET taken = generation, leased_until = ?2 WHERE device = ?1")?;
+            for (number, _) in &taken {
+                lease.execute(params![number, ms(now) + LEASE])?;
+            }
+            taken.into_iter().map(|(_, text)| id(text)).collect()
+        })
+        .await
+    }
+
+    async fn queue(&self, devices: &[DeviceId], now: Timestamp) -> Result<()> {
+        let devices = devices.to_vec();
+        self.write(move |hand| {
+            for device in &devices {
+                if let Some(number) = change::find(&hand.conn, device)? {
+                    put(&hand.conn, number, now)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn work_waiting(&self) -> Result<u64> {
+        self.read(|conn| Ok(uncount(conn.query_row("SELECT count(*) FROM work", [], |row| row.get(0))?)))
+            .await
+    }
+
+    async fn apply(&self, changes: Vec<Change>) -> Result<()> {
+        self.write(move |hand| changes.iter().try_for_each(|c| change::apply(hand, c))).await
+    }
+}
