@@ -1,1 +1,3 @@
-//! End-to-end tests of Farmwatch, its fleet simulator and quickstart.
+//! What Farmwatch is tested with: a simulated fleet, and the real binaries in a folder of their own.
+
+pub mod fleet;
