@@ -8,14 +8,21 @@
 //! To add a sensor: a folder, and a line in [`SENSORS`]. What differs by operating system stands in
 //! `linux.rs` (later `windows.rs`, `macos.rs`) beside the folder's `mod.rs`, chosen there by one `#[path]`.
 
+mod assignments;
 mod frame;
 pub mod read;
 mod run;
+
+mod host;
+mod locale;
+mod power;
+mod session;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use farmwatch_shared::catalogue::Catalogue;
 use farmwatch_shared::facts::{Family, Transition, TransitionKind, Window};
 use farmwatch_shared::id::HashKey;
 use farmwatch_shared::state::{FactKey, State};
@@ -29,7 +36,8 @@ pub use run::{Command, Control, Running, Wake, start};
 type Make = fn(&Config) -> Box<dyn Sensor>;
 
 /// Every sensor, by the name of its family. They look in this order.
-const SENSORS: &[(&str, Make)] = &[];
+const SENSORS: &[(&str, Make)] =
+    &[("host", host::new), ("session", session::new), ("power", power::new), ("locale", locale::new)];
 
 /// What sensors go by.
 #[derive(Clone, Debug)]
@@ -38,6 +46,8 @@ pub struct Config {
     pub root: PathBuf,
     /// Hashes what must not leave the laptop in plain.
     pub hash_key: HashKey,
+    /// Remote tools to look for.
+    pub catalogue: Arc<Catalogue>,
     /// Sensors that IT's policy has off, by the name of their family.
     pub off: Vec<String>,
     /// Facts of level 2 may be stated now: policy allows them and a finding stands.
@@ -168,17 +178,22 @@ impl Sensed {
 }
 
 #[cfg(test)]
-#[allow(dead_code, reason = "the first sensors bring their tests")]
 pub(crate) mod test {
     //! What tests of sensors share.
 
     use std::path::Path;
 
-    use super::{Arc, Config, HashKey, Observation, SENSORS, Sensed, Sensor, Timestamp};
+    use super::{Arc, Catalogue, Config, HashKey, Observation, SENSORS, Sensed, Sensor, Timestamp};
 
     /// A configuration for a test's folder.
     pub(crate) fn config(root: &Path) -> Config {
-        Config { root: root.to_owned(), hash_key: HashKey::new([7; 32]), off: Vec::new(), level_2: true }
+        Config {
+            root: root.to_owned(),
+            hash_key: HashKey::new([7; 32]),
+            catalogue: Arc::new(Catalogue::shipped()),
+            off: Vec::new(),
+            level_2: true,
+        }
     }
 
     /// A time to look at: an afternoon in November 2026.

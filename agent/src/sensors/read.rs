@@ -79,6 +79,14 @@ pub fn bytes(path: &Path, most: usize) -> Result<Vec<u8>, ReadError> {
     Ok(bytes)
 }
 
+/// The first `most` bytes of a regular file, however long it is: tables of the kernel's whose head tells all.
+pub fn start(path: &Path, most: usize) -> Result<String, ReadError> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(most).unwrap_or(u64::MAX);
+    open(path)?.take(limit).read_to_end(&mut bytes).map_err(|e| ReadError::io(path, &e))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// A regular file of at most `most` bytes as text: what is not UTF-8 becomes `�`; white space and NULs around
 /// it are cut.
 pub fn text(path: &Path, most: usize) -> Result<String, ReadError> {

@@ -1,0 +1,110 @@
+//! `host`: the machine itself, and the ids under which other management knows it.
+
+#[cfg(target_os = "linux")]
+mod managed;
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod os;
+
+use std::time::Duration;
+
+use farmwatch_shared::facts::Host;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Config, Sensed, Sensor, SensorError};
+
+/// States the fact `host/self`. Looks every ten minutes: a name may change, an EDR agent may come.
+struct HostSensor {
+    /// Boot time as first read: the kernel's own figure moves by a second when the clock is set.
+    booted: Option<Timestamp>,
+}
+
+/// Boot times closer than this are one boot.
+const SAME_BOOT: SignedDuration = SignedDuration::from_secs(90);
+
+pub(super) fn new(_: &Config) -> Box<dyn Sensor> {
+    Box::new(HostSensor { booted: None })
+}
+
+impl Sensor for HostSensor {
+    fn name(&self) -> &'static str {
+        "host"
+    }
+
+    fn period(&self) -> Duration {
+        Duration::from_mins(10)
+    }
+
+    fn sense(&mut self, _: Timestamp, out: &mut Sensed) -> Result<(), SensorError> {
+        let mut host = os::host(&out.config(), out)?;
+        host.agent_version = String::from(env!("CARGO_PKG_VERSION"));
+        host.boot_time = self.steady(host.boot_time);
+        out.fact("self", &host);
+        Ok(())
+    }
+}
+
+impl HostSensor {
+    fn steady(&mut self, read: Option<Timestamp>) -> Option<Timestamp> {
+        let read = read?;
+        let before = self.booted.filter(|before| read.duration_since(*before).abs() < SAME_BOOT);
+        self.booted = Some(before.unwrap_or(read));
+        self.booted
+    }
+}
+
+/// What firmware holds where its maker put nothing in.
+fn is_placeholder(text: &str) -> bool {
+    const NOTHING: [&str; 14] = [
+        "to be filled by o.e.m.",
+        "system serial number",
+        "system product name",
+        "system manufacturer",
+        "chassis serial number",
+        "default string",
+        "not specified",
+        "not applicable",
+        "not available",
+        "none",
+        "n/a",
+        "invalid",
+        "unknown",
+        "oem",
+    ];
+    let mut characters = text.chars().filter(|c| c.is_alphanumeric());
+    let first = characters.next();
+    let all_alike = characters.all(|c| Some(c) == first);
+    all_alike || NOTHING.iter().any(|nothing| text.trim().eq_ignore_ascii_case(nothing))
+}
+
+#[cfg(not(target_os = "linux"))]
+mod os {
+    use super::{Config, Host, Sensed, SensorError};
+
+    pub(super) fn host(_: &Config, _: &mut Sensed) -> Result<Host, SensorError> {
+        Err(SensorError::NotSupported("not read on this operating system yet".into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serials_that_every_board_of_a_maker_has_are_none() {
+        for text in ["To Be Filled By O.E.M.", "System Serial Number", "0000000", "", "..", "None", "XXXXXXX"]
+        {
+            assert!(is_placeholder(text), "{text:?}");
+        }
+        assert!(!is_placeholder("PF3KJ1ZT"));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_does_not_move_the_boot() {
+        let mut sensor = HostSensor { booted: None };
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        assert_eq!(sensor.steady(at("2026-11-24T08:00:00Z")), at("2026-11-24T08:00:00Z"));
+        assert_eq!(sensor.steady(at("2026-11-24T08:01:00Z")), at("2026-11-24T08:00:00Z"));
+        assert_eq!(sensor.steady(at("2026-11-24T09:00:00Z")), at("2026-11-24T09:00:00Z"));
+    }
+}

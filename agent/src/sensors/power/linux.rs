@@ -1,0 +1,245 @@
+//! Linux: the power_supply class, ACPI's lid, logind's and systemd's settings, logind's inhibitors.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::{assignments, read};
+use super::{Config, Power, SensorError};
+
+const SUPPLIES: &str = "sys/class/power_supply";
+const LIDS: &str = "proc/acpi/button/lid";
+const INHIBITORS: &str = "run/systemd/inhibit";
+/// Most supplies, lids, inhibitors or files of settings that are looked at.
+const MOST: usize = 64;
+/// System services that are named when they hold the laptop awake; other programs are `other`.
+const SERVICES: [&str; 9] = [
+    "NetworkManager",
+    "ModemManager",
+    "UPower",
+    "PowerDevil",
+    "GNOME Shell",
+    "gnome-session",
+    "gdm",
+    "Unattended Upgrades Shutdown",
+    "PackageKit",
+];
+
+pub(super) fn power(config: &Config) -> Result<Power, SensorError> {
+    let supplies = match read::names(&config.path(SUPPLIES), MOST) {
+        Ok(names) => names,
+        Err(error) if error.is_missing() => {
+            let reason = "the kernel shows no power supplies (/sys/class/power_supply)";
+            return Err(SensorError::NotSupported(reason.into()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let supplies: Vec<Supply> = supplies.iter().filter_map(|name| supply(config, name)).collect();
+    Ok(Power {
+        mains: mains(&supplies),
+        battery: supplies.iter().any(|supply| matches!(supply, Supply::Battery { .. })),
+        lid_closed: lid_closed(config),
+        never_sleeps: never_sleeps(config),
+        keep_awake: keep_awake(config),
+    })
+}
+
+/// How long the machine has slept since it started: one clock goes on in sleep, the other does not.
+pub(super) fn time_asleep(config: &Config) -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    if !config.is_live() {
+        return Duration::ZERO;
+    }
+    let read = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+    read(ClockId::Boottime).saturating_sub(read(ClockId::Monotonic))
+}
+
+/// How long the machine has been up.
+pub(super) fn uptime(config: &Config) -> Option<Duration> {
+    let text = read::attribute(&config.path("proc/uptime"))?;
+    Duration::try_from_secs_f64(text.split(' ').next()?.parse().ok()?).ok()
+}
+
+/// A source of power of the machine itself.
+enum Supply {
+    /// A mains adapter or a USB port that charges.
+    Mains { online: bool },
+    /// A battery, and whether it says that it is being emptied.
+    Battery { discharging: bool },
+}
+
+fn supply(config: &Config, name: &str) -> Option<Supply> {
+    let folder = config.path(SUPPLIES).join(name);
+    // Mice, headsets and pens report their own batteries here.
+    if read::attribute(&folder.join("scope")).as_deref() == Some("Device") {
+        return None;
+    }
+    match read::attribute(&folder.join("type"))?.as_str() {
+        "Mains" | "USB" => {
+            let online = read::attribute(&folder.join("online"))?;
+            Some(Supply::Mains { online: online != "0" })
+        }
+        "Battery" => {
+            let status = read::attribute(&folder.join("status"));
+            Some(Supply::Battery { discharging: status.as_deref() == Some("Discharging") })
+        }
+        _ => None,
+    }
+}
+
+/// By the adapters; where the firmware shows none, by what the battery says.
+fn mains(supplies: &[Supply]) -> Option<bool> {
+    let adapters =
+        supplies.iter().filter_map(|s| if let Supply::Mains { online } = s { Some(*online) } else { None });
+    let by_adapter = adapters.reduce(|a, b| a || b);
+    let discharging =
+        |s: &Supply| if let Supply::Battery { discharging } = s { Some(*discharging) } else { None };
+    by_adapter.or_else(|| supplies.iter().find_map(discharging).map(|discharging| !discharging))
+}
+
+fn lid_closed(config: &Config) -> Option<bool> {
+    let lids = read::names(&config.path(LIDS), MOST).ok()?;
+    let state = lids.iter().find_map(|lid| read::attribute(&config.path(LIDS).join(lid).join("state")))?;
+    match state.split_whitespace().last()? {
+        "closed" => Some(true),
+        "open" => Some(false),
+        _ => None,
+    }
+}
+
+/// Somebody set the machine never to sleep, or logind puts it to sleep; `None` where only a desktop's own
+/// settings decide.
+fn never_sleeps(config: &Config) -> Option<bool> {
+    let masked = ["sleep.target", "suspend.target"].iter().any(|unit| {
+        let link = read::link(&config.path("etc/systemd/system").join(unit));
+        link.is_ok_and(|target| target.as_os_str() == "/dev/null")
+    });
+    let sleep = settings(config, "sleep.conf");
+    let no_suspend = assignments::last(&sleep, "AllowSuspend").is_some_and(is_no);
+    let logind = settings(config, "logind.conf");
+    let ignores = |key| assignments::last(&logind, key).is_some_and(|action| action == "ignore");
+    let lid = "HandleLidSwitch";
+    let on_mains = assignments::last(&logind, "HandleLidSwitchExternalPower");
+    let ignores_lid = ignores(lid) && on_mains.is_none_or(|action| action == "ignore");
+    if masked || no_suspend || ignores_lid {
+        return Some(true);
+    }
+    let idle = assignments::last(&logind, "IdleAction")?;
+    ["suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate", "sleep"]
+        .contains(&idle)
+        .then_some(false)
+}
+
+fn is_no(value: &str) -> bool {
+    ["no", "false", "off", "0"].iter().any(|no| value.eq_ignore_ascii_case(no))
+}
+
+/// A configuration of systemd's with its drop-ins, in the order in which they win.
+fn settings(config: &Config, name: &str) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for folder in ["usr/lib/systemd", "etc/systemd", "run/systemd"] {
+        let folder = config.path(folder);
+        all.extend(assignments::of_file(&folder.join(name)).unwrap_or_default());
+        let drop_ins = folder.join(format!("{name}.d"));
+        let names = read::names(&drop_ins, MOST).unwrap_or_default();
+        let is_conf =
+            |file: &&String| Path::new(file).extension().is_some_and(|extension| extension == "conf");
+        for file in names.iter().filter(is_conf) {
+            all.extend(assignments::of_file(&drop_ins.join(file)).unwrap_or_default());
+        }
+    }
+    all
+}
+
+/// Who holds the machine awake by one of logind's inhibitors.
+fn keep_awake(config: &Config) -> Vec<String> {
+    let names = read::names(&config.path(INHIBITORS), MOST * 2).unwrap_or_default();
+    let files = names.iter().filter(|name| !name.contains('.')).take(MOST);
+    let holder = |name: &String| {
+        let settings = assignments::of_file(&config.path(INHIBITORS).join(name)).ok()?;
+        let value = |key| assignments::last(&settings, key).unwrap_or_default();
+        let holds = value("WHAT").split(':').any(|what| what == "idle" || what == "sleep");
+        (holds && value("MODE").starts_with("block")).then(|| name_of(config, value("WHO")))
+    };
+    let mut holders: Vec<String> = files.filter_map(holder).collect();
+    holders.sort_unstable();
+    holders.dedup();
+    holders
+}
+
+/// A system service's name or a catalogue tool's; anything else is none of ours.
+fn name_of(config: &Config, who: &str) -> String {
+    if SERVICES.contains(&who) {
+        return who.to_owned();
+    }
+    let tool = config.catalogue.by_process(farmwatch_shared::catalogue::Os::Linux, who, None);
+    tool.map_or_else(|| "other".to_owned(), |hit| hit.tool.id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use farmwatch_shared::facts::{SensorState, SensorStatus, TransitionKind};
+
+    use super::super::super::test::{again, config, look, now, write};
+    use super::*;
+
+    const LAPTOP: [(&str, &str); 9] = [
+        ("sys/class/power_supply/AC/type", "Mains\n"),
+        ("sys/class/power_supply/AC/online", "1\n"),
+        ("sys/class/power_supply/BAT0/type", "Battery\n"),
+        ("sys/class/power_supply/BAT0/status", "Not charging\n"),
+        ("sys/class/power_supply/hidpp_battery_0/type", "Battery\n"),
+        ("sys/class/power_supply/hidpp_battery_0/scope", "Device\n"),
+        ("sys/class/power_supply/hidpp_battery_0/status", "Discharging\n"),
+        ("proc/acpi/button/lid/LID0/state", "state:      closed\n"),
+        ("etc/systemd/logind.conf.d/lid.conf", "[Login]\nHandleLidSwitch=ignore\n"),
+    ];
+
+    #[test]
+    fn a_laptop_on_mains_with_its_lid_closed_that_never_sleeps() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &LAPTOP);
+        let inhibit = "WHAT=idle:sleep\nWHO=my private program\nWHY=x\nMODE=block\n";
+        write(root.path(), &[("run/systemd/inhibit/4", inhibit), ("run/systemd/inhibit/4.ref", "")]);
+        let power: Power = look("power", root.path()).state.get("self").unwrap();
+        let expected = Power {
+            mains: Some(true),
+            battery: true,
+            lid_closed: Some(true),
+            never_sleeps: Some(true),
+            keep_awake: vec!["other".into()],
+        };
+        assert_eq!(power, expected);
+    }
+
+    #[test]
+    fn the_plug_that_is_pulled_is_a_transition() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &LAPTOP);
+        let config = config(root.path());
+        let mut sensor = super::super::new(&config);
+        assert!(again(sensor.as_mut(), &config, now()).transitions.is_empty());
+        write(root.path(), &[("sys/class/power_supply/AC/online", "0\n")]);
+        let seen = again(sensor.as_mut(), &config, now());
+        assert_eq!(seen.transitions[0].kind, TransitionKind::MainsLost);
+        assert_eq!(seen.state.get::<Power>("self").unwrap().mains, Some(false));
+    }
+
+    #[test]
+    fn without_an_adapter_in_sight_the_battery_tells() {
+        let supplies = [Supply::Battery { discharging: true }];
+        assert_eq!(mains(&supplies), Some(false));
+        assert_eq!(mains(&[]), None);
+    }
+
+    #[test]
+    fn masked_sleep_never_sleeps_and_a_desktop_without_supplies_is_said_so() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &[("etc/systemd/system/x", "")]);
+        symlink("/dev/null", root.path().join("etc/systemd/system/suspend.target")).unwrap();
+        assert_eq!(never_sleeps(&config(root.path())), Some(true));
+        let status: SensorStatus = look("power", root.path()).state.get("power").unwrap();
+        assert_eq!(status.state, SensorState::NotSupported);
+    }
+}
