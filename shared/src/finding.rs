@@ -14,8 +14,8 @@ pub struct Finding {
     pub technique: Option<String>,
     /// Which question it answers.
     pub group: Group,
-    /// What in the world is behind it: findings with one cause share one cap. `tool:anydesk`,
-    /// `device:1-4.2`, `hands`.
+    /// What in the world is behind it: findings with one cause share one cap. `tool:anydesk`, `kvm`, `hands`;
+    /// the list is in [`crate::rules`].
     pub cause: String,
     /// Λ: ln P(fact | farm-operated) / P(fact | own hands).
     pub llr: f64,

@@ -1,11 +1,36 @@
 //! Rules: pure functions from what is known of one device to findings. One file per evidence group.
+//!
+//! **Causes.** Per group the strongest finding counts; across groups, findings with one physical cause share one
+//! cap, that of the cause's kind in the weights file (the word before its `:`). A cause is therefore named after
+//! the thing in the world, not after where it was seen:
+//!
+//! | cause | what is behind it |
+//! |---|---|
+//! | `kvm` | a box between the laptop and its operator: its USB device, its screen, its absolute pointing. One cause for all of them: the facts do not say that they are two boxes |
+//! | `tool:<catalogue id>` | one remote-access program |
+//! | `hands`, `path`, `injected`, `jiggler`, `hours` | how it is used |
+//! | `network`, `place`, `clock` | where it is |
+//! | `agent` | what is done to the agent |
+
+mod display;
+mod hands;
+mod hygiene;
+mod input;
+mod locale;
+mod network_origin;
+mod place;
+mod power;
+#[cfg(test)]
+mod testing;
+mod usb_hid;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Transition, Window};
+use crate::facts::{Host, Transition, Window};
 use crate::finding::{Finding, Group};
-use crate::state::State;
+use crate::id::KeyedHash;
+use crate::state::{FactKey, State};
 use crate::weights::Weights;
 
 /// What is known of one device when it is judged. Everything but the state may be missing: on the laptop
@@ -46,6 +71,9 @@ pub struct Context {
     pub sanctioned_things: Vec<String>,
     /// Keyboard layout and language may be judged.
     pub judge_locale: bool,
+    /// Sensors that are blind on fewer than 1 % of the laptops of this model and system, by name: a blind
+    /// sensor among them is a finding.
+    pub unusually_blind: Vec<String>,
     /// Seconds that the agent has been silent while the laptop was seen elsewhere; 0 if not.
     pub silent_seconds: u64,
 }
@@ -54,10 +82,30 @@ pub struct Context {
 pub type Rule = fn(&Evidence<'_>, &Weights) -> Vec<Finding>;
 
 /// All rules. To add one: a file, a line here, its weights in `weights.toml`.
-pub const RULES: &[Rule] = &[];
+pub const RULES: &[Rule] = &[
+    hands::rule,
+    input::rule,
+    display::rule,
+    usb_hid::rule,
+    network_origin::rule,
+    place::rule,
+    locale::rule,
+    power::rule,
+    hygiene::rule,
+];
 
 /// Ids of all findings that the rules can make; each has its weights in `weights.toml`.
-pub const IDS: &[&[&str]] = &[];
+pub const IDS: &[&[&str]] = &[
+    hands::IDS,
+    input::IDS,
+    display::IDS,
+    usb_hid::IDS,
+    network_origin::IDS,
+    place::IDS,
+    locale::IDS,
+    power::IDS,
+    hygiene::IDS,
+];
 
 /// What all rules find.
 pub fn findings(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
@@ -86,5 +134,52 @@ pub fn finding(
         why: why.into(),
         facts: Vec::new(),
         policy: false,
+    }
+}
+
+/// Whether IT sanctions a thing, by its fact's key or its serial number's hash.
+pub(crate) fn is_sanctioned(context: &Context, key: &FactKey, serial: Option<&KeyedHash>) -> bool {
+    let names = [Some(key.as_str()), serial.map(KeyedHash::as_str)];
+    names.into_iter().flatten().any(|name| context.sanctioned_things.iter().any(|thing| thing == name))
+}
+
+/// Whether the laptop is a hypervisor's guest, whose screen and pointer are the hypervisor's.
+fn is_guest(state: &State) -> bool {
+    state.get::<Host>("self").is_some_and(|host| host.hypervisor.is_some())
+}
+
+fn has_trait(traits: &[String], name: &str) -> bool {
+    traits.iter().any(|held| held == name)
+}
+
+/// The IP-KVM that a thing says it is.
+fn known_kvm(traits: &[String]) -> Option<&str> {
+    traits.iter().find_map(|held| held.strip_prefix("known_kvm:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_rule_has_its_weights_and_every_weight_its_rule() {
+        let used: BTreeSet<&str> = IDS.iter().copied().flatten().copied().collect();
+        let weights = Weights::shipped();
+        let listed: BTreeSet<&str> = weights.rule.keys().map(String::as_str).collect();
+        assert_eq!(used, listed);
+    }
+
+    #[test]
+    fn every_cause_of_several_groups_has_a_cap() {
+        let weights = Weights::shipped();
+        assert!(weights.cap.contains_key("kvm") && weights.cap.contains_key("tool"));
+    }
+
+    #[test]
+    fn a_new_laptop_is_found_nothing_of() {
+        let case = testing::Case::default();
+        assert_eq!(findings(&case.evidence(), &Weights::shipped()), vec![]);
     }
 }

@@ -88,12 +88,12 @@ pub fn facts(raw: &RawUsb, key: &HashKey) -> UsbDevice {
 /// What is remarkable about a device:
 ///
 /// - `known_kvm:<name>`: ids, strings or serial number are an IP-KVM's defaults
-/// - `gadget_kvm`: the shape of an IP-KVM: a keyboard and a pointer, of which one is absolute or that comes
-///   with storage, audio or network, in one device at 480 Mb/s
-/// - `gadget_keyboard`: keyboard and pointer at 480 Mb/s and nothing else
-/// - `gadget_ids`: ids of the Linux USB gadget (`1d6b:0104` and its kin)
-/// - `strings_misfit`: its strings name another maker than its ids do, or the claimed product has no such
-///   speed or functions
+/// - `gadget_kvm`: the shape of an IP-KVM: a keyboard and a pointer in one device at 480 Mb/s, with storage,
+///   audio, network or an absolute pointer as gadgets have; or a keyboard under a Linux gadget's ids
+/// - `gadget_keyboard`: keyboard and pointer at 480 Mb/s and nothing else, of no maker of gaming keyboards
+/// - `gadget_ids`: ids of a Linux USB gadget (`1d6b:0104` and its kin)
+/// - `strings_misfit`: it names another maker than its ids do
+/// - `disguised`: a shape and speed that the product it claims to be never had
 pub fn traits(raw: &RawUsb) -> Vec<String> {
     let mut traits = Vec::new();
     if let Some(name) = known::kvm(raw) {

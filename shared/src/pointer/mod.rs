@@ -1,0 +1,175 @@
+//! The pointer model: does the pointer's timing look as if it came through a network?
+//!
+//! Physical cause: a local device reports on its own clock, every 1 to 15 ms while it moves, so most
+//! intervals are alike and few are long. What comes through a network is gathered by the far end before it is
+//! sent (RDP clients send at most every 100 ms) and spread by the network.
+//!
+//! What it rests on: three people over RDP, two at their own desks, five devices read by the kernel. It says
+//! so by its caps (`coefficients`), which are small: whatever the number of windows, the model alone can
+//! never raise an alert. It knows RDP; an IP-KVM's gadget with a clock of its own defeats it, and so does a
+//! client that sends at 125 Hz over a good line. Innocent twins: VDI clients, assistive technology.
+
+mod coefficients;
+
+use std::collections::BTreeMap;
+
+pub use coefficients::{CAP_LOCAL, CAP_REMOTE};
+use coefficients::{INTERCEPT, SLOW, STEADY};
+
+/// Longest interval in milliseconds that belongs to one movement.
+const MOTION_MS: i64 = 250;
+/// An interval in milliseconds longer than any local device's report interval.
+const SLOW_MS: i64 = 40;
+/// Fewest intervals of movement on which the model speaks.
+const ENOUGH: usize = 50;
+/// What five minutes of use are, in milliseconds, and how much of a gap is use.
+const WINDOW_MS: f64 = 300_000.0;
+const GAP_MS: f64 = 5_000.0;
+
+/// What the model looks at in one window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Features {
+    /// Share of intervals of movement above 40 ms.
+    pub slow: f64,
+    /// Share of intervals of movement within 1 ms of the most frequent one: a device's own clock.
+    pub steady: f64,
+}
+
+/// ln P(timing | remote path) / P(timing | local) of five minutes of use, in hundredths of a nat; `None`
+/// without enough movement to tell. It stays within −[`CAP_LOCAL`] and [`CAP_REMOTE`].
+///
+/// `times_ms` are the times of pointer events, ascending; `xy` their positions, where they are known: then
+/// events that moved nothing (clicks, the wheel) are left out.
+pub fn model(times_ms: &[f64], xy: Option<&[(f64, f64)]>) -> Option<i32> {
+    let features = features(times_ms, xy)?;
+    let logit = INTERCEPT + SLOW * features.slow + STEADY * features.steady;
+    let cap = if logit > 0.0 { CAP_REMOTE } else { CAP_LOCAL };
+    #[allow(clippy::cast_possible_truncation, reason = "within the caps")]
+    Some((100.0 * cap * (logit / cap).tanh()).round() as i32)
+}
+
+/// The model's features; `None` without enough movement. Times are rounded to the millisecond, so that a
+/// finer recorder is not taken for another hand.
+pub fn features(times_ms: &[f64], xy: Option<&[(f64, f64)]>) -> Option<Features> {
+    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+    let mut last: Option<i64> = None;
+    let mut place = None;
+    for (index, time) in times_ms.iter().enumerate().filter(|(_, time)| time.is_finite()) {
+        let here = xy.and_then(|xy| xy.get(index));
+        if here.is_some() && here == place {
+            continue;
+        }
+        place = here;
+        #[allow(clippy::cast_possible_truncation, reason = "saturates, and is then no movement")]
+        let now = (time + 0.5).floor() as i64;
+        let interval = last.map_or(0, |last| now.saturating_sub(last));
+        if (1..=MOTION_MS).contains(&interval) {
+            *counts.entry(interval).or_default() += 1;
+        }
+        last = Some(now);
+    }
+    let moving: usize = counts.values().sum();
+    if moving < ENOUGH {
+        return None;
+    }
+    // The shortest of the most frequent intervals.
+    let (period, _) = counts.iter().max_by_key(|(interval, count)| (**count, -**interval))?;
+    let steady: usize = counts.range(period - 1..=period + 1).map(|(_, count)| count).sum();
+    let slow: usize = counts.range(SLOW_MS + 1..).map(|(_, count)| count).sum();
+    Some(Features { slow: slow as f64 / moving as f64, steady: steady as f64 / moving as f64 })
+}
+
+/// Cuts a session into windows of five minutes of use, as ranges of its events: a gap counts as use for five
+/// seconds at most.
+pub fn windows(times_ms: &[f64]) -> Vec<std::ops::Range<usize>> {
+    let mut windows = Vec::new();
+    let (mut start, mut used) = (0, 0.0);
+    for (index, pair) in times_ms.windows(2).enumerate() {
+        used += (pair[1] - pair[0]).clamp(0.0, GAP_MS);
+        if used >= WINDOW_MS {
+            windows.push(start..index + 1);
+            (start, used) = (index + 1, 0.0);
+        }
+    }
+    if start < times_ms.len() {
+        windows.push(start..times_ms.len());
+    }
+    windows
+}
+
+/// What several windows say together, in nats: their sum within the caps, because windows of one person are
+/// not independent and the model was learnt on few people.
+pub fn together(windows: impl IntoIterator<Item = i32>) -> f64 {
+    let sum: f64 = windows.into_iter().map(|centinats| f64::from(centinats) / 100.0).sum();
+    sum.clamp(-CAP_LOCAL, CAP_REMOTE)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Events at the given intervals, repeated.
+    fn moving(intervals: &[f64], times: usize) -> Vec<f64> {
+        let steps = intervals.iter().cycle().take(times);
+        steps
+            .scan(0.0, |at, step| {
+                *at += step;
+                Some(*at)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_mouse_at_125_hz_is_local() {
+        assert!(model(&moving(&[8.0, 8.1, 7.9, 8.0, 16.0], 500), None).unwrap() < -30);
+    }
+
+    #[test]
+    fn a_trackpoint_that_skips_beats_is_local() {
+        assert!(model(&moving(&[13.0, 13.0, 25.0, 13.0, 38.0], 500), None).unwrap() < 0);
+    }
+
+    #[test]
+    fn rdp_that_sends_every_tenth_of_a_second_is_remote() {
+        let rdp = moving(&[112.0, 0.0, 104.0, 112.0, 186.0, 1.0, 113.0, 208.0], 500);
+        assert!(model(&rdp, None).unwrap() > 60);
+    }
+
+    #[test]
+    fn three_moves_say_nothing() {
+        assert_eq!(model(&moving(&[112.0], 3), None), None);
+    }
+
+    #[test]
+    fn clicks_are_not_moves() {
+        let times = moving(&[8.0], 200);
+        let still = vec![(5.0, 5.0); 200];
+        assert_eq!(features(&times, Some(&still)), None);
+    }
+
+    #[test]
+    fn five_minutes_of_use_are_one_window_and_a_night_counts_little() {
+        let mut times = moving(&[1000.0], 301);
+        times.push(1e8);
+        assert_eq!(windows(&times), vec![0..300, 300..302]);
+    }
+
+    #[test]
+    fn a_hundred_windows_say_no_more_than_the_cap() {
+        assert!((together(vec![100; 100]) - CAP_REMOTE).abs() < 1e-9);
+        assert!((together(vec![-40; 100]) + CAP_LOCAL).abs() < 1e-9);
+    }
+
+    proptest! {
+        #[test]
+        fn any_times_give_a_number_within_the_caps(times in prop::collection::vec(any::<f64>(), 0..400)) {
+            if let Some(centinats) = model(&times, None) {
+                prop_assert!((-46..=106).contains(&centinats));
+            }
+            let covered: usize = windows(&times).iter().map(std::ops::Range::len).sum();
+            prop_assert_eq!(covered, times.len());
+        }
+    }
+}
