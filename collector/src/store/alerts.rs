@@ -153,3 +153,63 @@ pub trait Alerts {
     /// An alert's life, oldest first.
     async fn alert_events(&self, id: &AlertId) -> Result<Vec<AlertEvent>>;
 }
+
+impl Disposition {
+    /// All of them, for forms.
+    pub const ALL: [Self; 7] = [
+        Self::Confirmed,
+        Self::PolicyBreach,
+        Self::Authorised,
+        Self::FalsePositive,
+        Self::NotEnoughData,
+        Self::Test,
+        Self::Duplicate,
+    ];
+
+    /// As people read it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::PolicyBreach => "against policy, not malicious",
+            Self::Authorised => "authorised",
+            Self::FalsePositive => "false positive",
+            Self::NotEnoughData => "not enough data",
+            Self::Test => "test",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+impl Severity {
+    /// As people read it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl AlertKind {
+    /// As people and programs read it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Device => "device",
+            Self::Site => "site",
+        }
+    }
+}
+
+impl AlertState {
+    /// As people read it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::InProgress => "in progress",
+            Self::Resolved => "resolved",
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What people do to alerts, from the console and the command line alike.
+
+use farmwatch_shared::id::AlertId;
+use jiff::Timestamp;
+
+use super::life::{self, digest, next};
+use crate::app::App;
+use crate::store::{
+    Alert, AlertEvent, AlertFilter, AlertKind, AlertState, Change, Disposition, Page, StoreError,
+};
+
+/// What a person does to an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Works on it from now on.
+    Take,
+    /// Closes it.
+    Resolve {
+        /// How.
+        disposition: Disposition,
+        /// Why; may be empty.
+        note: String,
+    },
+    /// Opens it again.
+    Reopen {
+        /// Why.
+        reason: String,
+    },
+    /// Adds a note to its timeline.
+    Comment {
+        /// The note.
+        text: String,
+    },
+}
+
+/// Why an action was not carried out.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// No such alert.
+    #[error("there is no alert {0}; `farmwatch-collector alerts list` shows those there are")]
+    Unknown(AlertId),
+    /// Somebody was faster.
+    #[error(
+        "the alert has changed since you looked (you saw version {seen}, it is now {now}); look again, then act"
+    )]
+    Outdated {
+        /// The version that was looked at.
+        seen: u64,
+        /// The version that is there.
+        now: u64,
+    },
+    /// It makes no sense in this state.
+    #[error("{0}")]
+    NotNow(String),
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Does what a person decided, if the alert is still as that person saw it, and gives the alert as it is then.
+///
+/// Resolving a site alert resolves the device alerts that it has taken in.
+pub async fn change(
+    app: &App,
+    id: &AlertId,
+    expected_version: u64,
+    action: Action,
+    actor: &str,
+    now: Timestamp,
+) -> Result<Alert, ChangeError> {
+    let old = app.store.alert(id).await?.ok_or_else(|| ChangeError::Unknown(id.clone()))?;
+    if old.version != expected_version {
+        return Err(ChangeError::Outdated { seen: expected_version, now: old.version });
+    }
+    let alert = decided(&old, &action, actor, now)?;
+    let mut changes = written(&alert, said(&action), actor, now);
+    if old.kind == AlertKind::Site
+        && let Action::Resolve { disposition, .. } = &action
+    {
+        for taken_in in absorbed(app, &old).await? {
+            let resolved = resolved(&taken_in, *disposition, now);
+            changes.extend(written(&resolved, format!("resolved with its site's alert {id}"), actor, now));
+        }
+    }
+    match app.store.apply(changes).await {
+        Ok(()) => Ok(alert),
+        Err(StoreError::Conflict(_)) => {
+            let now = app.store.alert(id).await?.map_or(old.version, |alert| alert.version);
+            Err(ChangeError::Outdated { seen: expected_version, now })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What an action makes of an alert.
+fn decided(old: &Alert, action: &Action, actor: &str, now: Timestamp) -> Result<Alert, ChangeError> {
+    let resolved_already = old.state == AlertState::Resolved;
+    match action {
+        Action::Take if resolved_already => not_now("the alert is resolved; reopen it to work on it"),
+        Action::Take => {
+            Ok(Alert { state: AlertState::InProgress, assignee: Some(actor.to_owned()), ..next(old, now) })
+        }
+        Action::Resolve { .. } if resolved_already => not_now("the alert is resolved already"),
+        Action::Resolve { disposition, .. } => Ok(resolved(old, *disposition, now)),
+        Action::Reopen { .. } if !resolved_already => not_now("the alert is open already"),
+        Action::Reopen { reason } if reason.trim().is_empty() => not_now("say why the alert is reopened"),
+        Action::Reopen { .. } => Ok(Alert {
+            state: AlertState::InProgress,
+            disposition: None,
+            resolved_on: None,
+            assignee: Some(actor.to_owned()),
+            ..next(old, now)
+        }),
+        Action::Comment { text } if text.trim().is_empty() => not_now("the comment is empty"),
+        Action::Comment { .. } => Ok(next(old, now)),
+    }
+}
+
+fn resolved(old: &Alert, disposition: Disposition, now: Timestamp) -> Alert {
+    Alert {
+        state: AlertState::Resolved,
+        disposition: Some(disposition),
+        resolved_on: Some(digest(&old.evidence)),
+        ..life::next(old, now)
+    }
+}
+
+fn not_now(why: &str) -> Result<Alert, ChangeError> {
+    Err(ChangeError::NotNow(why.to_owned()))
+}
+
+fn said(action: &Action) -> String {
+    let with = |what: String, note: &str| match note.trim() {
+        "" => what,
+        note => format!("{what}: {note}"),
+    };
+    match action {
+        Action::Take => "taken".to_owned(),
+        Action::Resolve { disposition, note } => with(format!("resolved as {}", disposition.words()), note),
+        Action::Reopen { reason } => with("reopened".to_owned(), reason),
+        Action::Comment { text } => with("comment".to_owned(), text),
+    }
+}
+
+fn written(alert: &Alert, what: String, actor: &str, at: Timestamp) -> Vec<Change> {
+    let event = AlertEvent { alert: alert.id.clone(), at, actor: actor.to_owned(), what };
+    vec![Change::PutAlert(Box::new(alert.clone())), Change::AlertEvent(event)]
+}
+
+async fn absorbed(app: &App, site: &Alert) -> Result<Vec<Alert>, StoreError> {
+    let mut all = Vec::new();
+    for device in &site.devices {
+        let filter = AlertFilter {
+            kind: Some(AlertKind::Device),
+            device: Some(device.clone()),
+            states: vec![AlertState::New, AlertState::InProgress],
+            absorbed: true,
+            ..AlertFilter::default()
+        };
+        let found = app.store.alerts(&filter, &Page::first(10)).await?;
+        all.extend(found.into_iter().filter(|a| a.absorbed_by.as_ref() == Some(&site.id)));
+    }
+    Ok(all)
+}

@@ -1,0 +1,66 @@
+//! Alerts that other parts of the collector ask for.
+
+use farmwatch_shared::id::{AlertId, DeviceId};
+use jiff::Timestamp;
+
+use super::life::bring;
+use super::{Draft, learning, policy};
+use crate::app::App;
+use crate::store::{Change, ExceptionScope, StoreError};
+
+/// Times that a write is tried when somebody else was faster.
+const TRIES: usize = 4;
+
+/// Raises the alert that two machines use one device's name: a cloned state folder, a serial number enrolled
+/// twice, a report in another's name. `what` says which, in a sentence with the facts that do not fit.
+pub async fn conflict(app: &App, device: &DeviceId, what: &str, now: Timestamp) -> anyhow::Result<()> {
+    let Some(device) = app.store.device(device).await? else { return Ok(()) };
+    raise(app, policy::conflict(&device, what), now).await
+}
+
+/// Raises the alert that a device refused or failed an order.
+pub async fn order_refused(
+    app: &App,
+    device: &DeviceId,
+    order: &str,
+    why: &str,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let Some(device) = app.store.device(device).await? else { return Ok(()) };
+    raise(app, policy::refused_order(&device, order, why), now).await
+}
+
+/// Raises or updates the alert of a draft, on its own; counts it in learning mode; leaves it where an exception
+/// covers its device.
+pub(crate) async fn raise(app: &App, draft: Draft, now: Timestamp) -> anyhow::Result<()> {
+    if app.policy.learning {
+        return Ok(learning::count(app, &draft).await?);
+    }
+    let covered = |scope: &ExceptionScope| match scope {
+        ExceptionScope::Device(id) => draft.devices.iter().any(|device| device.as_str() == id),
+        _ => false,
+    };
+    if app.store.exceptions(now).await?.iter().any(|exception| covered(&exception.scope)) {
+        return Ok(());
+    }
+    for _ in 0..TRIES {
+        let existing = app.store.alert_by_key(&draft.key).await?;
+        let Some(written) = bring(existing.as_ref(), draft.clone(), new_id(app, now), now) else {
+            return Ok(());
+        };
+        let changes: Vec<Change> = written.changes();
+        match app.store.apply(changes).await {
+            Err(StoreError::Conflict(_)) => {}
+            done => return Ok(done?),
+        }
+    }
+    anyhow::bail!(
+        "the alert {} changes faster than it can be written; it is raised at the next occasion",
+        draft.key
+    )
+}
+
+/// An id for a new alert.
+pub(crate) fn new_id(app: &App, now: Timestamp) -> AlertId {
+    AlertId::new(u64::try_from(now.as_millisecond()).unwrap_or(0), (app.draw)())
+}

@@ -1,0 +1,116 @@
+//! Site alerts: what laptops in one place show together crosses the threshold.
+
+use std::collections::BTreeMap;
+
+use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::judge::Judged;
+use farmwatch_shared::weights::Weights;
+
+use super::life::{Draft, Piece, minute};
+use super::{device, words};
+use crate::store::{AlertKind, Severity, Site};
+
+/// Key of a site's alert.
+pub fn key(site: &Site) -> String {
+    format!("site/{}", site.id)
+}
+
+/// What a site's alert needs to know of each laptop in it.
+pub struct Member<'a> {
+    /// Which.
+    pub id: &'a DeviceId,
+    /// What people call it.
+    pub name: String,
+    /// Its own judgement.
+    pub judged: &'a Judged,
+}
+
+/// The draft for a site, whatever its probability.
+pub fn draft(site: &Site, members: &[Member<'_>], open_policy_alerts: usize, weights: &Weights) -> Draft {
+    Draft {
+        key: key(site),
+        kind: AlertKind::Site,
+        severity: severity(site.judged.farm, weights.threshold.site),
+        title: format!("{} in one place may be remotely operated", words::laptops(site.devices.len())),
+        summary: summary(site, members, open_policy_alerts, weights),
+        devices: site.devices.clone(),
+        site: Some(site.id.clone()),
+        posterior: Some(site.judged.farm),
+        waterfall: site.judged.bars.clone(),
+        evidence: evidence(site, members),
+        absorbed_by: None,
+    }
+}
+
+fn evidence(site: &Site, members: &[Member<'_>]) -> Vec<Piece> {
+    let place = site.judged.bars.iter().filter(|bar| bar.device.is_none() && bar.llr > 0.0);
+    let place = place
+        .filter(|bar| !bar.rule.is_empty())
+        .map(|bar| Piece { id: bar.rule.clone(), why: bar.why.clone() });
+    let present = members
+        .iter()
+        .map(|m| Piece { id: format!("there: {}", m.id), why: format!("{} stands there too", m.name) });
+    let own = members.iter().flat_map(|member| {
+        device::evidence(member.judged).into_iter().map(|piece| Piece {
+            id: format!("{}|{}", member.id, piece.id),
+            why: format!("{}: {}", member.name, piece.why),
+        })
+    });
+    place.chain(present).chain(own).collect()
+}
+
+fn severity(posterior: f64, threshold: f64) -> Severity {
+    if posterior >= threshold { Severity::Critical } else { Severity::High }
+}
+
+fn summary(site: &Site, members: &[Member<'_>], open_policy_alerts: usize, weights: &Weights) -> String {
+    let names: BTreeMap<&DeviceId, &str> = members.iter().map(|m| (m.id, m.name.as_str())).collect();
+    let opening = if site.judged.farm >= weights.threshold.site {
+        "together they are consistent with laptops that somebody keeps running for others to work on from afar"
+    } else {
+        "together they have fallen below the threshold for an alert"
+    };
+    let shared: Vec<&str> = {
+        let mut kinds: Vec<&str> = site.anchors.iter().map(|a| a.kind.label()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
+    };
+    let place =
+        words::list(site.judged.bars.iter().filter(|b| b.rule != "site.device" && !b.rule.is_empty()));
+    let place = if place.is_empty() { "- nothing that ordinary places lack".to_owned() } else { place };
+    let laptops = site.judged.bars.iter().filter_map(|bar| {
+        let name = names.get(bar.device.as_ref()?)?;
+        let own = site.judged.devices.get(bar.device.as_ref()?).copied().unwrap_or(0.0);
+        Some((bar.llr, format!("- {name}: {} ({:+.1})", words::probability(own), bar.llr)))
+    });
+    let mut laptops: Vec<(f64, String)> = laptops.collect();
+    laptops.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let hidden = laptops.len().saturating_sub(20);
+    let mut laptops: Vec<String> = laptops.into_iter().take(20).map(|(_, line)| line).collect();
+    if hidden > 0 {
+        laptops.push(format!("- and {hidden} more"));
+    }
+    let policy = match open_policy_alerts {
+        0 => String::new(),
+        1 => "\n\nOne policy alert on these laptops is open too.".to_owned(),
+        n => format!("\n\n{n} policy alerts on these laptops are open too."),
+    };
+    format!(
+        "{} stand in one place (shared: {}; first seen together {}), and {opening}: probability {} for the place, \
+         where 1 place in {:.0} is one before anything is seen. IT does not know the place as an office, an exit or \
+         a workspace. This says how the laptops are worked on, not by whom.\n\n\
+         What the place shows:\n{place}\n\nEach laptop, with the probability that it is remotely operated given the \
+         others:\n{}{policy}\n\n\
+         What would clear it: IT names the place as sanctioned, the people are found to share a home or an office \
+         for a known reason, or each is seen at the own laptop.\n\n\
+         What to do now: do not contact the people through these laptops. Compare where each laptop was shipped \
+         with who lives there, check sign-ins, then isolate them together.",
+        words::laptops(site.devices.len()),
+        if shared.is_empty() { "nothing now".to_owned() } else { shared.join(", ") },
+        minute(site.created_at),
+        words::probability(site.judged.farm),
+        1.0 / weights.prior.farm_place,
+        laptops.join("\n"),
+    )
+}

@@ -1,0 +1,193 @@
+//! What Farmwatch decides about the laptops of an alert, as writes: the decision itself is in
+//! [`super::decision`], here is what it rests on and what follows.
+
+use std::collections::BTreeSet;
+
+use farmwatch_shared::facts::Isolation;
+use farmwatch_shared::id::{AlertId, DeviceId};
+use farmwatch_shared::order::OrderKind;
+use jiff::{SignedDuration, Timestamp};
+
+use super::belief::belief;
+use super::connectors::{BuiltIn, Connector as _, Wanted};
+use super::decision::{Case, Decision, decide};
+use crate::alerts::FARMWATCH;
+use crate::app::App;
+use crate::policy::QuarantineMode;
+use crate::store::{
+    Alert, AlertEvent, AlertKind, AlertState, Asset, Change, Device, NewAudit, Page, Result, Site,
+    StoredOrder,
+};
+
+/// The audit's word for what was decided.
+const DECISION: &str = "quarantine_decision";
+/// The audit's word for an isolation.
+const ISOLATE: &str = "isolate";
+/// What a person has released stays with people for so long.
+const RELEASE_HOLDS: SignedDuration = SignedDuration::from_hours(7 * 24);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// What one transaction isolates, so that two alerts in it do not isolate one laptop twice or pass the cap.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    isolated: BTreeSet<DeviceId>,
+}
+
+/// The writes that follow from an alert as it will be written: decisions for the audit where they changed, and
+/// orders where the decision is to isolate. `site` is the alert's, where it has one.
+pub async fn consider(
+    app: &App,
+    alert: &Alert,
+    site: Option<&Site>,
+    batch: &mut Batch,
+    now: Timestamp,
+) -> anyhow::Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    if app.policy.quarantine.mode == QuarantineMode::Off {
+        return Ok(changes);
+    }
+    for device in &alert.devices {
+        let Some(device) = app.store.device(device).await? else { continue };
+        let (decision, _) = decided(app, alert, site, &device, batch, now).await?;
+        let why = decision.why(&app.policy.quarantine);
+        if !is_news(app, &device.id, &alert.id, &why).await? {
+            continue;
+        }
+        changes.push(audit(&device.id, DECISION, format!("{why} ({})", alert.id), now));
+        match decision {
+            Decision::Auto => {
+                changes.extend(isolation(app, alert, &device.id, now).await?);
+                batch.isolated.insert(device.id.clone());
+            }
+            Decision::Ask => {
+                let what = format!("proposes to isolate {}: a person decides", device.id);
+                changes.push(step(&alert.id, what, now));
+            }
+            _ => {}
+        }
+    }
+    Ok(changes)
+}
+
+/// The laptops of an alert that Farmwatch proposes to isolate, where policy is to ask.
+pub async fn proposals(app: &App, alert: &Alert, now: Timestamp) -> anyhow::Result<Vec<DeviceId>> {
+    if app.policy.quarantine.mode != QuarantineMode::Ask {
+        return Ok(Vec::new());
+    }
+    let site = match &alert.site {
+        Some(site) => app.store.site(site).await?,
+        None => None,
+    };
+    let mut proposed = Vec::new();
+    for device in &alert.devices {
+        let Some(device) = app.store.device(device).await? else { continue };
+        let (decision, _) = decided(app, alert, site.as_ref(), &device, &Batch::default(), now).await?;
+        if decision == Decision::Ask {
+            proposed.push(device.id);
+        }
+    }
+    Ok(proposed)
+}
+
+async fn decided(
+    app: &App,
+    alert: &Alert,
+    site: Option<&Site>,
+    device: &Device,
+    batch: &Batch,
+    now: Timestamp,
+) -> Result<(Decision, Vec<StoredOrder>)> {
+    let policy = &app.policy.quarantine;
+    let probability = match alert.kind {
+        AlertKind::Policy => None,
+        AlertKind::Device => alert.posterior,
+        AlertKind::Site => site.and_then(|site| site.judged.devices.get(&device.id).copied()),
+    };
+    let asset = match &device.serial {
+        Some(serial) => app.store.asset(serial).await?,
+        None => None,
+    };
+    let orders = app.store.orders(&device.id, 20).await?;
+    let says = app.store.state(&device.id).await?.get::<Isolation>("self");
+    let believed = belief(&orders, says.as_ref(), now);
+    let in_last_hour = match policy.mode {
+        QuarantineMode::Auto => app.store.audit_count(ISOLATE, FARMWATCH, now - HOUR).await?,
+        _ => 0,
+    };
+    let case = Case {
+        policy,
+        learning: app.policy.learning,
+        kind: alert.kind,
+        open: alert.state != AlertState::Resolved,
+        probability,
+        sanctioned: site.is_some_and(|site| site.sanctioned.is_some()),
+        exempt: is_exempt(&policy.exempt, device, asset.as_ref()),
+        isolated: believed.stage.is_isolation() || batch.isolated.contains(&device.id),
+        released_by_person: released_by_person(&orders, now),
+        had_its_time: had_its_time(&orders, &alert.id),
+        in_last_hour: in_last_hour + batch.isolated.len() as u64,
+    };
+    Ok((decide(&case), orders))
+}
+
+/// Device id, serial number or user stands on the list; letters' case does not matter.
+fn is_exempt(exempt: &[String], device: &Device, asset: Option<&Asset>) -> bool {
+    let names = [Some(device.id.as_str()), device.serial.as_deref(), asset.map(|a| a.user.as_str())];
+    let names = names.into_iter().flatten().map(str::trim).filter(|name| !name.is_empty());
+    names.into_iter().any(|name| exempt.iter().any(|listed| listed.trim().eq_ignore_ascii_case(name)))
+}
+
+fn released_by_person(orders: &[StoredOrder], now: Timestamp) -> bool {
+    orders.iter().any(|order| {
+        matches!(order.sealed.content.kind, OrderKind::Release { .. })
+            && order.actor != FARMWATCH
+            && order.sealed.content.issued_at + RELEASE_HOLDS > now
+    })
+}
+
+fn had_its_time(orders: &[StoredOrder], alert: &AlertId) -> bool {
+    orders.iter().any(|order| match &order.sealed.content.kind {
+        OrderKind::Isolate { reason, .. } => order.actor == FARMWATCH && reason.contains(alert.as_str()),
+        _ => false,
+    })
+}
+
+/// The last decision about this laptop and this alert in the audit reads otherwise, or there is none.
+async fn is_news(app: &App, device: &DeviceId, alert: &AlertId, why: &str) -> Result<bool> {
+    let entries = app.store.audit_entries(Some(device.as_str()), &Page::first(50)).await?;
+    let last =
+        entries.iter().map(|e| &e.entry).find(|e| e.action == DECISION && e.why.contains(alert.as_str()));
+    Ok(last.is_none_or(|last| last.why != format!("{why} ({alert})")))
+}
+
+async fn isolation(
+    app: &App,
+    alert: &Alert,
+    device: &DeviceId,
+    now: Timestamp,
+) -> anyhow::Result<Vec<Change>> {
+    let hours = app.policy.quarantine.expiry_hours;
+    let until = now + SignedDuration::from_hours(i64::from(hours));
+    let reason = format!("{} ({})", alert.title, alert.id);
+    let order = BuiltIn.order(app, device, &Wanted::Isolated { until }, &reason, FARMWATCH, now).await?;
+    let what = format!("isolation for {hours} hours ordered by the {} connector", BuiltIn.name());
+    Ok(vec![
+        audit(device, ISOLATE, format!("{what} ({}): {reason}", order.sealed.content.id), now),
+        step(&alert.id, format!("{device}: {what}"), now),
+        Change::PutOrder(Box::new(order)),
+    ])
+}
+
+fn audit(device: &DeviceId, action: &str, why: String, at: Timestamp) -> Change {
+    Change::Audit(NewAudit {
+        at,
+        actor: FARMWATCH.to_owned(),
+        action: action.to_owned(),
+        object: device.to_string(),
+        why,
+    })
+}
+
+fn step(alert: &AlertId, what: String, at: Timestamp) -> Change {
+    Change::AlertEvent(AlertEvent { alert: alert.clone(), at, actor: FARMWATCH.to_owned(), what })
+}
