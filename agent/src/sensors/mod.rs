@@ -10,13 +10,24 @@
 
 mod assignments;
 mod frame;
+#[cfg(target_os = "linux")]
+mod kernel_events;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod machine;
 pub mod read;
 mod run;
+mod sysfs;
 
+mod activity;
+mod display;
+mod hid_device;
 mod host;
 mod locale;
+mod network;
 mod power;
 mod session;
+mod usb_device;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,8 +47,17 @@ pub use run::{Command, Control, Running, Wake, start};
 type Make = fn(&Config) -> Box<dyn Sensor>;
 
 /// Every sensor, by the name of its family. They look in this order.
-const SENSORS: &[(&str, Make)] =
-    &[("host", host::new), ("session", session::new), ("power", power::new), ("locale", locale::new)];
+const SENSORS: &[(&str, Make)] = &[
+    ("host", host::new),
+    ("session", session::new),
+    ("display", display::new),
+    ("usb_device", usb_device::new),
+    ("hid_device", hid_device::new),
+    ("activity", activity::new),
+    ("network", network::new),
+    ("power", power::new),
+    ("locale", locale::new),
+];
 
 /// What sensors go by.
 #[derive(Clone, Debug)]

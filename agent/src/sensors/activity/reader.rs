@@ -1,0 +1,200 @@
+//! The thread that reads input devices: seldom, in batches, and not at all while nothing happens.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use farmwatch_shared::facts::Window;
+use jiff::Timestamp;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+use super::devices::{BATCH, Devices};
+use super::tally::Tally;
+use crate::sensors::{Config, SensorError, Wake};
+
+/// Pause after reading in a second that is read in full: a 1,000 Hz mouse fills no buffer in it.
+const FINE_PAUSE: Duration = Duration::from_millis(10);
+/// A hot-plugged device takes this long to get its owner and mode.
+const SETTLE: Duration = Duration::from_millis(50);
+/// Most windows that wait to be fetched: an hour's.
+const MOST_WINDOWS: usize = 12;
+const STACK: usize = 128 << 10;
+
+/// What the thread has to say.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Finished windows.
+    pub windows: Vec<Window>,
+    /// Why it sees nothing, if it does not.
+    pub trouble: Option<SensorError>,
+}
+
+/// A reader that runs. Ends when dropped.
+#[derive(Debug)]
+pub struct Reader {
+    news: Arc<Mutex<News>>,
+    stop: OwnedFd,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    /// Starts to read.
+    pub fn start(config: Config, wake: Wake) -> Result<Self, SensorError> {
+        let devices = Devices::open(&config)?;
+        Self::spawn(devices, config, wake)
+            .map_err(|e| SensorError::Blind(format!("cannot start to read input devices: {e}")))
+    }
+
+    fn spawn(devices: Devices, _config: Config, wake: Wake) -> io::Result<Self> {
+        let news = Arc::new(Mutex::new(News::default()));
+        let stop = eventfd(0, EventfdFlags::CLOEXEC)?;
+        let mut turn = Turn {
+            devices,
+            tally: Tally::new(Timestamp::now()),
+            watched: Timestamp::now(),
+            news: Arc::clone(&news),
+            stop: stop.try_clone()?,
+            wake,
+        };
+        let thread =
+            std::thread::Builder::new().name("input".into()).stack_size(STACK).spawn(move || turn.run())?;
+        Ok(Self { news, stop, thread: Some(thread) })
+    }
+
+    /// What there is since the last time. `None` if the thread has died.
+    pub fn news(&self) -> Option<News> {
+        let alive = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = news.trouble.clone();
+        alive.then(|| News { windows: std::mem::take(&mut news.windows), trouble })
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // An eventfd takes eight bytes unless it is full, and then it wakes as well.
+        let _ = rustix::io::write(&self.stop, &1u64.to_ne_bytes());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Turn {
+    devices: Devices,
+    tally: Tally,
+    /// Up to when the devices were watched.
+    watched: Timestamp,
+    news: Arc<Mutex<News>>,
+    stop: OwnedFd,
+    wake: Wake,
+}
+
+/// What a wait ended with.
+enum Woken {
+    Stop,
+    Input { folder: bool },
+    Nothing,
+}
+
+impl Turn {
+    fn run(&mut self) {
+        let mut buffer = [0u8; BATCH];
+        loop {
+            let rest = match self.wait(until_next_window(Timestamp::now()), true) {
+                Woken::Stop => return,
+                Woken::Nothing => None,
+                Woken::Input { folder } => Some(self.take(folder, &mut buffer)),
+            };
+            if self.turn_window().is_none() {
+                return;
+            }
+            // Rest without looking at the devices: this is what makes a busy mouse cheap.
+            if let Some(rest) = rest
+                && matches!(self.wait(rest, false), Woken::Stop)
+            {
+                return;
+            }
+        }
+    }
+
+    /// Waits for input, or for the end of this thread only.
+    fn wait(&self, most: Duration, for_input: bool) -> Woken {
+        let timeout = Timespec { tv_sec: most.as_secs().cast_signed(), tv_nsec: most.subsec_nanos().into() };
+        let mut ready = vec![PollFd::new(&self.stop, PollFlags::IN)];
+        if for_input {
+            ready.extend(self.devices.waits().map(|file| PollFd::new(file, PollFlags::IN)));
+        }
+        match poll(&mut ready, Some(&timeout)) {
+            Ok(0) | Err(_) => Woken::Nothing,
+            Ok(_) if !ready[0].revents().is_empty() => Woken::Stop,
+            Ok(_) => {
+                let folder = ready.get(1 + self.devices.open.len());
+                Woken::Input { folder: folder.is_some_and(|fd| !fd.revents().is_empty()) }
+            }
+        }
+    }
+
+    /// Takes what has arrived; answers how long to rest.
+    fn take(&mut self, folder: bool, buffer: &mut [u8; BATCH]) -> Duration {
+        let now = Timestamp::now();
+        let (devices, tally) = (&mut self.devices, &mut self.tally);
+        if tally.is_over(now) {
+            return Duration::ZERO; // the window is turned first, the input waits in the kernel
+        }
+        let mut fine = None;
+        devices.open.retain(|device| {
+            device.drain(buffer, |device, event| {
+                fine.get_or_insert_with(|| tally.is_fine(now));
+                tally.take(now, device.kind, device.pointing, event);
+            })
+        });
+        if folder {
+            devices.follow();
+        }
+        match fine {
+            Some(true) => FINE_PAUSE,
+            Some(false) => until_next_second(now),
+            None => SETTLE,
+        }
+    }
+
+    /// Hands over the window if it is over, and begins the next. `None` if nobody listens any more.
+    fn turn_window(&mut self) -> Option<()> {
+        let now = Timestamp::now();
+        // Longer than any wait: the laptop slept, or its clock was set.
+        let slept = now.duration_since(self.watched).abs().as_secs() > Window::SECONDS;
+        self.tally.watched(if slept { now } else { self.watched }, now);
+        let before = std::mem::replace(&mut self.watched, now);
+        if !self.tally.is_over(now) {
+            return Some(());
+        }
+        let mut next = Tally::new(now);
+        if !slept {
+            next.watched(before, now);
+        }
+        let window = std::mem::replace(&mut self.tally, next).finish();
+        self.devices.rescan();
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        news.trouble = self.devices.verdict().err();
+        if news.windows.len() == MOST_WINDOWS {
+            news.windows.remove(0);
+        }
+        news.windows.push(window);
+        drop(news);
+        self.wake.up().then_some(())
+    }
+}
+
+/// How long until the window that holds `now` is over.
+fn until_next_window(now: Timestamp) -> Duration {
+    let end = Window::start_of(now).as_millisecond() + Window::SECONDS * 1000;
+    Duration::from_millis((end - now.as_millisecond()).max(1).unsigned_abs())
+}
+
+/// How long until the next second begins.
+fn until_next_second(now: Timestamp) -> Duration {
+    Duration::from_millis(1000 - now.as_millisecond().rem_euclid(1000).unsigned_abs())
+}
