@@ -11,4 +11,6 @@ pub mod export;
 pub mod ingest;
 pub mod policy;
 pub mod quarantine;
+pub mod server;
 pub mod store;
+pub mod telemetry;

@@ -86,7 +86,7 @@ impl Folder {
 
     /// A catalogue for the agents that is newer than the one they ship with; put there by IT.
     pub fn catalogue(&self) -> PathBuf {
-        self.path.join("catalogue.toml")
+        self.path.join("catalogue.txt")
     }
 
     /// Reads 32 secret bytes that a file holds as hex digits.

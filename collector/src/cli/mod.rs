@@ -9,6 +9,7 @@ mod context;
 mod devices;
 mod init;
 pub mod output;
+mod run;
 mod tokens;
 mod user;
 
@@ -60,6 +61,8 @@ pub struct Globals {
 enum Command {
     /// Create what a collector needs: authority, keys, database, administrator, configuration and policy
     Init(init::InitArgs),
+    /// Run the collector: take reports, judge, serve the console
+    Run(run::RunArgs),
     /// Make, list and remove enrolment tokens
     Tokens(tokens::TokensArgs),
     /// List, show, accept and revoke devices
@@ -78,7 +81,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let context = Context::new(cli.globals);
-    match run(cli.command, &context) {
+    match start(cli.command, &context) {
         Ok(code) => code,
         Err(error) => {
             output::error(&error, context.json());
@@ -87,14 +90,19 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+fn start(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
+    let mut runtime = match command {
+        Command::Run(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
     runtime.block_on(dispatch(command, context))
 }
 
 async fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCode> {
     match command {
         Command::Init(args) => init::run(args, context).await?,
+        Command::Run(args) => run::run(args, context).await?,
         Command::Tokens(args) => tokens::run(args, context).await?,
         Command::Devices(args) => devices::run(args, context).await?,
         Command::User(args) => user::run(args, context).await?,

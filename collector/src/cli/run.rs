@@ -1,0 +1,133 @@
+//! `run`: the collector.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use farmwatch_shared::wire::CatalogueFile;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, output};
+use crate::access::signed;
+use crate::config::Config;
+use crate::server::{Bound, Parts, Server, notify};
+use crate::telemetry;
+
+/// Options of `run`.
+#[derive(Args)]
+pub struct RunArgs {
+    /// Where agents connect
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    agents_listen: Option<SocketAddr>,
+    /// Where people look
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    console_listen: Option<SocketAddr>,
+    /// Where metrics and health are
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics_listen: Option<SocketAddr>,
+    /// error, warn, info, debug, trace, or a filter by part
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Log one JSON object a line
+    #[arg(long)]
+    log_json: bool,
+}
+
+/// Runs the collector until it is told to stop.
+pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<()> {
+    let config = with_flags(context.config()?, args);
+    if let Some((setting, why)) = config.problems().first() {
+        anyhow::bail!("`{setting}`: {why}; `farmwatch-collector check-config` says where");
+    }
+    telemetry::start_logs(&config.log)?;
+    let metrics = telemetry::start_metrics()?;
+    tokio::spawn(telemetry::keep_metrics(metrics.clone()));
+
+    let folder = context.ready_folder(&config)?;
+    let mut app = context.app_of(&config, &folder)?;
+    let catalogue = read_catalogue(&folder.catalogue())?;
+    if let Some(file) = &catalogue {
+        app.catalogue = signed::catalogue_counter(&app.store, &file.text).await?;
+    }
+    if signed::policy_changed_silently(&app.store, &app.policy).await? {
+        tracing::warn!(
+            policy = %config.policy.display(),
+            version = app.policy.version,
+            "[agent] in the policy changed and `version` did not: agents will not fetch it; raise `version`"
+        );
+    }
+    let app = Arc::new(app);
+    let shutdown = CancellationToken::new();
+    tokio::spawn(cancel_on_signal(shutdown.clone())?);
+    let parts = Parts {
+        config,
+        folder,
+        app: Arc::clone(&app),
+        catalogue,
+        reports: axum::Router::new(),
+        console: axum::Router::new(),
+        metrics: Box::new(move || metrics.render()),
+    };
+    let server = Server::bind(parts).await?;
+    tell(server.bound(), context)?;
+    notify(&[NotifyState::Ready]);
+    server.run(shutdown).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn with_flags(mut config: Config, args: RunArgs) -> Config {
+    config.agents.listen = args.agents_listen.unwrap_or(config.agents.listen);
+    config.console.listen = args.console_listen.unwrap_or(config.console.listen);
+    config.metrics.listen = args.metrics_listen.unwrap_or(config.metrics.listen);
+    config.log.level = args.log_level.unwrap_or(config.log.level);
+    config.log.json |= args.log_json;
+    config
+}
+
+/// The catalogue for agents, if IT put one there.
+fn read_catalogue(file: &Path) -> anyhow::Result<Option<CatalogueFile>> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Some(CatalogueFile { text })),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
+fn tell(bound: &Bound, context: &Context) -> anyhow::Result<()> {
+    tracing::info!(
+        agents = %bound.agents,
+        console = bound.console,
+        metrics = %bound.metrics,
+        version = env!("CARGO_PKG_VERSION"),
+        "collector runs"
+    );
+    if context.json() {
+        return output::json(&serde_json::json!({ "event": "ready", "listening": bound }));
+    }
+    Ok(())
+}
+
+/// Cancels on SIGTERM and SIGINT; on a second one the process ends at once.
+fn cancel_on_signal(shutdown: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        notify(&[NotifyState::Stopping]);
+        shutdown.cancel();
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(1);
+    })
+}

@@ -1,0 +1,169 @@
+//! The agents' listener: takes connections, within bounds.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connections::Devices;
+use super::http;
+use super::stream::SharedStream;
+use crate::access::{Connection, Presented};
+use crate::config::Config;
+use crate::policy::Policy;
+
+/// Most connections at a time in a handshake or without a certificate: strangers never take the fleet's room.
+const MOST_STRANGERS: usize = 1024;
+/// Connections wait for their next request at least this long.
+const SHORTEST_IDLE: Duration = Duration::from_mins(10);
+
+/// Bounds of the listener.
+#[derive(Clone)]
+pub struct Limits {
+    connections: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
+    devices: Devices,
+    head_timeout: Duration,
+    stranger_lifetime: Duration,
+    idle: Duration,
+}
+
+impl Limits {
+    /// As configured. A device's connection outlives the time between two heartbeats.
+    pub fn new(config: &Config, policy: &Policy) -> Self {
+        let head_timeout = Duration::from_secs(config.agents.head_timeout_seconds);
+        let heartbeat = Duration::from_secs(policy.agent.heartbeat_seconds.into());
+        Self {
+            connections: Arc::new(Semaphore::new(config.agents.max_connections)),
+            strangers: Arc::new(Semaphore::new(MOST_STRANGERS.min(config.agents.max_connections))),
+            devices: Devices::default(),
+            head_timeout,
+            stranger_lifetime: head_timeout + Duration::from_secs(config.agents.body_timeout_seconds),
+            idle: SHORTEST_IDLE.max(heartbeat.mul_f64(1.5)),
+        }
+    }
+}
+
+/// Takes connections until `shutdown`, then waits for those in flight.
+pub async fn serve(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) {
+    let tracker = TaskTracker::new();
+    loop {
+        let taken = tokio::select! {
+            taken = accept(&listener) => taken,
+            () = shutdown.cancelled() => break,
+        };
+        let Some((stream, address)) = taken else { continue };
+        let Ok(room) = Arc::clone(&limits.connections).try_acquire_owned() else {
+            refused("full");
+            continue;
+        };
+        let Ok(stranger) = Arc::clone(&limits.strangers).try_acquire_owned() else {
+            refused("strangers");
+            continue;
+        };
+        let handled = handle(
+            SharedStream::new(stream),
+            address,
+            (room, stranger),
+            tls.clone(),
+            router.clone(),
+            limits.clone(),
+            shutdown.clone(),
+        );
+        tracker.spawn(handled);
+    }
+    drop(listener);
+    tracker.close();
+    tracker.wait().await;
+}
+
+/// Takes one connection. Out of descriptors or memory, it waits a moment instead of spinning.
+pub async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    match listener.accept().await {
+        Ok((stream, address)) => Some((stream, SocketAddr::new(address.ip().to_canonical(), address.port()))),
+        Err(error) => {
+            tracing::warn!(%error, "cannot take a connection");
+            refused("accept_failed");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            None
+        }
+    }
+}
+
+async fn handle(
+    stream: SharedStream,
+    address: SocketAddr,
+    (room, stranger): (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    tls: TlsAcceptor,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) {
+    let opened = tokio::select! {
+        opened = tokio::time::timeout(limits.head_timeout, tls.accept(stream.clone())) => opened,
+        () = shutdown.cancelled() => return,
+    };
+    let secured = match opened {
+        Ok(Ok(secured)) => secured,
+        Ok(Err(error)) => {
+            // Port scans and browsers land here too, so this is no warning; the metric shows a wrong authority.
+            tracing::info!(%address, %error, "TLS handshake failed");
+            return refused("handshake");
+        }
+        Err(_) => return refused("handshake_timeout"),
+    };
+    let shown = secured.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let presented = shown.and_then(Presented::from_certificate);
+    let seat = presented.as_ref().map(|presented| limits.devices.enter(&presented.device));
+    let connection = Arc::new(Connection::new(address, presented, move || stream.observe()));
+    let _open = Open::count();
+    let extend = |extensions: &mut axum::http::Extensions| {
+        extensions.insert(Arc::clone(&connection));
+    };
+    if let Some(seat) = seat {
+        drop(stranger);
+        tokio::select! {
+            () = http::serve(secured, router, limits.idle, extend, &shutdown) => {}
+            () = seat.displaced.cancelled() => {}
+        }
+    } else {
+        let served = http::serve(secured, router, limits.head_timeout, extend, &shutdown);
+        if tokio::time::timeout(limits.stranger_lifetime, served).await.is_err() {
+            refused("stranger_timeout");
+        }
+        drop(stranger);
+    }
+    drop(room);
+}
+
+fn refused(reason: &'static str) {
+    metrics::counter!("farmwatch_connections_refused_total", "reason" => reason).increment(1);
+}
+
+/// Counts a connection as long as it is held.
+struct Open;
+
+impl Open {
+    fn count() -> Self {
+        metrics::gauge!("farmwatch_connections").increment(1);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::gauge!("farmwatch_connections").decrement(1);
+    }
+}

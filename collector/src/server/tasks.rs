@@ -1,0 +1,103 @@
+//! What runs beside the listeners.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use super::health::{Health, STORE_SILENT};
+use crate::access::Folder;
+use crate::access::authority::Authority;
+use crate::access::server_certificate::ServerCertificate;
+use crate::app::App;
+
+/// Has the listener's certificate signed anew when that is due.
+pub async fn keep_certificate_fresh(
+    certificate: Arc<ServerCertificate>,
+    folder: Folder,
+    names: Vec<String>,
+    shutdown: CancellationToken,
+) {
+    while waits(&shutdown, Duration::from_hours(12)).await {
+        let fresh = Authority::load(&folder)
+            .and_then(|authority| certificate.keep_fresh(&folder, &authority, &names, Timestamp::now()));
+        if let Err(error) = fresh {
+            tracing::error!(error = format!("{error:#}"), "cannot keep the listener's certificate fresh");
+        }
+    }
+}
+
+/// Deletes what is older than the policy keeps it.
+pub async fn trim(app: Arc<App>, shutdown: CancellationToken) {
+    let keep = SignedDuration::from_hours(24 * i64::from(app.policy.retention.windows_days.max(1)));
+    loop {
+        match app.store.trim(Timestamp::now() - keep).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "deleted what is older than the policy keeps it"),
+            Err(error) => tracing::error!(%error, "cannot delete what is older than the policy keeps it"),
+        }
+        if !waits(&shutdown, Duration::from_hours(1)).await {
+            return;
+        }
+    }
+}
+
+/// Keeps gauges of what the store holds.
+pub async fn gauges(app: Arc<App>, shutdown: CancellationToken) {
+    loop {
+        if let Ok((active, revoked)) = app.store.device_count().await {
+            metrics::gauge!("farmwatch_devices", "state" => "enrolled").set(active as f64);
+            metrics::gauge!("farmwatch_devices", "state" => "revoked").set(revoked as f64);
+        }
+        if let Ok(waiting) = app.store.work_waiting().await {
+            metrics::gauge!("farmwatch_work_waiting").set(waiting as f64);
+        }
+        if !waits(&shutdown, Duration::from_secs(15)).await {
+            return;
+        }
+    }
+}
+
+/// Tells systemd that the collector lives, as long as it is healthy.
+pub struct Watchdog {
+    every: Option<Duration>,
+}
+
+impl Watchdog {
+    /// As systemd asks for it; silent without systemd.
+    pub fn from_environment() -> Self {
+        let mut usec = 0;
+        let asked = sd_notify::watchdog_enabled(false, &mut usec);
+        Self { every: asked.then(|| Duration::from_micros(usec) / 2) }
+    }
+
+    /// Tells it until shutdown.
+    pub async fn run(self, health: Arc<Health>, shutdown: CancellationToken) {
+        let Some(every) = self.every else { return };
+        while waits(&shutdown, every).await {
+            let failing = health.failing().await;
+            // A full disk is told and survived; a store that does not answer at all needs a restart.
+            if failing.iter().any(|(check, _)| *check == STORE_SILENT) {
+                tracing::error!(?failing, "not healthy; systemd is not told otherwise");
+                continue;
+            }
+            notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+    }
+}
+
+/// Tells systemd something, if it is there.
+pub fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(false, states) {
+        tracing::debug!(%error, "cannot tell systemd");
+    }
+}
+
+/// Waits; false if the shutdown came first.
+async fn waits(shutdown: &CancellationToken, time: Duration) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(time) => true,
+        () = shutdown.cancelled() => false,
+    }
+}
