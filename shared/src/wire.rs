@@ -12,6 +12,19 @@
 //!
 //! Errors are `{"error": "word", "message": "what, on what, and what to do"}` with a fitting status. `503` and
 //! `429` carry `Retry-After`. `409` with `error: "conflict"` tells the agent to re-key.
+//!
+//! Answers to reports:
+//!
+//! | status | what it means | what the agent does |
+//! |---|---|---|
+//! | `202` [`Ack`] | all up to `seq` is on disk, which may be less than was sent | forgets those, sends the rest |
+//! | `422` [`RefusedReport`] | the reports before the bad one are on disk, as its `ack` says; the next one never will be | forgets those, sets the bad one aside with the reason in its log, sends the rest |
+//! | `400`, `413` | the body as such is not taken: nothing of it is | sends fewer at a time; a single report that is too large is set aside |
+//! | `403` `foreign_report`, `unknown_device` | the report names another device than the certificate, or one that is gone | stops, says so in its status |
+//! | `409` `conflict` | two agents write under one name | re-keys |
+//! | `503` | nothing is taken now | waits as `Retry-After` says, with jitter |
+//!
+//! A report that arrives again is acknowledged again and changes nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +128,21 @@ pub struct ErrorBody {
     pub message: String,
 }
 
+/// A body of reports with one that cannot be taken: those before it are, it never will be, those after it were
+/// not looked at. The body of `422`; it reads as an [`ErrorBody`] too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedReport {
+    /// One word for programs.
+    pub error: String,
+    /// The line and the reason, for people.
+    pub message: String,
+    /// Line in the body, from 1.
+    pub line: usize,
+    /// The reports before it; `None` if it is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack: Option<Ack>,
+}
+
 /// A new catalogue of remote tools, as text of its file format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogueFile {
@@ -125,6 +153,19 @@ pub struct CatalogueFile {
 impl Purpose for CatalogueFile {
     const WORD: &'static str = "catalogue";
     const DEVICE_BOUND: bool = false;
+}
+
+impl BadBody {
+    /// The line that is bad, from 1; `None` where it is the body as such.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::TooLarge | Self::Unpack(_) | Self::TooMany => None,
+            Self::NotUtf8(line)
+            | Self::TooDeep(line)
+            | Self::TooMuch(line)
+            | Self::NotAReport { line, .. } => Some(*line),
+        }
+    }
 }
 
 /// Why a body of reports is refused.
@@ -170,19 +211,44 @@ pub fn pack(reports: &[Report]) -> std::io::Result<Vec<u8>> {
 
 /// Unpacks a body, within every bound.
 pub fn unpack(body: &[u8]) -> Result<Vec<Report>, BadBody> {
+    let unpacked = unpack_some(body)?;
+    unpacked.bad.map_or(Ok(unpacked.reports), Err)
+}
+
+/// A body, unpacked as far as it is good.
+#[derive(Debug)]
+pub struct Unpacked {
+    /// The reports before the first bad one.
+    pub reports: Vec<Report>,
+    /// Bytes of the body, unpacked.
+    pub bytes: usize,
+    /// Why the next one is bad, if one is.
+    pub bad: Option<BadBody>,
+}
+
+/// Unpacks a body, within every bound, up to its first bad report: one that cannot be read does not cost those
+/// before it.
+pub fn unpack_some(body: &[u8]) -> Result<Unpacked, BadBody> {
     if body.len() > MAX_BODY {
         return Err(BadBody::TooLarge);
     }
     let bytes = zstd::bulk::decompress(body, MAX_UNPACKED).map_err(|e| BadBody::Unpack(e.to_string()))?;
     let lines = bytes.split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
-    let mut reports = Vec::new();
+    let mut unpacked = Unpacked { reports: Vec::new(), bytes: bytes.len(), bad: None };
     for (index, line) in lines {
-        if reports.len() == MAX_REPORTS {
-            return Err(BadBody::TooMany);
+        if unpacked.reports.len() == MAX_REPORTS {
+            unpacked.bad = Some(BadBody::TooMany);
+            break;
         }
-        reports.push(parse(line, index + 1)?);
+        match parse(line, index + 1) {
+            Ok(report) => unpacked.reports.push(report),
+            Err(bad) => {
+                unpacked.bad = Some(bad);
+                break;
+            }
+        }
     }
-    Ok(reports)
+    Ok(unpacked)
 }
 
 /// Reads one report from a line of JSON, within every bound but the body's.

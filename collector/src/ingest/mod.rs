@@ -1,1 +1,199 @@
-//! To be written.
+//! Reports in: checked, hashed again, and durable before they are acknowledged.
+//!
+//! [`Ingest::take`] is the whole way from reports to an acknowledgement, without HTTP and with time as a
+//! parameter: replay goes it too. [`router`] puts HTTP in front.
+
+mod check;
+mod http;
+pub mod place;
+mod rehash;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::report::Report;
+use farmwatch_shared::wire::{self, Ack};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, Semaphore};
+
+pub use http::router;
+pub use place::Places;
+pub use rehash::{hash_again, rehash};
+
+use crate::access::peer::Peer;
+use crate::app::App;
+use crate::store::{Arrival, NewAudit, Observed, Receipt, StoreError};
+
+/// KiB of unpacked reports that may wait to be written. Past it, agents are told to come again later: their
+/// spools are the buffer.
+const ROOM_KIB: usize = 64 << 10;
+/// The same complaint about the same device is audited once in this time: a device cannot fill the audit.
+const COMPLAIN_EVERY: SignedDuration = SignedDuration::from_hours(1);
+/// Devices whose complaints are remembered.
+const COMPLAINTS: usize = 10_000;
+
+/// Takes reports.
+pub struct Ingest {
+    app: Arc<App>,
+    places: Places,
+    /// Woken when a device may be waiting to be judged anew: correlation need not poll for it.
+    pub changed: Arc<Notify>,
+    room: Semaphore,
+    complaints: Mutex<HashMap<(DeviceId, &'static str), Timestamp>>,
+}
+
+/// Why reports are not taken, or not all.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refused {
+    /// One names another device than the certificate. None is taken.
+    Foreign {
+        /// The device that it names.
+        named: DeviceId,
+    },
+    /// There is no such device, or it is revoked.
+    Unknown,
+    /// Two agents write under one name. What is before it is taken.
+    Conflict {
+        /// What does not fit.
+        why: String,
+    },
+    /// One can never be taken.
+    Fault {
+        /// Which, from 0.
+        index: usize,
+        /// Why.
+        why: String,
+        /// The reports before it, which are taken.
+        ack: Option<Ack>,
+    },
+    /// Nothing can be stored now.
+    Store(String),
+}
+
+impl Ingest {
+    /// Ingest into an app's store.
+    pub fn new(app: Arc<App>, places: Places) -> Self {
+        Self {
+            app,
+            places,
+            changed: Arc::new(Notify::new()),
+            room: Semaphore::new(ROOM_KIB),
+            complaints: Mutex::default(),
+        }
+    }
+
+    /// Takes reports of one device, in order. When this returns, what it acknowledges is durable.
+    pub async fn take(&self, mut reports: Vec<Report>, peer: &Peer, now: Timestamp) -> Result<Ack, Refused> {
+        if let Some(foreign) = reports.iter().find(|report| report.device != peer.device) {
+            let named = foreign.device.clone();
+            let why = format!("its certificate names it, its report names {named}; nothing was taken");
+            self.complain(peer, "foreign_report", why, now).await;
+            return Err(Refused::Foreign { named });
+        }
+        let fault = reports.iter().enumerate().find_map(|(n, report)| Some((n, check::fault(report)?)));
+        if let Some((n, _)) = fault {
+            reports.truncate(n);
+        }
+        let ack = if reports.is_empty() { None } else { Some(self.write(reports, peer, now).await?) };
+        match (fault, ack) {
+            (Some((index, why)), ack) => Err(Refused::Fault { index, why, ack }),
+            (None, ack) => Ok(ack.unwrap_or_default()),
+        }
+    }
+
+    async fn write(&self, reports: Vec<Report>, peer: &Peer, now: Timestamp) -> Result<Ack, Refused> {
+        let numbers: Vec<u64> = reports.iter().map(|report| report.seq).collect();
+        let changes = reports.iter().any(|report| !report.is_heartbeat());
+        let address = peer.address.ip().to_canonical();
+        let origin = self.places.look_up(address);
+        let arrivals = reports.into_iter().map(|mut report| {
+            let unreadable = wire::unreadable(&report);
+            metrics::counter!("farmwatch_ingest_unreadable_facts_total").increment(unreadable as u64);
+            check::settle_times(&mut report, now);
+            let as_sent = rehash(&mut report, &self.app.hash_key);
+            Arrival {
+                report,
+                as_sent,
+                received_at: now,
+                source: Some(address),
+                country: origin.country.clone(),
+                network: origin.network.clone(),
+                observed: Observed { rtt_ms: peer.rtt_ms, mss: peer.mss },
+            }
+        });
+        let receipts = self.app.store.ingest(arrivals.collect()).await;
+        let receipts = receipts.map_err(|error| Refused::Store(error.to_string()))?;
+        if changes {
+            self.changed.notify_one();
+        }
+        let mut ack =
+            Ack { policy: self.app.policy.version, catalogue: self.app.catalogue, ..Ack::default() };
+        for (receipt, seq) in receipts.into_iter().zip(numbers) {
+            count(&receipt);
+            match receipt {
+                Receipt::Taken { want_state } => {
+                    ack.seq = ack.seq.max(seq);
+                    ack.want_state = want_state;
+                }
+                Receipt::Duplicate => ack.seq = ack.seq.max(seq),
+                Receipt::Unknown => return Err(Refused::Unknown),
+                Receipt::Conflict { why } => {
+                    self.complain(peer, "conflict", why.clone(), now).await;
+                    return Err(Refused::Conflict { why });
+                }
+            }
+        }
+        Ok(ack)
+    }
+
+    /// Writes to the audit that something about a device is not right, and has it judged.
+    async fn complain(&self, peer: &Peer, action: &'static str, why: String, now: Timestamp) {
+        if !self.is_news(&peer.device, action, now) {
+            return;
+        }
+        tracing::warn!(device = %peer.device, action, why);
+        let entry = NewAudit {
+            at: now,
+            actor: "farmwatch".into(),
+            action: action.into(),
+            object: peer.device.to_string(),
+            why,
+        };
+        let store = &self.app.store;
+        let written: Result<(), StoreError> = async {
+            store.audit(entry).await?;
+            store.queue(std::slice::from_ref(&peer.device), now).await
+        }
+        .await;
+        if let Err(error) = written {
+            tracing::error!(%error, device = %peer.device, action, "cannot write this to the audit");
+        }
+        self.changed.notify_one();
+    }
+
+    fn is_news(&self, device: &DeviceId, action: &'static str, now: Timestamp) -> bool {
+        let Ok(mut complaints) = self.complaints.lock() else { return true };
+        if complaints.len() >= COMPLAINTS {
+            complaints.clear();
+        }
+        let known = complaints.get(&(device.clone(), action));
+        if known.is_some_and(|then| now.duration_since(*then).abs() < COMPLAIN_EVERY) {
+            return false;
+        }
+        complaints.insert((device.clone(), action), now);
+        true
+    }
+}
+
+fn count(receipt: &Receipt) {
+    let result = match receipt {
+        Receipt::Taken { .. } => "taken",
+        Receipt::Duplicate => "duplicate",
+        Receipt::Conflict { .. } => "conflict",
+        Receipt::Unknown => "unknown",
+    };
+    metrics::counter!("farmwatch_ingest_reports_total", "result" => result).increment(1);
+}

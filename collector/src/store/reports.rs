@@ -79,7 +79,8 @@ pub struct SentReport {
 /// Reports and what they amount to.
 #[async_trait]
 pub trait Reports {
-    /// Takes reports in one durable transaction, in order; one receipt each. A device whose facts, windows or
+    /// Takes reports in one durable transaction, in order; one receipt each. What follows a conflict of the
+    /// same device in one call is in conflict too, and nothing of it is taken. A device whose facts, windows or
     /// public address changed goes to the work queue in the same transaction.
     async fn ingest(&self, arrivals: Vec<Arrival>) -> Result<Vec<Receipt>>;
     /// A device's facts now.

@@ -4,6 +4,7 @@
 //! heartbeat is one small UPDATE: what it is checked against stands in [`super::heads::Heads`].
 
 use farmwatch_shared::facts::{Family as _, Host, Window};
+use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::{Digest, FactKey};
 use rusqlite::{Connection, params};
@@ -72,8 +73,26 @@ pub fn unpack(bytes: &[u8]) -> Result<Report> {
     from_json(&String::from_utf8_lossy(&text))
 }
 
-/// Takes one report.
-pub fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
+/// Takes reports in order. What follows a conflict of a device is in conflict too: it comes from the same
+/// agent.
+pub fn take_all(hand: &mut Hand, reports: &[Prepared]) -> Result<Vec<Receipt>> {
+    let mut receipts = Vec::with_capacity(reports.len());
+    let mut conflicts: Vec<(&DeviceId, Receipt)> = Vec::new();
+    for report in reports {
+        let device = &report.arrival.report.device;
+        let receipt = match conflicts.iter().find(|(of, _)| *of == device) {
+            Some((_, conflict)) => conflict.clone(),
+            None => take(hand, report)?,
+        };
+        if matches!(receipt, Receipt::Conflict { .. }) {
+            conflicts.push((device, receipt.clone()));
+        }
+        receipts.push(receipt);
+    }
+    Ok(receipts)
+}
+
+fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
     let Hand { conn, heads } = hand;
     let report = &prepared.arrival.report;
     let Some(head) = heads.get(conn, &report.device)? else { return Ok(Receipt::Unknown) };

@@ -19,7 +19,7 @@ const TRIM_AT_ONCE: u32 = 500;
 impl Reports for Sqlite {
     async fn ingest(&self, arrivals: Vec<Arrival>) -> Result<Vec<Receipt>> {
         let prepared = arrivals.into_iter().map(Prepared::new).collect::<Result<Vec<_>>>()?;
-        self.write_or_shed(move |hand| prepared.iter().map(|p| arrivals::take(hand, p)).collect()).await
+        self.write_or_shed(move |hand| arrivals::take_all(hand, &prepared)).await
     }
 
     async fn state(&self, id: &DeviceId) -> Result<State> {

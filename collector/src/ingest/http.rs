@@ -1,0 +1,161 @@
+//! `POST /v1/reports`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Extension, Json, Router};
+use farmwatch_shared::wire::{self, Ack, BadBody, ErrorBody, RefusedReport, Unpacked};
+use jiff::Timestamp;
+
+use super::{Ingest, Refused};
+use crate::access::peer::Peer;
+
+/// Seconds after which an agent that is turned away should try again.
+const RETRY_AFTER: u64 = 15;
+/// Longest time in which a body must have come.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+/// Bodies of more bytes than this are unpacked where they hold up nobody.
+const LARGE: usize = 16 << 10;
+
+/// The route. The device that the connection's certificate names comes as an extension, [`Peer`].
+pub fn router(ingest: Arc<Ingest>) -> Router {
+    Router::new().route("/v1/reports", post(reports)).with_state(ingest)
+}
+
+async fn reports(
+    State(ingest): State<Arc<Ingest>>,
+    Extension(peer): Extension<Peer>,
+    body: Body,
+) -> Response {
+    let start = Instant::now();
+    let answer = take(&ingest, &peer, body).await;
+    let result = answer.as_ref().map_or_else(Answer::word, |_| "taken");
+    metrics::counter!("farmwatch_ingest_batches_total", "result" => result).increment(1);
+    metrics::histogram!("farmwatch_ingest_duration_seconds").record(start.elapsed().as_secs_f64());
+    match answer {
+        Ok(ack) => (StatusCode::ACCEPTED, Json(ack)).into_response(),
+        Err(answer) => {
+            tracing::debug!(device = %peer.device, result, "reports refused");
+            answer.into_response()
+        }
+    }
+}
+
+async fn take(ingest: &Ingest, peer: &Peer, body: Body) -> Result<Ack, Answer> {
+    let bytes = read(body).await?;
+    metrics::counter!("farmwatch_ingest_bytes_total").increment(bytes.len() as u64);
+    let Unpacked { reports, bytes: size, bad } = unpack(bytes).await?;
+    // Counts until the reports are written.
+    let kib = u32::try_from(size / 1024 + 1).unwrap_or(u32::MAX);
+    let Ok(_room) = ingest.room.try_acquire_many(kib) else {
+        return Err(Answer::Unavailable("more waits to be written than the collector takes".into()));
+    };
+    if reports.is_empty() && bad.is_none() {
+        return Err(Answer::Body(StatusCode::BAD_REQUEST, "bad_body", "a body without a report".into()));
+    }
+    let some = !reports.is_empty();
+    let ack = ingest.take(reports, peer, Timestamp::now()).await?;
+    match bad {
+        None | Some(BadBody::TooMany) => Ok(ack),
+        Some(bad) => Err(Answer::Report {
+            line: bad.line().unwrap_or(0),
+            message: bad.to_string(),
+            ack: some.then_some(ack),
+        }),
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, Answer> {
+    let read = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, wire::MAX_BODY));
+    match read.await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        // Past the limit is the one way in which this fails that anybody is left to be told.
+        Ok(Err(_)) => Err(BadBody::TooLarge.into()),
+        Err(_) => Err(Answer::Body(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come".into())),
+    }
+}
+
+async fn unpack(bytes: Bytes) -> Result<Unpacked, Answer> {
+    if bytes.len() <= LARGE {
+        return Ok(wire::unpack_some(&bytes)?);
+    }
+    match tokio::task::spawn_blocking(move || wire::unpack_some(&bytes)).await {
+        Ok(unpacked) => Ok(unpacked?),
+        Err(error) => Err(Answer::Unavailable(format!("unpacking was cut short: {error}"))),
+    }
+}
+
+/// An answer that refuses.
+enum Answer {
+    /// The body as such.
+    Body(StatusCode, &'static str, String),
+    /// One report of it.
+    Report { line: usize, message: String, ack: Option<Ack> },
+    /// Not now.
+    Unavailable(String),
+}
+
+impl Answer {
+    /// One word for metrics.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Body(_, word, _) => word,
+            Self::Report { .. } => "bad_report",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
+impl From<BadBody> for Answer {
+    fn from(bad: BadBody) -> Self {
+        match bad {
+            BadBody::TooLarge => Self::Body(StatusCode::PAYLOAD_TOO_LARGE, "too_large", bad.to_string()),
+            _ => Self::Body(StatusCode::BAD_REQUEST, "bad_body", bad.to_string()),
+        }
+    }
+}
+
+impl From<Refused> for Answer {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Foreign { named } => Self::Body(
+                StatusCode::FORBIDDEN,
+                "foreign_report",
+                format!("a report names {named}, which is not the device of this certificate"),
+            ),
+            Refused::Unknown => Self::Body(
+                StatusCode::FORBIDDEN,
+                "unknown_device",
+                "this device is revoked or not enrolled here; enrol it with a new token".into(),
+            ),
+            Refused::Conflict { why } => Self::Body(StatusCode::CONFLICT, "conflict", why),
+            Refused::Fault { index, why, ack } => Self::Report { line: index + 1, message: why, ack },
+            Refused::Store(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let error = self.word().to_owned();
+        match self {
+            Self::Body(status, _, message) => (status, Json(ErrorBody { error, message })).into_response(),
+            Self::Report { line, message, ack } => {
+                let body = RefusedReport { error, message, line, ack };
+                (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
+            }
+            Self::Unavailable(message) => {
+                tracing::warn!(message, "reports turned away");
+                let mut response =
+                    (StatusCode::SERVICE_UNAVAILABLE, Json(ErrorBody { error, message })).into_response();
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+                response
+            }
+        }
+    }
+}
