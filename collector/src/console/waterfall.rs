@@ -1,0 +1,129 @@
+//! The waterfall as SVG: each bar starts where the one before ended, so the eye can follow the sum.
+//!
+//! Beside it, the same numbers stand in a table: nobody has to read the picture.
+
+use farmwatch_shared::waterfall::Bar;
+use maud::{Markup, html};
+
+const ROW: f64 = 30.0;
+const LABELS: f64 = 210.0;
+const PLOT: f64 = 420.0;
+const NUMBERS: f64 = 90.0;
+const WIDTH: f64 = LABELS + PLOT + NUMBERS;
+
+/// Where a bar is drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Span {
+    from: f64,
+    to: f64,
+}
+
+/// Running sums, in nats.
+fn spans(bars: &[Bar]) -> Vec<Span> {
+    let mut sum = 0.0;
+    bars.iter()
+        .map(|bar| {
+            let from = sum;
+            sum += bar.llr;
+            Span { from, to: sum }
+        })
+        .collect()
+}
+
+/// From nats to the picture's units.
+fn scale(spans: &[Span]) -> impl Fn(f64) -> f64 {
+    let ends = spans.iter().flat_map(|span| [span.from, span.to]).chain([0.0]);
+    let (low, high) = ends.fold((0.0f64, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
+    let room = (high - low).max(1.0);
+    move |nats| LABELS + 8.0 + (nats - low) / room * (PLOT - 16.0)
+}
+
+/// The picture. `total` is what stands at its end, such as the posterior.
+pub fn picture(bars: &[Bar], total: &str) -> Markup {
+    let spans = spans(bars);
+    let x = scale(&spans);
+    let height = ROW * (bars.len() as f64 + 1.0) + 8.0;
+    let sum = spans.last().map_or(0.0, |span| span.to);
+    html! {
+        svg.waterfall viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-labelledby="waterfall-title" {
+            title id="waterfall-title" { "How the evidence adds up, in the order of the table below" }
+            line.axis x1=(px(x(0.0))) x2=(px(x(0.0))) y1="0" y2=(px(height)) {}
+            @for (index, (bar, span)) in bars.iter().zip(&spans).enumerate() {
+                @let top = ROW * index as f64 + 6.0;
+                @let (left, right) = (x(span.from.min(span.to)), x(span.from.max(span.to)));
+                @let class = if bar.llr >= 0.0 { "for" } else { "against" };
+                text.label x="0" y=(px(top + 15.0)) { (label(bar)) }
+                rect class=(class) x=(px(left)) y=(px(top)) width=(px((right - left).max(2.0))) height="20" rx="2" {}
+                line.step x1=(px(x(span.to))) x2=(px(x(span.to))) y1=(px(top + 20.0)) y2=(px(top + ROW)) {}
+                text.value x=(px(WIDTH - 4.0)) y=(px(top + 15.0)) text-anchor="end" { (signed(bar.llr)) }
+            }
+            @let top = ROW * bars.len() as f64 + 6.0;
+            text.label.total x="0" y=(px(top + 15.0)) { "Sum" }
+            rect.sum x=(px(x(sum.min(0.0)))) y=(px(top)) width=(px((x(sum) - x(0.0)).abs().max(2.0))) height="20" rx="2" {}
+            text.value.total x=(px(WIDTH - 4.0)) y=(px(top + 15.0)) text-anchor="end" { (total) }
+        }
+    }
+}
+
+/// A number with its sign, one digit: `+4.5`.
+pub fn signed(nats: f64) -> String {
+    format!("{nats:+.1}").replace('-', "−")
+}
+
+/// What stands beside a bar, cut to what fits.
+fn label(bar: &Bar) -> String {
+    let text = match &bar.device {
+        Some(device) => format!("{} {}", bar.label, tail(device.as_str())),
+        None => bar.label.clone(),
+    };
+    if text.chars().count() <= 28 { text } else { text.chars().take(27).chain(['…']).collect() }
+}
+
+fn tail(id: &str) -> &str {
+    id.get(id.len().saturating_sub(6)..).unwrap_or(id)
+}
+
+fn px(x: f64) -> String {
+    format!("{x:.1}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(label: &str, llr: f64) -> Bar {
+        Bar {
+            label: label.into(),
+            rule: String::new(),
+            llr,
+            honest_llr: None,
+            why: String::new(),
+            device: None,
+            facts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_bar_starts_where_the_one_before_ended() {
+        let spans = spans(&[bar("prior", -9.2), bar("tool", 4.5), bar("hands", 2.5)]);
+        assert_eq!(spans[1].from, spans[0].to);
+        assert!((spans[2].to - (-2.2)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn everything_stays_inside_the_picture() {
+        let bars = [bar("a", -20.0), bar("b", 300.0), bar("c", 0.0)];
+        let spans = spans(&bars);
+        let x = scale(&spans);
+        for span in &spans {
+            assert!((LABELS..=LABELS + PLOT).contains(&x(span.from)));
+            assert!((LABELS..=LABELS + PLOT).contains(&x(span.to)));
+        }
+    }
+
+    #[test]
+    fn hostile_labels_are_escaped() {
+        let svg = picture(&[bar("<script>alert(1)</script>", 1.0)], "p").into_string();
+        assert!(!svg.contains("<script>"));
+    }
+}
