@@ -94,13 +94,7 @@ fn identity(device: &Device, assigned: &Markup, now: Timestamp) -> Markup {
 }
 
 /// What is believed of a laptop's isolation, and the form that changes it.
-pub fn isolation(
-    person: &Person,
-    device: &Device,
-    belief: &Belief,
-    back: &str,
-    now: Timestamp,
-) -> Markup {
+pub fn isolation(person: &Person, device: &Device, belief: &Belief, back: &str, now: Timestamp) -> Markup {
     let form = |action: &str, label: &str, class: &str, help: &str| {
         html! {
             details.act {

@@ -129,7 +129,8 @@ mod tests {
     #[test]
     fn logging_in_never_leads_to_another_site() {
         assert_eq!(local("/alerts/alr_1?x=2"), "/alerts/alr_1?x=2");
-        for bad in ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:x", "", "/a\nb"] {
+        for bad in ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:x", "", "/a\nb"]
+        {
             assert_eq!(local(bad), "/alerts", "{bad:?}");
         }
     }

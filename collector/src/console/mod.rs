@@ -15,6 +15,8 @@ mod queue;
 mod session;
 mod site;
 mod sites;
+#[cfg(test)]
+mod tests;
 mod waterfall;
 mod words;
 

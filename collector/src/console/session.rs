@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, OriginalUri};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -110,7 +110,7 @@ impl FromRequestParts<Arc<Console>> for Person {
         if let Some(person) = person(parts, console).await.map_err(IntoResponse::into_response)? {
             return Ok(person);
         }
-        let wanted = parts.extensions.get::<OriginalUri>().map(|uri| uri.0.to_string()).unwrap_or_default();
+        let wanted = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         let back = if parts.method == axum::http::Method::GET && wanted.len() > 1 {
             format!("?next={}", super::words::query(&wanted))
         } else {

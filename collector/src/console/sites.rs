@@ -81,7 +81,10 @@ fn row(site: &Site, now: Timestamp) -> Markup {
 pub fn name(site: &Site) -> String {
     match &site.sanctioned {
         Some(name) => name.clone(),
-        None => format!("Place {}", site.id.as_str().chars().rev().take(6).collect::<Vec<_>>().iter().rev().collect::<String>()),
+        None => format!(
+            "Place {}",
+            site.id.as_str().chars().rev().take(6).collect::<Vec<_>>().iter().rev().collect::<String>()
+        ),
     }
 }
 

@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn spans_are_said_in_their_own_unit() {
         let now = Timestamp::from_second(1_000_000).unwrap();
-        let at = |s| Timestamp::from_second(1_000_000 - s).unwrap();
+        let at = |s: i64| Timestamp::from_second(1_000_000 - s).unwrap();
         assert_eq!(ago(at(5), now), "5 s ago");
         assert_eq!(ago(at(3599), now), "59 min ago");
         assert_eq!(ago(at(7200), now), "2 h ago");
