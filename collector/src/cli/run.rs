@@ -61,6 +61,7 @@ pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<()> {
         );
     }
     let app = Arc::new(app);
+    let https = config.console.certificate.is_some() || config.console.behind_tls_proxy;
     let shutdown = CancellationToken::new();
     tokio::spawn(cancel_on_signal(shutdown.clone())?);
     let parts = Parts {
@@ -69,7 +70,7 @@ pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<()> {
         app: Arc::clone(&app),
         catalogue,
         reports: axum::Router::new(),
-        console: axum::Router::new(),
+        console: crate::console::router(Arc::clone(&app), https),
         metrics: Box::new(move || metrics.render()),
     };
     let server = Server::bind(parts).await?;
