@@ -3,13 +3,21 @@
 //! To add one: a file with `pub struct XArgs` (clap) and `pub fn run(args: &XArgs, …) -> anyhow::Result<ExitCode>`,
 //! a variant in [`Command`], a line in [`dispatch`]. Exit codes: 0 fine, 1 failed, 2 usage.
 
+mod check_config;
 mod completions;
+mod enrol;
+mod isolation;
 mod man;
+mod run;
+mod sent;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::config::Config;
 
 /// Observes this laptop for signs of remote hands and reports to your company's Farmwatch collector.
 #[derive(Debug, Parser)]
@@ -41,6 +49,18 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the agent: what the service does.
+    Run,
+    /// Enrol this machine with a collector.
+    Enrol(enrol::EnrolArgs),
+    /// Say how the agent does.
+    Status,
+    /// Show everything that was sent from this laptop.
+    Sent(sent::SentArgs),
+    /// Read the configuration and say what is in force.
+    CheckConfig,
+    /// Whether this laptop is cut off from the network.
+    Isolation(isolation::IsolationArgs),
     /// Print the manual page (roff).
     Man,
     /// Print completions for a shell.
@@ -65,11 +85,39 @@ pub fn command() -> clap::Command {
 }
 
 fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
-    let Cli { global: _, command } = cli;
+    let Cli { global, command } = cli;
     match command {
+        Command::Run => run::run(global),
+        Command::Enrol(args) => enrol::run(args, global),
+        Command::Status => status::run(global),
+        Command::Sent(args) => sent::run(args, global),
+        Command::CheckConfig => check_config::run(global),
+        Command::Isolation(args) => isolation::run(args, global),
         Command::Man => man::run(),
         Command::Completions(args) => Ok(completions::run(args)),
     }
+}
+
+/// The configuration as the command line, the environment and the files say.
+fn config(global: &Global) -> anyhow::Result<Config> {
+    Config::read(&global.config, global.state.as_deref(), |name| std::env::var(name).ok())
+}
+
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+/// Rows in columns, as wide as the terminal.
+fn table(rows: Vec<Vec<String>>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    table.add_rows(rows);
+    format!("{}\n", table.trim_fmt())
 }
 
 const BOLD_RED: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
