@@ -1,3 +1,4 @@
 //! What Farmwatch is tested with: a simulated fleet, and the real binaries in a folder of their own.
 
 pub mod fleet;
+pub mod world;
