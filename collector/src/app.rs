@@ -26,6 +26,8 @@ pub struct App {
     pub hash_key: HashKey,
     /// Counter of the catalogue in force; 0 while agents have only the one that they ship with.
     pub catalogue: u64,
+    /// What correlation remembers to save work.
+    pub recent: crate::correlate::Recent,
     /// Draws 128 random bits for ids; replay draws the same ones each time.
     pub draw: Box<dyn Fn() -> u128 + Send + Sync>,
 }
@@ -42,6 +44,7 @@ impl App {
             order_key: SigningKey::from_bytes(&[1; 32]),
             hash_key: HashKey::new([2; 32]),
             catalogue: 0,
+            recent: crate::correlate::Recent::default(),
             draw: Box::new(move || u128::from(drawn.fetch_add(1, Ordering::Relaxed))),
         }
     }

@@ -91,13 +91,17 @@ pub fn bring(existing: Option<&Alert>, draft: Draft, id: AlertId, now: Timestamp
 
 /// An open alert whose thing is no longer there says so; it stays until a person resolves it.
 pub fn no_longer_seen(old: &Alert, now: Timestamp) -> Option<Written> {
-    if old.state == AlertState::Resolved || old.summary.contains(NOT_SEEN) {
+    note(old, NOT_SEEN, "no longer seen; stays open until somebody resolves it", now)
+}
+
+/// An open alert says once that something has changed, with the time: `opening` begins the sentence.
+pub fn note(old: &Alert, opening: &str, what: &str, now: Timestamp) -> Option<Written> {
+    if old.state == AlertState::Resolved || old.summary.contains(opening) {
         return None;
     }
     let mut alert = next(old, now);
-    alert.summary = format!("{}\n\n{NOT_SEEN}{}.", old.summary, minute(now));
-    let events = vec![event(old, now, "no longer seen; stays open until somebody resolves it")];
-    Some(Written { alert, events, material: false })
+    alert.summary = format!("{}\n\n{opening}{}.", old.summary, minute(now));
+    Some(Written { alert, events: vec![event(old, now, what)], material: false })
 }
 
 /// An open alert comes under a site's alert, or leaves it.

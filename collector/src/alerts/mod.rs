@@ -9,13 +9,14 @@ pub mod learning;
 pub mod life;
 mod person;
 pub mod policy;
-mod report;
+pub(crate) mod report;
 pub mod site;
 mod words;
 
 pub use life::{Draft, Piece, Written};
 pub use person::{Action, ChangeError, change};
 pub use report::{conflict, order_refused};
+pub use words::name;
 
 /// How Farmwatch itself signs what it does.
 pub const FARMWATCH: &str = "farmwatch";

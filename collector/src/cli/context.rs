@@ -83,6 +83,7 @@ impl Context {
             order_key: SigningKey::from_bytes(&folder.read_key(&folder.order_key())?),
             hash_key: HashKey::new(folder.read_key(&folder.store_hash_key())?),
             catalogue: 0,
+            recent: crate::correlate::Recent::default(),
             draw: Box::new(draw_from_system),
         })
     }

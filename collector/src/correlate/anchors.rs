@@ -1,0 +1,174 @@
+//! Anchors: what a device shows by which it can be found to stand beside another.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr};
+
+use farmwatch_shared::facts::{Display, LinkKind, Network, RemoteTool, UsbDevice};
+use farmwatch_shared::id::{DeviceId, KeyedHash};
+use farmwatch_shared::state::State;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::store::{Anchor, AnchorKind, AnchorSeen};
+
+/// A sighting is written again only when it is older than this, so that a laptop which stays where it is costs
+/// no writes.
+const REFRESH: SignedDuration = SignedDuration::from_hours(1);
+
+/// What a device shows now. `speaks` says whether a value may count: what IT sanctions (its own KVM, its own
+/// tenant of a tool) and the addresses of exits say nothing about a place.
+pub fn shown(state: &State, address: Option<IpAddr>, speaks: impl Fn(&str) -> bool) -> BTreeSet<Anchor> {
+    let mut anchors = BTreeSet::new();
+    let mut add = |kind, value: String| {
+        anchors.insert(Anchor { kind, value });
+    };
+    if let Some(address) = address.and_then(prefix) {
+        add(AnchorKind::PublicAddress, address);
+    }
+    for (_, network) in state.all::<Network>().filter(|(_, network)| is_physical(network)) {
+        if let Some(gateway) = &network.gateway {
+            add(AnchorKind::Gateway, gateway.as_str().to_owned());
+        }
+        for neighbour in network.neighbours.iter().filter(|n| network.gateway.as_ref() != Some(&n.id)) {
+            add(AnchorKind::Neighbour, neighbour.id.as_str().to_owned());
+        }
+    }
+    let speaks = |hash: &Option<KeyedHash>| hash.clone().filter(|hash| speaks(hash.as_str()));
+    for (_, device) in state.all::<UsbDevice>().filter(|(_, device)| device.removable != Some(false)) {
+        if let Some(serial) = speaks(&device.serial) {
+            let (vendor, product) = (&device.vendor_id, &device.product_id);
+            add(AnchorKind::UsbSerial, format!("{vendor}:{product}/{}", serial.as_str()));
+        }
+    }
+    for (_, display) in state.all::<Display>().filter(|(_, display)| !display.built_in) {
+        let Some(edid) = &display.edid else { continue };
+        if let Some(serial) = speaks(&edid.serial) {
+            let (maker, product) = (&edid.manufacturer, edid.product);
+            add(AnchorKind::DisplaySerial, format!("{maker}:{product:04x}/{}", serial.as_str()));
+        }
+    }
+    for (key, tool) in state.all::<RemoteTool>() {
+        if let Some(account) = speaks(&tool.account) {
+            add(AnchorKind::ToolAccount, format!("{}/{}", key.name(), account.as_str()));
+        }
+    }
+    anchors
+}
+
+/// An address as an anchor: IPv4 as it is, IPv6 by the 56 bits that one customer has. `None` for what is no
+/// address of a place: this machine's own, link-local.
+pub fn prefix(address: IpAddr) -> Option<String> {
+    match address.to_canonical() {
+        IpAddr::V4(v4) if v4.is_loopback() || v4.is_unspecified() || v4.is_link_local() => None,
+        IpAddr::V4(v4) => Some(v4.to_string()),
+        IpAddr::V6(v6) if v6.is_loopback() || v6.is_unspecified() || v6.is_unicast_link_local() => None,
+        IpAddr::V6(v6) => {
+            let network = Ipv6Addr::from_bits(v6.to_bits() & !((1 << 72) - 1));
+            Some(format!("{network}/56"))
+        }
+    }
+}
+
+/// A device's anchors as they are to be written: those shown now, and those shown before. `None` if that would
+/// say nothing new.
+pub fn sightings(
+    device: &DeviceId,
+    before: &[AnchorSeen],
+    shown: &BTreeSet<Anchor>,
+    now: Timestamp,
+) -> Option<Vec<AnchorSeen>> {
+    let mut all: BTreeMap<&Anchor, AnchorSeen> = BTreeMap::new();
+    let mut differs = false;
+    for seen in before {
+        let current = shown.contains(&seen.anchor);
+        let last_seen = if current { now } else { seen.last_seen };
+        differs |= current != seen.current || (current && seen.last_seen + REFRESH <= now);
+        all.insert(&seen.anchor, AnchorSeen { last_seen, current, ..seen.clone() });
+    }
+    for anchor in shown {
+        all.entry(anchor).or_insert_with(|| {
+            differs = true;
+            let (device, anchor) = (device.clone(), anchor.clone());
+            AnchorSeen { device, anchor, first_seen: now, last_seen: now, current: true }
+        });
+    }
+    differs.then(|| all.into_values().collect())
+}
+
+/// What a device shows now, of what it has shown.
+pub fn current(seen: &[AnchorSeen]) -> BTreeSet<Anchor> {
+    seen.iter().filter(|s| s.current).map(|s| s.anchor.clone()).collect()
+}
+
+/// Tunnels and links for containers have gateways of their own, which say nothing of the place.
+fn is_physical(network: &Network) -> bool {
+    !matches!(network.kind, LinkKind::Vpn | LinkKind::Overlay | LinkKind::Virtual)
+}
+
+#[cfg(test)]
+mod tests {
+    use farmwatch_shared::facts::{EdidFacts, Neighbour};
+    use farmwatch_shared::id::HashKey;
+
+    use super::*;
+
+    fn hash(text: &str) -> KeyedHash {
+        HashKey::new([9; 32]).hash("test", text)
+    }
+
+    #[test]
+    fn a_docked_laptop_shows_its_place_and_not_its_own_parts() {
+        let mut state = State::default();
+        let neighbours = vec![
+            Neighbour { id: hash("printer"), oui: String::new() },
+            Neighbour { id: hash("router"), oui: String::new() },
+        ];
+        let wifi =
+            Network { kind: LinkKind::Wifi, gateway: Some(hash("router")), neighbours, ..Network::default() };
+        state.put("wlan0", &wifi);
+        let tunnel = Network { kind: LinkKind::Vpn, gateway: Some(hash("vpn")), ..Network::default() };
+        state.put("tun0", &tunnel);
+        let camera = UsbDevice { serial: Some(hash("cam")), removable: Some(false), ..UsbDevice::default() };
+        state.put("1-8", &camera);
+        let dock = UsbDevice {
+            vendor_id: "17ef".into(),
+            product_id: "a396".into(),
+            serial: Some(hash("dock")),
+            ..UsbDevice::default()
+        };
+        state.put("1-4", &dock);
+        let ours = UsbDevice { serial: Some(hash("ours")), ..UsbDevice::default() };
+        state.put("1-5", &ours);
+        let panel = EdidFacts { serial: Some(hash("panel")), ..EdidFacts::default() };
+        state.put("eDP-1", &Display { built_in: true, edid: Some(panel), ..Display::default() });
+
+        let shown = shown(&state, "203.0.113.7".parse().ok(), |value| value != hash("ours").as_str());
+        let kinds: Vec<AnchorKind> = shown.iter().map(|anchor| anchor.kind).collect();
+        use AnchorKind::{Gateway, Neighbour, PublicAddress, UsbSerial};
+        assert_eq!(kinds, [PublicAddress, Gateway, Neighbour, UsbSerial]);
+        assert!(shown.iter().any(|anchor| anchor.value == format!("17ef:a396/{}", hash("dock").as_str())));
+    }
+
+    #[test]
+    fn an_address_is_one_customers() {
+        let prefix = |text: &str| prefix(text.parse().unwrap());
+        assert_eq!(prefix("203.0.113.7").as_deref(), Some("203.0.113.7"));
+        assert_eq!(prefix("::ffff:203.0.113.7").as_deref(), Some("203.0.113.7"));
+        assert_eq!(prefix("2001:db8:1:2ff:3::4").as_deref(), Some("2001:db8:1:200::/56"));
+        assert_eq!(prefix("127.0.0.1"), None);
+        assert_eq!(prefix("fe80::1"), None);
+    }
+
+    #[test]
+    fn what_was_shown_once_stays_in_history() {
+        let id = DeviceId::new(1, 1);
+        let at = |hour: i64| Timestamp::from_second(hour * 3600).unwrap();
+        let home = Anchor { kind: AnchorKind::Gateway, value: "home".into() };
+        let cafe = Anchor { kind: AnchorKind::Gateway, value: "cafe".into() };
+        let at_home = sightings(&id, &[], &BTreeSet::from([home.clone()]), at(0)).unwrap();
+        assert_eq!(sightings(&id, &at_home, &BTreeSet::from([home.clone()]), at(0)), None);
+        let away = sightings(&id, &at_home, &BTreeSet::from([cafe.clone()]), at(5)).unwrap();
+        assert_eq!(current(&away), BTreeSet::from([cafe]));
+        let home = away.iter().find(|seen| seen.anchor == home).unwrap();
+        assert_eq!((home.current, home.last_seen), (false, at(0)));
+    }
+}

@@ -1,0 +1,37 @@
+//! Evidence about a place, given that its laptops are together: one file each, with its null model.
+//!
+//! That laptops share an address, a gateway or a neighbour makes the site and is not counted here again: it is as
+//! true of couples as of farms. Here stands what ordinary places lack.
+
+mod bench;
+mod concealment;
+mod never_apart;
+mod shared_account;
+mod shared_things;
+mod unrelated;
+
+use farmwatch_shared::judge::PlaceEvidence;
+
+use super::view::SiteView;
+
+/// One kind of evidence.
+type Evidence = fn(&SiteView<'_>) -> Option<PlaceEvidence>;
+
+/// Every kind of evidence about places.
+const ALL: [Evidence; 6] = [
+    unrelated::unrelated,
+    concealment::concealment,
+    never_apart::never_apart,
+    shared_account::shared_account,
+    shared_things::shared_things,
+    bench::stock,
+];
+
+/// What a site's place shows.
+pub fn of(view: &SiteView<'_>) -> Vec<PlaceEvidence> {
+    ALL.iter().filter_map(|evidence| evidence(view)).collect()
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

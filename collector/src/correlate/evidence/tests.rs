@@ -1,0 +1,182 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::judge::{self, JudgedSite};
+use farmwatch_shared::weights::Weights;
+use jiff::Timestamp;
+
+use super::super::view::{Member, SiteView};
+use super::of;
+use crate::store::{Anchor, AnchorKind, AnchorSeen, Asset, Standing};
+
+const DAY: i64 = 24 * 3600;
+
+fn day(number: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + number * DAY).unwrap()
+}
+
+fn member(number: u128, user: &str, anchors: &[(AnchorKind, &str)], address: &str) -> Member {
+    let id = DeviceId::new(1, number);
+    let anchors = anchors.iter().map(|(kind, value)| AnchorSeen {
+        device: id.clone(),
+        anchor: Anchor { kind: *kind, value: (*value).into() },
+        first_seen: day(0),
+        last_seen: day(0),
+        current: true,
+    });
+    let asset = (!user.is_empty()).then(|| Asset { user: user.into(), ..Asset::default() });
+    Member {
+        anchors: anchors.collect(),
+        id,
+        asset,
+        standing: Standing::Enrolled,
+        enrolled_at: day(-100),
+        address: address.parse().ok(),
+    }
+}
+
+struct Place {
+    members: Vec<Member>,
+    counts: BTreeMap<Anchor, u64>,
+    has_assets: bool,
+    weights: Weights,
+}
+
+impl Place {
+    fn new(members: Vec<Member>) -> Self {
+        Self { members, counts: BTreeMap::new(), has_assets: true, weights: Weights::shipped() }
+    }
+
+    fn view(&self, now: Timestamp) -> SiteView<'_> {
+        SiteView {
+            members: self.members.clone(),
+            together: self.members.iter().map(|m| m.id.clone()).collect::<BTreeSet<_>>(),
+            counts: &self.counts,
+            has_assets: self.has_assets,
+            weights: &self.weights,
+            now,
+        }
+    }
+
+    fn rules(&self, now: Timestamp) -> Vec<String> {
+        of(&self.view(now)).into_iter().map(|evidence| evidence.rule).collect()
+    }
+
+    fn judged(&self, now: Timestamp, llr: f64, honest: f64) -> JudgedSite {
+        let devices: Vec<_> = self.members.iter().map(|m| (m.id.clone(), llr, honest)).collect();
+        judge::site(&of(&self.view(now)), &devices, &self.weights)
+    }
+}
+
+const HOME: (AnchorKind, &str) = (AnchorKind::Gateway, "home");
+
+fn home(people: &[&str]) -> Place {
+    let member = |(number, user): (usize, &&str)| member(number as u128, user, &[HOME], "203.0.113.7");
+    Place::new(people.iter().enumerate().map(member).collect())
+}
+
+#[test]
+fn a_couple_at_home_with_neutral_facts_never_alerts() {
+    for now in [0, 30, 400] {
+        let couple = home(&["Ana Berg", "Bo Quist"]);
+        assert_eq!(couple.rules(day(now)), Vec::<String>::new());
+        assert!(couple.judged(day(now), 0.0, 0.0).farm < 1e-3);
+    }
+}
+
+#[test]
+fn more_co_location_beyond_certainty_changes_nothing() {
+    let more: Vec<(AnchorKind, &str)> = [HOME]
+        .into_iter()
+        .chain([(AnchorKind::PublicAddress, "203.0.113.7"), (AnchorKind::Neighbour, "printer")])
+        .collect();
+    let one = home(&["Ana Berg", "Bo Quist", "Cy Lund"]);
+    let all = Place::new(
+        one.members
+            .iter()
+            .map(|m| Member { anchors: member(0, "", &more, "203.0.113.7").anchors, ..m.clone() })
+            .collect(),
+    );
+    assert_eq!(one.judged(day(20), 4.5, 4.3).farm, all.judged(day(20), 4.5, 4.3).farm);
+}
+
+#[test]
+fn three_strangers_for_a_week_speak_and_a_family_does_not() {
+    assert_eq!(home(&["Ana Berg", "Bo Quist", "Cy Lund"]).rules(day(7)), ["place.unrelated_3"]);
+    assert_eq!(home(&["Ana Berg", "Bo Berg", "c.berg@example.com"]).rules(day(7)), Vec::<String>::new());
+}
+
+#[test]
+fn a_short_meeting_counts_less_than_a_week() {
+    let five = home(&["Ana Berg", "Bo Quist", "Cy Lund", "Di Holm", "Ed Vik"]);
+    let says = |now| of(&five.view(now))[0].farm;
+    assert!((says(day(0)) - 1.5).abs() < 1e-9);
+    assert!((says(day(7)) - 5.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_farm_of_three_with_remote_tools_alerts_at_once_and_three_with_none_do_not() {
+    let three = home(&["Ana Berg", "Bo Quist", "Cy Lund"]);
+    assert!(three.judged(day(7), 4.5, 4.3).farm > 0.5);
+    assert!(three.judged(day(7), 0.0, 0.0).farm < 0.01);
+}
+
+#[test]
+fn an_address_for_each_of_a_place_is_concealment_and_one_of_a_couple_on_a_vpn_is_not() {
+    let own = |n: u128, address: &str| member(n, &format!("P{n} N{n}"), &[HOME], address);
+    let farm = Place::new(vec![own(1, "203.0.113.7"), own(2, "198.51.100.1"), own(3, "192.0.2.9")]);
+    assert!(farm.rules(day(1)).contains(&"place.concealment".to_owned()));
+    let couple = Place::new(vec![own(1, "203.0.113.7"), own(2, "198.51.100.1")]);
+    assert_eq!(couple.rules(day(1)), Vec::<String>::new());
+    let flat = Place::new(vec![own(1, "203.0.113.7"), own(2, "203.0.113.7"), own(3, "2001:db8::1")]);
+    assert!(!flat.rules(day(1)).contains(&"place.concealment".to_owned()));
+}
+
+#[test]
+fn laptops_that_never_leave_say_so_after_weeks_unless_one_travels() {
+    let mut three = home(&["Ana Berg", "Bo Quist", "Cy Lund"]);
+    assert!(!three.rules(day(10)).contains(&"place.never_apart".to_owned()));
+    assert!(three.rules(day(30)).contains(&"place.never_apart".to_owned()));
+    let mut train = three.members[0].anchors[0].clone();
+    train.anchor.value = "train".into();
+    train.current = false;
+    three.members[0].anchors.push(train);
+    assert!(!three.rules(day(30)).contains(&"place.never_apart".to_owned()));
+}
+
+#[test]
+fn one_account_behind_two_people_speaks_and_a_forgotten_tenant_hardly() {
+    let account = (AnchorKind::ToolAccount, "anydesk/77");
+    let with = |user: &str, n| member(n, user, &[HOME, account], "203.0.113.7");
+    let mut two = Place::new(vec![with("Ana Berg", 1), with("Bo Quist", 2)]);
+    let says = |place: &Place| {
+        of(&place.view(day(1))).into_iter().find(|e| e.rule == "place.shared_account").map_or(0.0, |e| e.farm)
+    };
+    assert!((says(&two) - 7.0).abs() < 1e-9);
+    two.counts.insert(Anchor { kind: account.0, value: account.1.into() }, 40);
+    assert!(says(&two) < 0.5);
+    assert_eq!(says(&Place::new(vec![with("Ana Berg", 1), with("Ana Berg", 2)])), 0.0);
+}
+
+#[test]
+fn a_shared_dock_of_a_couple_is_innocent_and_one_of_three_strangers_speaks() {
+    let dock = (AnchorKind::UsbSerial, "17ef:a396/5");
+    let with = |user: &str, n| member(n, user, &[HOME, dock], "203.0.113.7");
+    let couple = Place::new(vec![with("Ana Berg", 1), with("Bo Quist", 2)]);
+    assert_eq!(couple.rules(day(1)), Vec::<String>::new());
+    let three = Place::new(vec![with("Ana Berg", 1), with("Bo Quist", 2), with("Cy Lund", 3)]);
+    assert!(three.rules(day(1)).contains(&"place.shared_thing".to_owned()));
+}
+
+#[test]
+fn a_shelf_of_new_laptops_is_its_bench() {
+    let mut shelf = home(&["", "", "", "", ""]);
+    for member in &mut shelf.members {
+        member.enrolled_at = day(-1);
+    }
+    assert!(shelf.rules(day(1)).contains(&"place.stock".to_owned()));
+    let judged = shelf.judged(day(7), 4.5, 4.3);
+    assert!(judged.bench > 0.5 && judged.farm < 0.5, "{judged:?}");
+    shelf.has_assets = false;
+    assert!(!shelf.rules(day(1)).contains(&"place.stock".to_owned()));
+}

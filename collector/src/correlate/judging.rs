@@ -1,0 +1,318 @@
+//! One device judged: what is fetched, what the pure functions make of it, and what is written.
+
+use farmwatch_shared::facts::Transition;
+use farmwatch_shared::id::{AlertId, DeviceId};
+use farmwatch_shared::judge;
+use farmwatch_shared::rules::{self, Evidence};
+use farmwatch_shared::state::State;
+use jiff::{SignedDuration, Timestamp};
+
+use super::anchors;
+use super::known::Known;
+use super::place::{Around, SiteNow, Subject, around};
+use crate::alerts::life::{self, Written, bring, no_longer_seen};
+use crate::alerts::{Draft, device as device_alert, learning, policy, report, site as site_alert};
+use crate::app::App;
+use crate::quarantine::{Batch, consider};
+use crate::store::{Alert, AlertFilter, AlertKind, AlertState, Change, Device, Page, Result, Site, Standing};
+
+/// What rules look back on.
+const LOOK_BACK: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// A site whose laptops and facts stay as they are is judged again after so long: time itself is evidence.
+const SITE_WAIT: SignedDuration = SignedDuration::from_hours(6);
+const OPEN: [AlertState; 2] = [AlertState::New, AlertState::InProgress];
+
+/// Judges a device and its site, and writes what follows in one transaction. Gives the alerts that were raised
+/// or materially changed.
+pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> anyhow::Result<Vec<Alert>> {
+    let Some(device) = app.store.device(id).await? else { return Ok(Vec::new()) };
+    if app.recent.knows(&device, known.fingerprint, now) {
+        app.store.apply(vec![Change::Done(id.clone())]).await?;
+        return Ok(Vec::new());
+    }
+    let state = app.store.state(id).await?;
+    let subject = subject(app, known, device, &state, now).await?;
+    let mut writing = Writing::new(app, id, now);
+    if subject.refreshed {
+        writing.changes.push(Change::Anchors(id.clone(), subject.anchors.clone()));
+    }
+    if subject.device.judged.as_ref() != Some(&subject.judged) {
+        writing.changes.push(Change::Judged(id.clone(), Box::new(subject.judged.clone())));
+    }
+    let around = if is_settled(app, &subject, now).await? {
+        Around::default()
+    } else {
+        around(app, known, &subject, now).await?
+    };
+    writing.sites(&around);
+    let home = match around.sites.iter().find(|s| s.site.devices.contains(id)) {
+        Some(home) => Some(home.site.clone()),
+        None => stored_home(app, &subject, &around).await?,
+    };
+    let covered = known.covers(&subject.device);
+    if !covered {
+        writing.policy_alerts(&subject, &state).await?;
+    }
+    writing.site_alerts(known, &around).await?;
+    if !covered {
+        writing.device_alert(&subject, home.as_ref()).await?;
+    }
+    writing.quarantine(&around, home.as_ref()).await?;
+
+    let Writing { mut changes, told, .. } = writing;
+    changes.push(Change::Done(id.clone()));
+    app.store.apply(changes).await?;
+    app.recent.remember(&subject.device, known.fingerprint, now);
+    Ok(told)
+}
+
+/// The device with everything that is judged of it. A revoked device is judged on nothing: it leaves its site.
+async fn subject(app: &App, known: &Known, device: Device, state: &State, now: Timestamp) -> Result<Subject> {
+    let asset = match &device.serial {
+        Some(serial) => app.store.asset(serial).await?,
+        None => None,
+    };
+    let address = device.public_address.filter(|address| !known.is_exit(Some(*address)));
+    let revoked = device.standing == Standing::Revoked;
+    let shown = if revoked {
+        std::collections::BTreeSet::new()
+    } else {
+        anchors::shown(state, address, |hash| known.speaks(hash))
+    };
+    let before = app.store.anchors_of(&device.id).await?;
+    let moved = anchors::current(&before) != shown;
+    let sightings = anchors::sightings(&device.id, &before, &shown, now);
+
+    let since = now - LOOK_BACK;
+    let windows = app.store.windows(&device.id, since).await?;
+    let transitions: Vec<Transition> = app.store.transitions(&device.id, since).await?;
+    let min_rtt_ms = app.store.min_rtt_ms(&device.id, since).await?;
+    let context = known.context(&device, asset.as_ref(), &shown, min_rtt_ms);
+    let evidence = Evidence { state, windows: &windows, transitions: &transitions, context: &context, now };
+    let findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
+    let judged = judge::device(findings, &app.weights);
+    let refreshed = sightings.is_some();
+    Ok(Subject { device, asset, judged, anchors: sightings.unwrap_or(before), moved, refreshed })
+}
+
+/// Neither place nor judgement changed since its site was looked at lately: the site need not be judged again.
+async fn is_settled(app: &App, subject: &Subject, now: Timestamp) -> Result<bool> {
+    let before = subject.device.judged.as_ref();
+    let same = before.is_some_and(|before| {
+        before.llr.to_bits() == subject.judged.llr.to_bits()
+            && before.honest_llr.to_bits() == subject.judged.honest_llr.to_bits()
+    });
+    if subject.moved || !same {
+        return Ok(false);
+    }
+    let Some(site) = &subject.device.site else { return Ok(true) };
+    let site = app.store.site(site).await?;
+    Ok(site.is_some_and(|site| site.updated_at + SITE_WAIT > now))
+}
+
+async fn stored_home(app: &App, subject: &Subject, around: &Around) -> Result<Option<Site>> {
+    match &subject.device.site {
+        Some(id) if !subject.moved && around.gone.iter().all(|(gone, _)| gone != id) => {
+            app.store.site(id).await
+        }
+        _ => Ok(None),
+    }
+}
+
+/// One transaction, as it grows.
+struct Writing<'a> {
+    app: &'a App,
+    now: Timestamp,
+    subject: DeviceId,
+    changes: Vec<Change>,
+    /// Alerts raised or materially changed.
+    told: Vec<Alert>,
+    /// Open alerts that quarantine should look at, as they will stand.
+    standing: Vec<Alert>,
+}
+
+impl<'a> Writing<'a> {
+    fn new(app: &'a App, subject: &DeviceId, now: Timestamp) -> Self {
+        let (changes, told, standing) = (Vec::new(), Vec::new(), Vec::new());
+        Self { app, now, subject: subject.clone(), changes, told, standing }
+    }
+
+    fn sites(&mut self, around: &Around) {
+        self.changes.extend(around.gone.iter().map(|(id, _)| Change::RemoveSite(id.clone())));
+        self.changes.extend(around.sites.iter().map(|now| Change::PutSite(Box::new(now.site.clone()))));
+    }
+
+    fn write(&mut self, written: Option<Written>) {
+        let Some(written) = written else { return };
+        if written.material {
+            self.told.push(written.alert.clone());
+        }
+        self.changes.extend(written.changes());
+    }
+
+    /// Brings a draft to its alert; in learning mode only counts it. Gives the alert as it will stand.
+    async fn bring(&mut self, existing: Option<Alert>, draft: Draft) -> Result<Option<Alert>> {
+        if self.app.policy.learning {
+            learning::count(self.app, &draft).await?;
+            return Ok(existing);
+        }
+        let written = bring(existing.as_ref(), draft, report::new_id(self.app, self.now), self.now);
+        let alert = written.as_ref().map(|written| written.alert.clone()).or(existing);
+        self.write(written);
+        Ok(alert)
+    }
+
+    async fn policy_alerts(&mut self, subject: &Subject, state: &State) -> Result<()> {
+        let device = &subject.device;
+        let drafts = policy::drafts(device, &subject.judged.findings, state);
+        let filter = AlertFilter {
+            kind: Some(AlertKind::Policy),
+            device: Some(device.id.clone()),
+            states: OPEN.to_vec(),
+            absorbed: true,
+            ..AlertFilter::default()
+        };
+        for open in self.app.store.alerts(&filter, &Page::first(200)).await? {
+            if open.key == policy::silence_key(device) {
+                let written = life::note(&open, "Heard again ", "the agent is heard again", self.now);
+                self.write(written);
+            } else if policy::is_about_a_thing(&open.key) && drafts.iter().all(|d| d.key != open.key) {
+                self.write(no_longer_seen(&open, self.now));
+            }
+        }
+        for draft in drafts {
+            let existing = self.app.store.alert_by_key(&draft.key).await?;
+            let before = existing.as_ref().map(|alert| alert.version);
+            let alert = self.bring(existing, draft).await?;
+            // Audited once, when it is written: policy alerts never isolate by themselves.
+            self.standing.extend(alert.filter(|alert| Some(alert.version) != before));
+        }
+        Ok(())
+    }
+
+    async fn device_alert(&mut self, subject: &Subject, home: Option<&Site>) -> Result<()> {
+        let existing = self.app.store.alert_by_key(&device_alert::key(&subject.device)).await?;
+        let crosses = subject.judged.posterior >= self.app.weights.threshold.device;
+        let open = existing.as_ref().is_some_and(|alert| alert.state != AlertState::Resolved);
+        if !crosses && !open {
+            return Ok(());
+        }
+        let mut draft = device_alert::draft(&subject.device, &subject.judged, &self.app.weights);
+        draft.absorbed_by = match home {
+            Some(home) => self.open_site_alert(home).await?,
+            None => None,
+        };
+        let alert = self.bring(existing, draft).await?;
+        self.standing.extend(alert);
+        Ok(())
+    }
+
+    /// The open alert of a site, as it will stand.
+    async fn open_site_alert(&self, site: &Site) -> Result<Option<AlertId>> {
+        let key = site_alert::key(site);
+        let alert = match self.standing.iter().find(|alert| alert.key == key) {
+            Some(alert) => Some(alert.clone()),
+            None => self.app.store.alert_by_key(&key).await?,
+        };
+        Ok(alert.filter(|alert| alert.state != AlertState::Resolved).map(|alert| alert.id))
+    }
+
+    async fn site_alerts(&mut self, known: &Known, around: &Around) -> Result<()> {
+        for now in &around.sites {
+            self.site_alert(known, now).await?;
+        }
+        for (gone, into) in &around.gone {
+            let Some(alert) = self.app.store.alert_by_key(&format!("site/{gone}")).await? else { continue };
+            let into = into.as_ref().and_then(|id| around.sites.iter().find(|s| s.site.id == *id));
+            let by = match into {
+                Some(into) => self.open_site_alert(&into.site).await?,
+                None => None,
+            };
+            let written = match by {
+                Some(by) => life::absorb(&alert, Some(&by), self.now),
+                None => life::note(
+                    &alert,
+                    "No longer together since ",
+                    "the laptops no longer stand together",
+                    self.now,
+                ),
+            };
+            self.write(written);
+        }
+        Ok(())
+    }
+
+    async fn site_alert(&mut self, known: &Known, now: &SiteNow) -> Result<()> {
+        let site = &now.site;
+        let existing = self.app.store.alert_by_key(&site_alert::key(site)).await?;
+        let open = existing.as_ref().filter(|alert| alert.state != AlertState::Resolved);
+        if let Some(name) = &site.sanctioned {
+            let what = format!("the place is sanctioned: {name}");
+            let written =
+                open.and_then(|alert| life::note(alert, "The place is sanctioned since ", &what, self.now));
+            self.write(written);
+            return Ok(());
+        }
+        if site.judged.farm < self.app.weights.threshold.site && open.is_none() {
+            return Ok(());
+        }
+        let heard = now.residents.iter().filter(|resident| !known.covers(&resident.device));
+        let members: Vec<site_alert::Member<'_>> = heard
+            .map(|resident| site_alert::Member {
+                id: &resident.device.id,
+                name: crate::alerts::name(&resident.device),
+                judged: &resident.judged,
+            })
+            .collect();
+        let policy_alerts = self.open_policy_alerts(site).await?;
+        let draft = site_alert::draft(site, &members, policy_alerts, &self.app.weights);
+        let Some(alert) = self.bring(existing, draft).await? else { return Ok(()) };
+        if alert.state != AlertState::Resolved {
+            self.absorb_devices(now, &alert).await?;
+        }
+        self.standing.push(alert);
+        Ok(())
+    }
+
+    async fn open_policy_alerts(&self, site: &Site) -> Result<usize> {
+        let mut count = 0;
+        for device in &site.devices {
+            let filter = AlertFilter {
+                kind: Some(AlertKind::Policy),
+                device: Some(device.clone()),
+                states: OPEN.to_vec(),
+                absorbed: true,
+                ..AlertFilter::default()
+            };
+            count += self.app.store.alert_count(&filter).await?;
+        }
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    /// The open device alerts of a site's laptops come under its alert. The subject's own follows by itself.
+    async fn absorb_devices(&mut self, now: &SiteNow, alert: &Alert) -> Result<()> {
+        for resident in &now.residents {
+            let key = device_alert::key(&resident.device);
+            let Some(own) = self.app.store.alert_by_key(&key).await? else { continue };
+            if own.absorbed_by.as_ref() != Some(&alert.id) && resident.device.id != self.subject {
+                let written = life::absorb(&own, Some(&alert.id), self.now);
+                self.write(written);
+            }
+        }
+        Ok(())
+    }
+
+    /// What Farmwatch does by itself about the alerts that stand.
+    async fn quarantine(&mut self, around: &Around, home: Option<&Site>) -> anyhow::Result<()> {
+        let mut batch = Batch::default();
+        for alert in std::mem::take(&mut self.standing) {
+            let site = match &alert.site {
+                Some(id) => around.sites.iter().map(|now| &now.site).find(|site| site.id == *id),
+                None => home,
+            };
+            let decided = consider(self.app, &alert, site, &mut batch, self.now).await?;
+            self.changes.extend(decided);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! Are two devices in one place? The sum of what they share, each by its rarity, one quantity counted once.
+//!
+//! Null model: two devices of the fleet that have nothing to do with each other show one value by accident,
+//! because it is not one place's: carrier NAT, a VPN's exit, a serial number that the maker gave to all, a
+//! gateway's cloned hardware address. Such a value is shown by many, so what it says falls with the number of
+//! devices that show it: ln LR = K − ln n. The K are assumptions, set so that, alone, a public address speaks
+//! for at most 20 devices, and a gateway for at most some 500.
+
+use std::collections::BTreeMap;
+
+use farmwatch_shared::id::DeviceId;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::store::{Anchor, AnchorKind, AnchorSeen};
+
+/// An anchor that more devices show says nothing, whatever it is: an office, an exit. Also the most that are
+/// looked at for one anchor.
+pub const MOST_AT_ANCHOR: u64 = 200;
+/// Devices are joined from this P(same place) on.
+pub const JOIN: f64 = 0.8;
+
+/// ln odds that two devices of a fleet are in one place, before anything is seen. Assumption.
+const PRIOR: f64 = -4.0;
+/// Both addresses are known and differ: one of them may use a VPN. Assumption: 3 % of those together.
+const ADDRESSES_DIFFER: f64 = -3.5;
+/// Both gateways are known and differ though the address is the same: carrier NAT, seldom a second router.
+/// Assumption: 5 % of those together.
+const GATEWAYS_DIFFER: f64 = -3.0;
+/// Several neighbours in common say more than one, though never more than this.
+const MANY_NEIGHBOURS: f64 = 2.0;
+/// An address that one device showed last, this long before the other showed it first, is one that the provider
+/// gave to another customer.
+const GAP: SignedDuration = SignedDuration::from_hours(2);
+
+/// A device, as one of two that may stand together.
+#[derive(Clone, Debug)]
+pub struct Stander {
+    /// Which.
+    pub id: DeviceId,
+    /// What it shows now.
+    pub anchors: Vec<AnchorSeen>,
+    /// When it was last heard.
+    pub last_seen: Timestamp,
+}
+
+/// How many devices show an anchor now.
+pub type Counts = BTreeMap<Anchor, u64>;
+
+/// Two devices belong to one site: in one place, or behind one account of a remote-access tool.
+pub fn joined(a: &Stander, b: &Stander, counts: &Counts) -> bool {
+    together(a, b, counts) || one_account(a, b, counts)
+}
+
+/// P(same place) is at least [`JOIN`].
+pub fn together(a: &Stander, b: &Stander, counts: &Counts) -> bool {
+    probability(log_odds(a, b, counts)) >= JOIN
+}
+
+/// P from ln odds.
+fn probability(log_odds: f64) -> f64 {
+    1.0 / (1.0 + (-log_odds).exp())
+}
+
+/// ln P(same place) / P(not).
+pub fn log_odds(a: &Stander, b: &Stander, counts: &Counts) -> f64 {
+    let mut best: BTreeMap<AnchorKind, f64> = BTreeMap::new();
+    let mut neighbours = 0.0f64;
+    for (mine, theirs) in shared(a, b) {
+        let Some(says) = weight(&mine.anchor, counts) else { continue };
+        if mine.anchor.kind == AnchorKind::PublicAddress && apart_in_time(a, mine, b, theirs) {
+            continue;
+        }
+        let slot = best.entry(mine.anchor.kind).or_insert(says);
+        *slot = slot.max(says);
+        neighbours += f64::from(u8::from(mine.anchor.kind == AnchorKind::Neighbour));
+    }
+    let says = |kind| best.get(&kind).copied();
+    // One quantity: what the local network shows, the strongest of its two.
+    let near = says(AnchorKind::Neighbour).map(|n| n + (0.7 * neighbours.ln()).clamp(0.0, MANY_NEIGHBOURS));
+    let network = strongest(says(AnchorKind::Gateway), near);
+    let address = says(AnchorKind::PublicAddress);
+    let thing = strongest(says(AnchorKind::UsbSerial), says(AnchorKind::DisplaySerial));
+    let mut sum = PRIOR + network.unwrap_or(0.0) + address.unwrap_or(0.0) + thing.unwrap_or(0.0);
+    if network.is_none() && both_show(a, b, AnchorKind::Gateway) {
+        sum += GATEWAYS_DIFFER;
+    }
+    if address.is_none() && addresses_differ(a, b) {
+        sum += ADDRESSES_DIFFER;
+    }
+    sum
+}
+
+/// One account of a remote-access tool is behind both. That says who works on them, not where they stand.
+fn one_account(a: &Stander, b: &Stander, counts: &Counts) -> bool {
+    let accounts = shared(a, b).filter(|(mine, _)| mine.anchor.kind == AnchorKind::ToolAccount);
+    let best = accounts.filter_map(|(mine, _)| weight(&mine.anchor, counts)).fold(0.0, f64::max);
+    probability(PRIOR + best) >= JOIN
+}
+
+/// What a shared anchor says: K − ln n; `None` if it says nothing.
+fn weight(anchor: &Anchor, counts: &Counts) -> Option<f64> {
+    let count = counts.get(anchor).copied().unwrap_or(2).max(2);
+    let k = match anchor.kind {
+        AnchorKind::PublicAddress => 8.4,
+        AnchorKind::Gateway => 11.6,
+        AnchorKind::Neighbour => 10.0,
+        AnchorKind::UsbSerial | AnchorKind::DisplaySerial | AnchorKind::ToolAccount => 8.1,
+    };
+    let says = k - (count as f64).ln();
+    (count <= MOST_AT_ANCHOR && says > 0.0).then_some(says)
+}
+
+fn shared<'a>(a: &'a Stander, b: &'a Stander) -> impl Iterator<Item = (&'a AnchorSeen, &'a AnchorSeen)> {
+    a.anchors.iter().filter_map(|mine| {
+        let theirs = b.anchors.iter().find(|theirs| theirs.anchor == mine.anchor)?;
+        Some((mine, theirs))
+    })
+}
+
+fn apart_in_time(a: &Stander, mine: &AnchorSeen, b: &Stander, theirs: &AnchorSeen) -> bool {
+    a.last_seen + GAP < theirs.first_seen || b.last_seen + GAP < mine.first_seen
+}
+
+fn both_show(a: &Stander, b: &Stander, kind: AnchorKind) -> bool {
+    let shows = |s: &Stander| s.anchors.iter().any(|seen| seen.anchor.kind == kind);
+    shows(a) && shows(b)
+}
+
+/// Both have an address of one family, and not the same. One over IPv4 and one over IPv6 says nothing.
+fn addresses_differ(a: &Stander, b: &Stander) -> bool {
+    let families = |s: &Stander| {
+        let addresses = s.anchors.iter().filter(|seen| seen.anchor.kind == AnchorKind::PublicAddress);
+        addresses.map(|seen| seen.anchor.value.contains(':')).collect::<Vec<_>>()
+    };
+    let theirs = families(b);
+    families(a).iter().any(|family| theirs.contains(family))
+}
+
+fn strongest(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.max(b)),
+        (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3600;
+
+    fn stander(number: u128, anchors: &[(AnchorKind, &str)]) -> Stander {
+        let id = DeviceId::new(1, number);
+        let at = |hour: i64| Timestamp::from_second(hour * HOUR).unwrap();
+        let anchors = anchors.iter().map(|(kind, value)| AnchorSeen {
+            device: id.clone(),
+            anchor: Anchor { kind: *kind, value: (*value).into() },
+            first_seen: at(0),
+            last_seen: at(9),
+            current: true,
+        });
+        Stander { anchors: anchors.collect(), id, last_seen: at(9) }
+    }
+
+    fn counts(count: u64, values: &[(AnchorKind, &str)]) -> Counts {
+        values.iter().map(|(kind, value)| (Anchor { kind: *kind, value: (*value).into() }, count)).collect()
+    }
+
+    use AnchorKind::{Gateway, Neighbour, PublicAddress, ToolAccount, UsbSerial};
+
+    #[test]
+    fn two_behind_one_address_speak_and_ten_thousand_do_not() {
+        let home = [(PublicAddress, "203.0.113.7")];
+        let (a, b) = (stander(1, &home), stander(2, &home));
+        assert!(together(&a, &b, &counts(2, &home)));
+        assert!(together(&a, &b, &counts(20, &home)));
+        assert!(!together(&a, &b, &counts(40, &home)));
+        assert!(!together(&a, &b, &counts(10_000, &home)));
+    }
+
+    #[test]
+    fn behind_carrier_nat_an_address_speaks_only_with_the_gateway() {
+        let nat = (PublicAddress, "203.0.113.7");
+        let a = stander(1, &[nat, (Gateway, "mine")]);
+        let b = stander(2, &[nat, (Gateway, "yours")]);
+        assert!(!together(&a, &b, &counts(2, &[nat])));
+        let (c, d) = (stander(3, &[nat, (Gateway, "ours")]), stander(4, &[nat, (Gateway, "ours")]));
+        let many = counts(150, &[nat]).into_iter().chain(counts(2, &[(Gateway, "ours")])).collect();
+        assert!(together(&c, &d, &many));
+    }
+
+    #[test]
+    fn an_uplink_each_does_not_hide_one_gateway() {
+        let a = stander(1, &[(PublicAddress, "203.0.113.7"), (Gateway, "ours")]);
+        let b = stander(2, &[(PublicAddress, "198.51.100.9"), (Gateway, "ours")]);
+        assert!(together(&a, &b, &counts(5, &[(Gateway, "ours")])));
+    }
+
+    #[test]
+    fn a_dock_taken_home_does_not_make_two_homes_one_place() {
+        let a = stander(1, &[(PublicAddress, "203.0.113.7"), (Gateway, "a"), (UsbSerial, "dock")]);
+        let b = stander(2, &[(PublicAddress, "198.51.100.9"), (Gateway, "b"), (UsbSerial, "dock")]);
+        assert!(!joined(&a, &b, &counts(2, &[(UsbSerial, "dock")])));
+    }
+
+    #[test]
+    fn an_address_that_went_to_the_next_customer_joins_nobody() {
+        let home = [(PublicAddress, "203.0.113.7")];
+        let (mut a, b) = (stander(1, &home), stander(2, &home));
+        a.anchors[0].first_seen = Timestamp::from_second(30 * HOUR).unwrap();
+        a.last_seen = Timestamp::from_second(40 * HOUR).unwrap();
+        assert!(!together(&a, &b, &counts(2, &home)));
+    }
+
+    #[test]
+    fn one_account_joins_laptops_wherever_they_are_and_a_departments_does_not() {
+        let a = stander(1, &[(PublicAddress, "203.0.113.7"), (ToolAccount, "anydesk/1")]);
+        let b = stander(2, &[(PublicAddress, "198.51.100.9"), (ToolAccount, "anydesk/1")]);
+        assert!(joined(&a, &b, &counts(3, &[(ToolAccount, "anydesk/1")])));
+        assert!(!together(&a, &b, &counts(3, &[(ToolAccount, "anydesk/1")])));
+        assert!(!joined(&a, &b, &counts(100, &[(ToolAccount, "anydesk/1")])));
+    }
+
+    #[test]
+    fn gateway_and_neighbours_are_one_quantity() {
+        let both = [(Gateway, "ours"), (Neighbour, "printer")];
+        let (a, b) = (stander(1, &both), stander(2, &both));
+        let one = [(Gateway, "ours")];
+        let (c, d) = (stander(1, &one), stander(2, &one));
+        let counts = counts(2, &both);
+        assert!((log_odds(&a, &b, &counts) - log_odds(&c, &d, &counts)).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,29 @@
+use jiff::{SignedDuration, Timestamp};
+
+use crate::alerts::{policy, report};
+use crate::app::App;
+use crate::store::{DeviceFilter, Page, Standing};
+
+/// Devices looked at in one step.
+const STEP: u32 = 500;
+
+/// Raises a policy alert for each agent that has been silent for longer than policy allows.
+pub async fn check_silence(app: &App, now: Timestamp) -> anyhow::Result<()> {
+    let hours = app.policy.silent_after_hours;
+    if hours == 0 {
+        return Ok(());
+    }
+    let silent_since = now - SignedDuration::from_hours(i64::from(hours));
+    let filter = DeviceFilter { silent_since: Some(silent_since), ..DeviceFilter::default() };
+    let mut page = Page::first(STEP);
+    loop {
+        let devices = app.store.devices(&filter, &page).await?;
+        for device in devices.iter().filter(|device| device.standing != Standing::Revoked) {
+            report::raise(app, policy::silence(device, hours), now).await?;
+        }
+        match devices.last() {
+            Some(last) if devices.len() == STEP as usize => page.after = Some(last.id.to_string()),
+            _ => return Ok(()),
+        }
+    }
+}
