@@ -15,7 +15,7 @@ mod words;
 
 pub use life::{Draft, Piece, Written};
 pub use person::{Action, ChangeError, change};
-pub use report::{conflict, order_refused};
+pub use report::conflict;
 pub use words::name;
 
 /// How Farmwatch itself signs what it does.

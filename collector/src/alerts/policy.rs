@@ -6,10 +6,14 @@ use farmwatch_shared::facts::{Family as _, RemoteTool, UsbDevice};
 use farmwatch_shared::finding::{Finding, Group};
 use farmwatch_shared::state::State;
 use farmwatch_shared::waterfall::Bar;
+use jiff::{SignedDuration, Timestamp};
 
 use super::life::{AGAIN, Draft, Piece, minute};
 use super::words;
-use crate::store::{AlertKind, Device, Severity};
+use crate::store::{AlertKind, AuditEntry, Device, NewAudit, Severity};
+
+/// Entries of the audit that are older make no alert.
+const LATELY: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A draft for each thing on a device that IT forbids: findings about one thing make one alert.
 pub fn drafts(device: &Device, findings: &[Finding], state: &State) -> Vec<Draft> {
@@ -54,11 +58,40 @@ pub fn silence(device: &Device, hours: u32) -> Draft {
         minute(last)
     );
     let piece = Piece { id: format!("silent since {last}"), why: format!("silent since {}", minute(last)) };
-    plain(device, silence_key(device), Severity::Medium, format!("Agent silent on {name}"), summary, piece)
+    let title = format!("Agent silent on {name}");
+    plain(device, silence_key(device), Severity::Medium, title, summary, vec![piece])
 }
 
-/// Two agents that use one device's name, or hardware that is not the device's.
-pub fn conflict(device: &Device, what: &str) -> Draft {
+/// What the audit says of a device that IT should hear of: two machines under one name, orders that it did not
+/// carry out. Each kind once a day is new evidence, however often it is tried.
+pub fn audited(device: &Device, entries: &[AuditEntry], now: Timestamp) -> Vec<Draft> {
+    let recent = entries.iter().map(|e| &e.entry).filter(|entry| entry.at + LATELY > now);
+    let (mut conflicts, mut orders) = (Vec::new(), Vec::new());
+    for entry in recent {
+        match entry.action.as_str() {
+            "conflict" | "foreign_report" => conflicts.push(entry),
+            "order_refused" | "order_failed" => orders.push(entry),
+            _ => {}
+        }
+    }
+    let conflict = conflicts.first().map(|last| conflict(device, &last.why, &pieces(&conflicts)));
+    let order = orders.first().map(|last| refused_order(device, &last.why, &pieces(&orders)));
+    conflict.into_iter().chain(order).collect()
+}
+
+fn pieces(entries: &[&NewAudit]) -> Vec<Piece> {
+    let piece = |entry: &&NewAudit| {
+        let day = entry.at.strftime("%Y-%m-%d");
+        Piece { id: format!("{AGAIN}{}|{day}", entry.action), why: entry.why.clone() }
+    };
+    let mut pieces: Vec<Piece> = entries.iter().map(piece).collect();
+    pieces.extend(entries.first().map(|entry| Piece { id: entry.action.clone(), why: entry.why.clone() }));
+    pieces.dedup_by(|a, b| a.id == b.id);
+    pieces
+}
+
+/// Two agents that use one device's name, or hardware that is not the device's. `what` says which.
+pub fn conflict(device: &Device, what: &str, evidence: &[Piece]) -> Draft {
     let name = words::name(device);
     let summary = format!(
         "{}\n\nThis happens when a disk or an agent's state folder is copied to another machine (a restored \
@@ -68,25 +101,23 @@ pub fn conflict(device: &Device, what: &str) -> Draft {
          What to do now: find out which hardware IT gave out under this serial number; revoke the other.",
         words::sentence(what)
     );
-    let piece = Piece { id: format!("conflict: {what}"), why: what.to_owned() };
     let title = format!("Two machines report as {name}");
-    plain(device, conflict_key(device), Severity::High, title, summary, piece)
+    plain(device, conflict_key(device), Severity::High, title, summary, evidence.to_vec())
 }
 
-/// The device refused or failed an order.
-pub fn refused_order(device: &Device, order: &str, why: &str) -> Draft {
+/// The device refused an order, or failed at it.
+pub fn refused_order(device: &Device, what: &str, evidence: &[Piece]) -> Draft {
     let name = words::name(device);
     let summary = format!(
-        "{name} did not carry out the order {order}: {}\n\n\
+        "{name} did not carry out an order. {}\n\n\
          What would clear it: a new order that the laptop carries out.\n\n\
          What to do now: a bad signature or a wrong device points at something between the collector and the \
          laptop; look at who can change its traffic. Otherwise give the order again, and meanwhile cut the \
          laptop off by other means (EDR, network, identity).",
-        words::sentence(why)
+        words::sentence(what)
     );
-    let piece = Piece { id: format!("refused {order}"), why: format!("order {order}: {why}") };
     let title = format!("Order not carried out by {name}");
-    plain(device, refused_order_key(device), Severity::High, title, summary, piece)
+    plain(device, refused_order_key(device), Severity::High, title, summary, evidence.to_vec())
 }
 
 fn plain(
@@ -95,7 +126,7 @@ fn plain(
     severity: Severity,
     title: String,
     summary: String,
-    piece: Piece,
+    evidence: Vec<Piece>,
 ) -> Draft {
     Draft {
         key,
@@ -107,7 +138,7 @@ fn plain(
         site: None,
         posterior: None,
         waterfall: Vec::new(),
-        evidence: vec![piece],
+        evidence,
         absorbed_by: None,
     }
 }

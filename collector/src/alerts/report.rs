@@ -3,7 +3,7 @@
 use farmwatch_shared::id::{AlertId, DeviceId};
 use jiff::Timestamp;
 
-use super::life::bring;
+use super::life::{Piece, bring};
 use super::{Draft, learning, policy};
 use crate::app::App;
 use crate::store::{Change, ExceptionScope, StoreError};
@@ -11,23 +11,12 @@ use crate::store::{Change, ExceptionScope, StoreError};
 /// Times that a write is tried when somebody else was faster.
 const TRIES: usize = 4;
 
-/// Raises the alert that two machines use one device's name: a cloned state folder, a serial number enrolled
-/// twice, a report in another's name. `what` says which, in a sentence with the facts that do not fit.
+/// Raises the alert that two machines use one device's name, at once. `what` says which, in a sentence with the
+/// facts that do not fit. What stands in the audit as a `conflict` raises it too, when the device is judged.
 pub async fn conflict(app: &App, device: &DeviceId, what: &str, now: Timestamp) -> anyhow::Result<()> {
     let Some(device) = app.store.device(device).await? else { return Ok(()) };
-    raise(app, policy::conflict(&device, what), now).await
-}
-
-/// Raises the alert that a device refused or failed an order.
-pub async fn order_refused(
-    app: &App,
-    device: &DeviceId,
-    order: &str,
-    why: &str,
-    now: Timestamp,
-) -> anyhow::Result<()> {
-    let Some(device) = app.store.device(device).await? else { return Ok(()) };
-    raise(app, policy::refused_order(&device, order, why), now).await
+    let piece = Piece { id: format!("conflict: {what}"), why: what.to_owned() };
+    raise(app, policy::conflict(&device, what, &[piece]), now).await
 }
 
 /// Raises or updates the alert of a draft, on its own; counts it in learning mode; leaves it where an exception

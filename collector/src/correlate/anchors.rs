@@ -106,7 +106,8 @@ fn is_physical(network: &Network) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use farmwatch_shared::facts::{EdidFacts, Neighbour};
+    use farmwatch_shared::facts;
+    use farmwatch_shared::facts::EdidFacts;
     use farmwatch_shared::id::HashKey;
 
     use super::*;
@@ -119,8 +120,8 @@ mod tests {
     fn a_docked_laptop_shows_its_place_and_not_its_own_parts() {
         let mut state = State::default();
         let neighbours = vec![
-            Neighbour { id: hash("printer"), oui: String::new() },
-            Neighbour { id: hash("router"), oui: String::new() },
+            facts::Neighbour { id: hash("printer"), oui: String::new() },
+            facts::Neighbour { id: hash("router"), oui: String::new() },
         ];
         let wifi =
             Network { kind: LinkKind::Wifi, gateway: Some(hash("router")), neighbours, ..Network::default() };

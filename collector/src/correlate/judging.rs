@@ -14,19 +14,25 @@ use crate::alerts::life::{self, Written, bring, no_longer_seen};
 use crate::alerts::{Draft, device as device_alert, learning, policy, report, site as site_alert};
 use crate::app::App;
 use crate::quarantine::{Batch, consider};
-use crate::store::{Alert, AlertFilter, AlertKind, AlertState, Change, Device, Page, Result, Site, Standing};
+use crate::store::{
+    Alert, AlertFilter, AlertKind, AlertState, AuditEntry, Change, Device, Page, Result, Site, Standing,
+};
 
 /// What rules look back on.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// A site whose laptops and facts stay as they are is judged again after so long: time itself is evidence.
 const SITE_WAIT: SignedDuration = SignedDuration::from_hours(6);
+/// Entries of the audit about a device that are looked at.
+const AUDIT: u32 = 30;
 const OPEN: [AlertState; 2] = [AlertState::New, AlertState::InProgress];
 
 /// Judges a device and its site, and writes what follows in one transaction. Gives the alerts that were raised
 /// or materially changed.
 pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> anyhow::Result<Vec<Alert>> {
     let Some(device) = app.store.device(id).await? else { return Ok(Vec::new()) };
-    if app.recent.knows(&device, known.fingerprint, now) {
+    let audit = app.store.audit_entries(Some(id.as_str()), &Page::first(AUDIT)).await?;
+    let last_audit = audit.first().map_or(0, |entry| entry.number);
+    if app.recent.knows(&device, known.fingerprint, last_audit, now) {
         app.store.apply(vec![Change::Done(id.clone())]).await?;
         return Ok(Vec::new());
     }
@@ -51,7 +57,7 @@ pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> a
     };
     let covered = known.covers(&subject.device);
     if !covered {
-        writing.policy_alerts(&subject, &state).await?;
+        writing.policy_alerts(&subject, &state, &audit).await?;
     }
     writing.site_alerts(known, &around).await?;
     if !covered {
@@ -62,7 +68,7 @@ pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> a
     let Writing { mut changes, told, .. } = writing;
     changes.push(Change::Done(id.clone()));
     app.store.apply(changes).await?;
-    app.recent.remember(&subject.device, known.fingerprint, now);
+    app.recent.remember(&subject.device, known.fingerprint, last_audit, now);
     Ok(told)
 }
 
@@ -162,9 +168,10 @@ impl<'a> Writing<'a> {
         Ok(alert)
     }
 
-    async fn policy_alerts(&mut self, subject: &Subject, state: &State) -> Result<()> {
+    async fn policy_alerts(&mut self, subject: &Subject, state: &State, audit: &[AuditEntry]) -> Result<()> {
         let device = &subject.device;
-        let drafts = policy::drafts(device, &subject.judged.findings, state);
+        let mut drafts = policy::drafts(device, &subject.judged.findings, state);
+        drafts.extend(policy::audited(device, audit, self.now));
         let filter = AlertFilter {
             kind: Some(AlertKind::Policy),
             device: Some(device.id.clone()),

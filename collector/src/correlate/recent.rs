@@ -27,24 +27,26 @@ struct Judged {
     address: Option<IpAddr>,
     standing: Standing,
     known: u64,
+    audit: i64,
 }
 
 impl Recent {
-    /// The device's facts and address, and what IT has said (`known` is its fingerprint), are those that it was
-    /// judged on lately: only windows can be new.
-    pub fn knows(&self, device: &Device, known: u64, now: Timestamp) -> bool {
+    /// The device's facts and address, what IT has said (`known` is its fingerprint) and the last entry of the audit
+    /// about the device are those that it was judged on lately: only windows can be new.
+    pub fn knows(&self, device: &Device, known: u64, audit: i64, now: Timestamp) -> bool {
         self.lock().get(&device.id).is_some_and(|judged| {
             judged.digest == device.digest
                 && judged.address == device.public_address
                 && judged.standing == device.standing
                 && judged.known == known
+                && judged.audit == audit
                 && judged.at <= now
                 && judged.at + WINDOWS_WAIT > now
         })
     }
 
     /// The device is judged.
-    pub fn remember(&self, device: &Device, known: u64, now: Timestamp) {
+    pub fn remember(&self, device: &Device, known: u64, audit: i64, now: Timestamp) {
         let mut all = self.lock();
         if all.len() >= MOST {
             all.clear();
@@ -55,6 +57,7 @@ impl Recent {
             address: device.public_address,
             standing: device.standing,
             known,
+            audit,
         };
         all.insert(device.id.clone(), judged);
     }
