@@ -26,6 +26,7 @@ mod host;
 mod locale;
 mod network;
 mod power;
+mod remote_tool;
 mod session;
 mod usb_device;
 
@@ -49,6 +50,7 @@ type Make = fn(&Config) -> Box<dyn Sensor>;
 /// Every sensor, by the name of its family. They look in this order.
 const SENSORS: &[(&str, Make)] = &[
     ("host", host::new),
+    ("remote_tool", remote_tool::new),
     ("session", session::new),
     ("display", display::new),
     ("usb_device", usb_device::new),

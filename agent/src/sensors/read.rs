@@ -4,7 +4,7 @@
 //! named pipes costs a sensor its sight, not the agent its time or memory.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Enough for every attribute and small configuration file: 64 KiB.
@@ -95,6 +95,47 @@ pub fn text(path: &Path, most: usize) -> Result<String, ReadError> {
     Ok(text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned())
 }
 
+/// Longest line that [`each_line`] hands on, in bytes.
+const LINE: usize = 4096;
+
+/// Hands on each line of a file of at most `most` bytes without holding the file in memory. Longer lines than
+/// 4 KiB are left out.
+pub fn each_line(path: &Path, most: usize, mut take: impl FnMut(&str)) -> Result<(), ReadError> {
+    let file = open(path)?;
+    if file.metadata().is_ok_and(|data| usize::try_from(data.len()).is_ok_and(|len| len > most)) {
+        return Err(ReadError::new(path, Why::TooLong(most)));
+    }
+    let limit = u64::try_from(most).unwrap_or(u64::MAX);
+    let mut reader = io::BufReader::with_capacity(64 << 10, file.take(limit));
+    let mut line = Vec::new();
+    let mut long = false;
+    loop {
+        let chunk = reader.fill_buf().map_err(|e| ReadError::io(path, &e))?;
+        if chunk.is_empty() {
+            break;
+        }
+        let end = chunk.iter().position(|b| *b == b'\n');
+        let piece = &chunk[..end.unwrap_or(chunk.len())];
+        long |= line.len() + piece.len() > LINE;
+        if !long {
+            line.extend_from_slice(piece);
+        }
+        let used = piece.len() + usize::from(end.is_some());
+        reader.consume(used);
+        if end.is_some() {
+            if !long {
+                take(&String::from_utf8_lossy(&line));
+            }
+            line.clear();
+            long = false;
+        }
+    }
+    if !line.is_empty() && !long {
+        take(&String::from_utf8_lossy(&line));
+    }
+    Ok(())
+}
+
 /// A one-line attribute: [`text`] without control characters, or `None` if it is missing, unreadable or empty.
 pub fn attribute(path: &Path) -> Option<String> {
     let text = text(path, SMALL).ok()?;
@@ -183,6 +224,17 @@ mod tests {
         symlink(at("b"), at("a")).unwrap();
         symlink(at("a"), at("b")).unwrap();
         assert!(matches!(bytes(&at("a"), 10).unwrap_err().why, Why::Other(_)));
+    }
+
+    #[test]
+    fn lines_are_handed_on_one_by_one_and_endless_ones_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("status");
+        std::fs::write(&path, format!("Package: a\n{}\n\nlast", "x".repeat(100_000))).unwrap();
+        let mut lines = Vec::new();
+        each_line(&path, 1 << 20, |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(lines, ["Package: a", "", "last"]);
+        assert_eq!(each_line(&path, 100, |_| ()).unwrap_err().why, Why::TooLong(100));
     }
 
     #[test]

@@ -19,10 +19,10 @@ const WAITING: usize = 8;
 const RETRY: Duration = Duration::from_millis(200);
 /// A sensor that is woken again and again looks at most this often …
 const SHORTEST_GAP: Duration = Duration::from_millis(100);
-/// … and rests at least this many times as long as its last look took: 3 % of a core at worst.
-const REST: u32 = 30;
+/// … and rests at least this many times as long as its last look took.
+const REST: u32 = 15;
 /// A rest is never longer, however slow the look was.
-const LONGEST_REST: Duration = Duration::from_secs(10);
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// What the daemon tells the sensors.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Wake {
 
     /// A wake that leads nowhere, and the end at which a test sees it.
     #[cfg(test)]
-    #[allow(dead_code, reason = "the first sensors bring their tests")]
+    #[allow(dead_code, reason = "for tests of sensors that listen")]
     pub(super) fn for_test() -> (Self, impl Fn(Duration) -> bool) {
         let (events, end) = mpsc::channel();
         let asked = Arc::new(AtomicBool::new(false));

@@ -40,14 +40,11 @@ impl Sensor for PowerSensor {
             lid_closed: power.lid_closed,
             asleep: os::time_asleep(&config),
         };
-        match &self.before {
-            Some(before) => changes::between(before, &moment).for_each(|(at, kind)| {
-                out.transition(at, kind);
-            }),
-            None => {
-                changes::at_start(now, os::uptime(&config)).for_each(|(at, kind)| out.transition(at, kind))
-            }
-        }
+        let happened: Vec<_> = match &self.before {
+            Some(before) => changes::between(before, &moment).collect(),
+            None => changes::at_start(now, os::uptime(&config)).collect(),
+        };
+        happened.into_iter().for_each(|(at, kind)| out.transition(at, kind));
         self.before = Some(moment);
         out.fact("self", &power);
         Ok(())

@@ -1,0 +1,198 @@
+//! Linux: processes from `/proc`, what is installed from packages, units and files, events from the kernel.
+
+mod accounts;
+mod events;
+mod folders;
+mod installed;
+mod packages;
+mod paths;
+mod processes;
+mod sockets;
+mod starts;
+#[cfg(test)]
+mod tests;
+mod units;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use farmwatch_shared::catalogue::Catalogue;
+use farmwatch_shared::id::KeyedHash;
+
+use self::events::Events;
+use self::processes::{Reader, Table};
+use self::sockets::Sockets;
+use super::tools::{Runs, Tools};
+use super::{Config, Sensed, SensorError, Wake};
+
+/// All processes are looked at this often where the kernel tells of starts …
+const SCAN_WITH_EVENTS: Duration = Duration::from_mins(5);
+/// … and this often where it does not,
+const SCAN_WITHOUT: Duration = Duration::from_mins(1);
+/// with a look at the new ones in between.
+const POLL: Duration = Duration::from_secs(2);
+/// What is installed is looked at this often, beside the times at which install folders change.
+const INSTALLED: Duration = Duration::from_mins(10);
+/// Ports and connections of running tools.
+const SOCKETS: Duration = Duration::from_secs(10);
+/// A tool that started opens its port a moment later.
+const FOLLOW_UPS: [Duration; 4] =
+    [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(6)];
+
+/// Sees remote tools.
+pub(super) struct Eyes {
+    root: PathBuf,
+    live: bool,
+    catalogue: Arc<Catalogue>,
+    reader: Reader,
+    table: Table,
+    installed: installed::Installed,
+    accounts: BTreeMap<Box<str>, KeyedHash>,
+    level_2: bool,
+    events: Option<Events>,
+    /// Why the kernel does not tell of starts.
+    no_starts: Option<String>,
+    /// When all processes are due.
+    scan: Instant,
+    /// When what is installed is due.
+    look_installed: Instant,
+    /// Further looks after a tool started.
+    follow_ups: Vec<Instant>,
+}
+
+impl Eyes {
+    pub(super) fn new(config: &Config) -> Self {
+        let now = Instant::now();
+        Self {
+            root: config.root.clone(),
+            live: config.is_live(),
+            catalogue: Arc::clone(&config.catalogue),
+            reader: Reader::new(&config.root),
+            table: Table::default(),
+            installed: installed::Installed::default(),
+            accounts: BTreeMap::new(),
+            level_2: config.level_2,
+            events: None,
+            no_starts: None,
+            scan: now,
+            look_installed: now,
+            follow_ups: Vec::new(),
+        }
+    }
+
+    pub(super) fn watch(&mut self, wake: Wake) {
+        match Events::start(&self.root, self.live, Arc::clone(&self.catalogue), wake) {
+            Ok((events, no_starts)) => {
+                self.events = Some(events);
+                self.no_starts = no_starts;
+            }
+            Err(error) => self.no_starts = Some(format!("no events: {error}")),
+        }
+    }
+
+    pub(super) fn period(&self) -> Duration {
+        let now = Instant::now();
+        let due = self.follow_ups.iter().chain([&self.scan, &self.look_installed]).min();
+        let due = due.map_or(POLL, |due| due.saturating_duration_since(now));
+        let due = if self.polls() { due.min(POLL) } else { due };
+        if self.table.found.is_empty() { due } else { due.min(SOCKETS) }
+    }
+
+    pub(super) fn look(&mut self, out: &mut Sensed) -> Result<(), SensorError> {
+        let config = out.config();
+        if !Arc::ptr_eq(&self.catalogue, &config.catalogue) {
+            self.renew(&config);
+        }
+        let hints = self.events.as_ref().map(Events::take).unwrap_or_default();
+        self.look_at_processes(&hints)?;
+        let now = Instant::now();
+        if hints.installs || now >= self.look_installed || self.level_2 != config.level_2 {
+            self.level_2 = config.level_2;
+            self.installed.look(&config);
+            self.accounts = accounts::all(&config);
+            self.look_installed = now + INSTALLED;
+        }
+        if let Some(events) = &self.events {
+            events.follow(self.table.found.iter().map(|(pid, process)| (*pid, process.started)));
+        }
+        self.remark(out);
+        let tools = self.tools(config.level_2);
+        tools.all().for_each(|(id, tool)| out.fact(id, tool));
+        Ok(())
+    }
+
+    /// Forgets what an older catalogue found.
+    fn renew(&mut self, config: &Config) {
+        self.catalogue = Arc::clone(&config.catalogue);
+        self.table = Table::default();
+        self.installed = installed::Installed::default();
+        self.scan = Instant::now();
+        self.look_installed = Instant::now();
+        if let Some(events) = &self.events {
+            events.renew(Arc::clone(&self.catalogue));
+        }
+    }
+
+    fn look_at_processes(&mut self, hints: &events::Hints) -> Result<(), SensorError> {
+        let now = Instant::now();
+        self.follow_ups.retain(|due| *due > now);
+        let before: Vec<u32> = self.table.found.keys().copied().collect();
+        let (reader, catalogue) = (&mut self.reader, &self.catalogue);
+        // Where one ended, another may have taken its place without an exec: servers that go to the background.
+        let ended = self.table.bury(reader);
+        let outcome = if ended || now >= self.scan {
+            let every = if self.polls() { SCAN_WITHOUT } else { SCAN_WITH_EVENTS };
+            self.scan = now + every;
+            self.table.scan(&mut self.reader, catalogue)
+        } else {
+            hints.started.iter().for_each(|pid| self.table.look(reader, catalogue, *pid));
+            if self.polls() { self.table.poll(&mut self.reader, &self.catalogue) } else { Ok(()) }
+        };
+        outcome.map_err(|error| SensorError::Blind(format!("processes cannot be listed: {error}")))?;
+        if self.table.found.keys().any(|pid| !before.contains(pid)) {
+            self.follow_ups.extend(FOLLOW_UPS.iter().map(|later| now + *later));
+        }
+        Ok(())
+    }
+
+    /// Starts are not told by the kernel, or not reliably now.
+    fn polls(&self) -> bool {
+        self.no_starts.is_some() || self.events.as_ref().is_none_or(Events::in_storm)
+    }
+
+    fn remark(&mut self, out: &mut Sensed) {
+        if self.live && std::mem::take(&mut self.reader.forbidden) {
+            let reason = "programs of other users are known by name only: the agent lacks CAP_SYS_PTRACE";
+            out.partly(SensorError::NotPermitted(reason.into()));
+        }
+        if let Some(reason) = &self.no_starts {
+            out.note(format!("starts are found by looking every two seconds: {reason}"));
+        } else if self.events.as_ref().is_some_and(Events::in_storm) {
+            out.note(
+                "more programs start than the agent may spend time on: looking every two seconds instead",
+            );
+        }
+        if let Some(trouble) = &self.installed.packages.trouble {
+            out.partly(SensorError::Blind(trouble.clone()));
+        }
+    }
+
+    fn tools(&self, level_2: bool) -> Tools {
+        let mut tools = Tools::default();
+        let mut sockets = sockets::Reader::new(&self.root);
+        for (pid, process) in &self.table.found {
+            let Sockets { ports, connected } = sockets.of(*pid);
+            let runs = Runs { hit: &process.hit, since: process.since, ports: &ports, connected };
+            tools.runs(&self.catalogue, &runs);
+        }
+        for (by, hit) in self.installed.all() {
+            tools.installed(&self.catalogue, by, hit);
+        }
+        if level_2 {
+            self.accounts.iter().for_each(|(tool, account)| tools.account(tool, account));
+        }
+        tools
+    }
+}

@@ -1,0 +1,232 @@
+//! Processes of the catalogue, read straight from `/proc`: three small reads each, in buffers that are reused.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use farmwatch_shared::catalogue::{Catalogue, Os};
+use jiff::{SignedDuration, Timestamp};
+use rustix::fs::{Mode, OFlags};
+
+use super::super::tools::Hit;
+use crate::sensors::read::{self, ReadError};
+
+/// As much of a command line as is looked at.
+const COMMAND_LINE: usize = 4096;
+/// Most processes that are looked at.
+const MOST: usize = 1 << 16;
+/// The kernel counts start times in hundredths of a second towards user space, whatever its own tick is.
+const TICKS_PER_SECOND: i64 = 100;
+/// `PF_KTHREAD`: a thread of the kernel's own.
+const KERNEL_THREAD: u64 = 0x0020_0000;
+
+/// A running process of a tool.
+#[derive(Clone, Debug)]
+pub(super) struct Process {
+    /// Start since boot, in ticks: tells a process from a later one of the same id.
+    pub(super) started: u64,
+    /// Start, to the minute.
+    pub(super) since: Option<Timestamp>,
+    /// Whose it is.
+    pub(super) hit: Hit,
+}
+
+/// Reads processes below one root.
+pub(super) struct Reader {
+    path: PathBuf,
+    proc: Option<OwnedFd>,
+    booted: Option<Timestamp>,
+    name: String,
+    text: Vec<u8>,
+    /// A program's path could not be read for lack of rights.
+    pub(super) forbidden: bool,
+}
+
+impl Reader {
+    pub(super) fn new(root: &Path) -> Self {
+        let path = root.join("proc");
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let proc = rustix::fs::open(&path, flags, Mode::empty()).ok();
+        let booted = booted(&path);
+        Self { path, proc, booted, name: String::new(), text: Vec::new(), forbidden: false }
+    }
+
+    /// Ids of all processes, sorted.
+    pub(super) fn all(&self) -> Result<Vec<u32>, ReadError> {
+        let names = read::names(&self.path, MOST)?;
+        let mut pids: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        pids.sort_unstable();
+        Ok(pids)
+    }
+
+    /// Looks at one process. `None`: gone, a kernel thread, or no tool's.
+    pub(super) fn look(&mut self, catalogue: &Catalogue, pid: u32) -> Option<Process> {
+        let stat = self.stat(pid)?;
+        if stat.kernel_thread {
+            return None;
+        }
+        let command_line = self.read(pid, "cmdline").unwrap_or_default();
+        let program = self.program(pid);
+        let by_program =
+            program.as_deref().and_then(|path| catalogue.by_process(Os::Linux, path, Some(&command_line)));
+        // A script's own name, a program that runs from memory, or one whose path is not ours to read.
+        let same = program.as_deref().and_then(file_name).is_some_and(|name| name.starts_with(&stat.name));
+        let hit = by_program.or_else(|| {
+            let named = catalogue.by_process(Os::Linux, &stat.name, Some(&command_line));
+            named.filter(|_| !same)
+        })?;
+        Some(Process { started: stat.started, since: self.since(stat.started), hit: hit.into() })
+    }
+
+    /// When a process started, in ticks; `None` if it is gone or only waits to be buried.
+    pub(super) fn started(&mut self, pid: u32) -> Option<u64> {
+        self.stat(pid).map(|stat| stat.started)
+    }
+
+    fn stat(&mut self, pid: u32) -> Option<Stat> {
+        parse_stat(&self.read(pid, "stat")?)
+    }
+
+    fn program(&mut self, pid: u32) -> Option<String> {
+        let proc = self.proc.as_ref()?;
+        name(&mut self.name, pid, "exe");
+        match rustix::fs::readlinkat(proc, self.name.as_str(), std::mem::take(&mut self.text)) {
+            Ok(path) => {
+                let text = path.to_string_lossy().into_owned();
+                self.text = path.into_bytes();
+                Some(text)
+            }
+            Err(error) => {
+                self.forbidden |= error == rustix::io::Errno::ACCESS || error == rustix::io::Errno::PERM;
+                None
+            }
+        }
+    }
+
+    /// One read of a file of a process's: the kernel answers in one piece, and what is longer is cut.
+    fn read(&mut self, pid: u32, file: &str) -> Option<String> {
+        let proc = self.proc.as_ref()?;
+        name(&mut self.name, pid, file);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = rustix::fs::openat(proc, self.name.as_str(), flags, Mode::empty()).ok()?;
+        self.text.resize(COMMAND_LINE, 0);
+        let length = rustix::io::read(&file, self.text.as_mut_slice()).ok()?;
+        Some(String::from_utf8_lossy(self.text.get(..length)?).into_owned())
+    }
+
+    fn since(&self, ticks: u64) -> Option<Timestamp> {
+        let seconds = i64::try_from(ticks).ok()? / TICKS_PER_SECOND;
+        let at = self.booted?.checked_add(SignedDuration::from_secs(seconds)).ok()?;
+        Timestamp::from_second(at.as_second().div_euclid(60) * 60).ok()
+    }
+}
+
+/// The tools' processes by id.
+#[derive(Default)]
+pub(super) struct Table {
+    pub(super) found: BTreeMap<u32, Process>,
+    /// All ids at the last listing, sorted: what is not among them is new.
+    listed: Vec<u32>,
+    /// Ids that were new at the last listing: one that forked may only now have become what it is.
+    young: Vec<u32>,
+}
+
+impl Table {
+    /// Looks at every process.
+    pub(super) fn scan(&mut self, reader: &mut Reader, catalogue: &Catalogue) -> Result<(), ReadError> {
+        self.listed = reader.all()?;
+        self.young.clear();
+        let look = |pid: &u32| Some((*pid, reader.look(catalogue, *pid)?));
+        self.found = self.listed.iter().filter_map(look).collect();
+        Ok(())
+    }
+
+    /// Looks at what is new since the last listing, and once more at what was new then.
+    pub(super) fn poll(&mut self, reader: &mut Reader, catalogue: &Catalogue) -> Result<(), ReadError> {
+        let now = reader.all()?;
+        let new: Vec<u32> =
+            now.iter().filter(|pid| self.listed.binary_search(pid).is_err()).copied().collect();
+        for pid in new.iter().chain(&std::mem::take(&mut self.young)) {
+            self.look(reader, catalogue, *pid);
+        }
+        self.young = new;
+        self.listed = now;
+        Ok(())
+    }
+
+    /// Looks at one process.
+    pub(super) fn look(&mut self, reader: &mut Reader, catalogue: &Catalogue, pid: u32) {
+        let Some(process) = reader.look(catalogue, pid) else {
+            self.found.remove(&pid);
+            return;
+        };
+        self.found.insert(pid, process);
+    }
+
+    /// Forgets processes that are gone. Answers whether there were any.
+    pub(super) fn bury(&mut self, reader: &mut Reader) -> bool {
+        let before = self.found.len();
+        self.found.retain(|pid, process| reader.started(*pid) == Some(process.started));
+        self.found.len() < before
+    }
+}
+
+struct Stat {
+    name: String,
+    kernel_thread: bool,
+    started: u64,
+}
+
+/// `/proc/PID/stat` (proc_pid_stat(5)): the name stands in parentheses and may hold any character.
+fn parse_stat(text: &str) -> Option<Stat> {
+    let (head, fields) = text.rsplit_once(')')?;
+    let (_, name) = head.split_once('(')?;
+    let mut fields = fields.split_ascii_whitespace();
+    let state = fields.next()?;
+    if ["Z", "X", "x"].contains(&state) {
+        return None;
+    }
+    let flags: u64 = fields.nth(5)?.parse().ok()?;
+    let started = fields.nth(12)?.parse().ok()?;
+    Some(Stat { name: name.to_owned(), kernel_thread: flags & KERNEL_THREAD != 0, started })
+}
+
+fn name(into: &mut String, pid: u32, file: &str) {
+    into.clear();
+    // Writing to a text cannot fail.
+    let _ = write!(into, "{pid}/{file}");
+}
+
+fn file_name(path: &str) -> Option<&str> {
+    path.rsplit('/').next()
+}
+
+fn booted(proc: &Path) -> Option<Timestamp> {
+    let stat = read::start(&proc.join("stat"), 1 << 20).ok()?;
+    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    Timestamp::from_second(seconds.trim().parse().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const STAT: &str = "4711 (x11vnc :) S) S 1 4711 4711 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 123456 1 2 3";
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_start() {
+        let stat = parse_stat(STAT).unwrap();
+        assert_eq!((stat.name.as_str(), stat.started, stat.kernel_thread), ("x11vnc :) S", 123_456, false));
+        assert!(parse_stat(&STAT.replace(") S 1", ") Z 1")).is_none(), "dead and not yet buried");
+    }
+
+    proptest! {
+        #[test]
+        fn stat_of_any_kind_never_panics(text in "\\PC{0,200}") {
+            let _ = parse_stat(&text);
+        }
+    }
+}

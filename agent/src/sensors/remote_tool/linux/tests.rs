@@ -1,0 +1,195 @@
+//! The sensor as a whole: below test folders, and on the machine that the tests run on.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use farmwatch_shared::catalogue::Catalogue;
+use farmwatch_shared::facts::{RemoteTool, SeenBy, SensorState, SensorStatus};
+
+use super::super::super::test::{config, look, write};
+use super::super::super::{Config, Observation, Running, start};
+use super::starts::{Heard, Starts};
+
+const STAT: &str = "S 1 1 1 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 360000 1 2 3";
+
+fn process(root: &Path, pid: u32, name: &str, program: &str, command_line: &str) {
+    let folder = format!("proc/{pid}");
+    let stat = format!("{pid} ({name}) {STAT}");
+    write(root, &[(&format!("{folder}/stat"), &stat), (&format!("{folder}/cmdline"), command_line)]);
+    symlink(program, root.join(folder).join("exe")).unwrap();
+}
+
+fn laptop() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), &[("proc/stat", "cpu 1\nbtime 1795507200\n")]);
+    process(root.path(), 1, "systemd", "/usr/lib/systemd/systemd", "/sbin/init\0");
+    process(
+        root.path(),
+        900,
+        "firefox",
+        "/usr/lib/firefox/firefox",
+        "firefox\0https://example.org/private\0",
+    );
+    root
+}
+
+#[test]
+fn an_innocent_laptop_says_nothing() {
+    let root = laptop();
+    let seen = look("remote_tool", root.path());
+    assert_eq!(seen.state.all::<RemoteTool>().count(), 0);
+    assert_eq!(seen.state.get::<SensorStatus>("remote_tool").unwrap().state, SensorState::Ok);
+}
+
+#[test]
+fn a_vnc_server_that_runs_listens_and_has_somebody_connected() {
+    let root = laptop();
+    process(root.path(), 4711, "x11vnc", "/usr/bin/x11vnc", "x11vnc\0-passwd\0s3cret\0-forever\0");
+    write(
+        root.path(),
+        &[
+            ("proc/4711/fd/0", ""),
+            (
+                "proc/4711/net/tcp",
+                "  sl\n 0: 00000000:170C 00000000:0000 0A 0:0 0:0 0 1000 0 5001 1\n 1: 0A00000A:170C 090071CB:D431 01 0:0 0:0 0 1000 0 5003 1\n",
+            ),
+            ("var/lib/dpkg/status", "Package: x11vnc\nStatus: install ok installed\n"),
+        ],
+    );
+    symlink("socket:[5001]", root.path().join("proc/4711/fd/7")).unwrap();
+    let state = look("remote_tool", root.path()).state;
+    let tool: RemoteTool = state.get("x11vnc").unwrap();
+    assert!(tool.running() && tool.serving);
+    assert_eq!(tool.session_open, Some(true));
+    assert_eq!(tool.running_since.unwrap().as_second(), 1_795_507_200 + 3600);
+    for by in [SeenBy::Process, SeenBy::Listening, SeenBy::Package] {
+        assert!(tool.seen.iter().any(|seen| seen.by == by), "{by:?} of {:?}", tool.seen);
+    }
+    let told = serde_json::to_string(&state).unwrap();
+    assert!(!told.contains("s3cret") && !told.contains("firefox"), "{told}");
+}
+
+#[test]
+fn a_proc_that_lies_costs_bounded_time_and_no_other_fact() {
+    let root = laptop();
+    process(root.path(), 4711, "x11vnc", "/usr/bin/x11vnc", "x11vnc\0");
+    let folder = |pid: u32| root.path().join(format!("proc/{pid}"));
+    // Junk, a pipe, a loop, an endless file, a folder where a file should be.
+    write(root.path(), &[("proc/20/stat", "\u{0}\u{1}\u{fffd})))((("), ("proc/23/stat/x", "")]);
+    fs::create_dir_all(folder(21)).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, folder(21).join("stat"), rustix::fs::FileType::Fifo, mode, 0)
+        .unwrap();
+    fs::create_dir_all(folder(22)).unwrap();
+    symlink("stat", folder(22).join("stat")).unwrap();
+    symlink("/dev/zero", folder(22).join("cmdline")).unwrap();
+    fs::create_dir_all(root.path().join("var/lib/dpkg")).unwrap();
+    symlink("/dev/zero", root.path().join("var/lib/dpkg/status")).unwrap();
+    symlink("systemd", root.path().join("etc")).unwrap();
+    let began = Instant::now();
+    let state = look("remote_tool", root.path()).state;
+    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(state.get::<RemoteTool>("x11vnc").unwrap().running());
+    let status: SensorStatus = state.get("remote_tool").unwrap();
+    assert_eq!(status.state, SensorState::Blind);
+    assert!(status.reason.unwrap().contains("var/lib/dpkg/status"));
+}
+
+#[test]
+fn without_proc_it_is_blind() {
+    let root = tempfile::tempdir().unwrap();
+    let status: SensorStatus = look("remote_tool", root.path()).state.get("remote_tool").unwrap();
+    assert_eq!(status.state, SensorState::Blind);
+}
+
+#[test]
+fn the_kernel_tells_of_a_program_that_starts() {
+    let starts = Starts::listen().expect("this test needs root in the machine's own namespaces");
+    let mut child = Command::new("sleep").arg("5").spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let mut heard = false;
+    while !heard && Instant::now() < deadline {
+        match starts.hear() {
+            Heard::Start(pid) => heard = pid == child.id(),
+            _ => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(heard, "no start of process {} in five seconds", child.id());
+}
+
+/// A child that is ended with the test.
+struct Ends(Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(program: &Path, arguments: &[&str]) -> Ends {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Ends(command.spawn().unwrap_or_else(|e| panic!("{} is needed by this test: {e}", program.display())))
+}
+
+/// Waits for an observation that fits; answers how long it took.
+fn wait(running: &mut Running, what: &str, fits: impl Fn(&Observation) -> bool) -> Duration {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(20) {
+        match running.observations.try_recv() {
+            Ok(seen) if fits(&seen) => return began.elapsed(),
+            Ok(_) => {}
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    panic!("not seen in twenty seconds: {what}");
+}
+
+fn tool(seen: &Observation) -> Option<RemoteTool> {
+    seen.state.get("probe")
+}
+
+/// A real x11vnc on a real X server, under a name of its own so that others on this machine are not taken
+/// for it.
+#[test]
+fn x11vnc_is_seen_within_a_second_its_port_soon_after_and_its_end_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("probe{}", std::process::id());
+    let program = folder.path().join(&name);
+    fs::copy("/usr/bin/x11vnc", &program).expect("x11vnc is needed by this test");
+    let catalogue =
+        format!("farmwatch-catalogue 1\ntool probe remote_desktop Probe\nlinux process {name} ; serving\n");
+    let catalogue = Arc::new(Catalogue::parse(&catalogue).unwrap());
+    let off =
+        ["host", "session", "power", "locale", "display", "usb_device", "hid_device", "activity", "network"];
+    let off = off.map(str::to_owned).to_vec();
+    let config = Config { root: "/".into(), catalogue, off, ..config(Path::new("/")) };
+    let (display, port) =
+        (format!(":{}", 100 + std::process::id() % 500), 20_000 + std::process::id() % 10_000);
+    let _server = run(Path::new("Xvfb"), &[&display, "-screen", "0", "640x480x24"]);
+    std::thread::sleep(Duration::from_secs(1));
+
+    let mut running = start(config).unwrap();
+    wait(&mut running, "the first observation", |_| true);
+    let mut best = Duration::MAX;
+    for _ in 0..3 {
+        let port = port.to_string();
+        let vnc =
+            run(&program, &["-display", &display, "-rfbport", &port, "-localhost", "-forever", "-quiet"]);
+        let seen = wait(&mut running, "the start", |seen| tool(seen).is_some_and(|tool| tool.serving));
+        let listens = |tool: RemoteTool| tool.seen.iter().any(|seen| seen.what == port);
+        let open = wait(&mut running, "its port", |seen| tool(seen).is_some_and(listens));
+        drop(vnc);
+        let gone = wait(&mut running, "its end", |seen| tool(seen).is_none());
+        println!("x11vnc: seen after {seen:?}, its port {open:?} later, its end after {gone:?}");
+        best = best.min(seen.max(gone));
+    }
+    assert!(best < Duration::from_secs(1), "{best:?}");
+}

@@ -1,0 +1,168 @@
+//! Puts together what was seen of each tool.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use farmwatch_shared::catalogue::{Catalogue, Match, Proves};
+use farmwatch_shared::facts::{RemoteTool, Seen, SeenBy, ToolClass};
+use farmwatch_shared::id::KeyedHash;
+use jiff::Timestamp;
+
+/// Most ways that are told of one tool.
+const MOST_SEEN: usize = 32;
+
+/// A hit of the catalogue that outlives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hit {
+    /// The tool's id.
+    pub(super) tool: Box<str>,
+    /// What of the catalogue matched.
+    pub(super) what: String,
+    /// It waits for a far end; `None` where the match does not tell.
+    pub(super) serving: Option<bool>,
+    /// It only shows that something is there which need not let anybody in.
+    pub(super) presence: bool,
+}
+
+impl From<Match<'_>> for Hit {
+    fn from(hit: Match<'_>) -> Self {
+        Self {
+            tool: hit.tool.id.clone(),
+            what: hit.what,
+            serving: hit.serving,
+            presence: hit.proves == Proves::Presence,
+        }
+    }
+}
+
+/// What one running process says of its tool.
+#[derive(Clone, Debug)]
+pub(super) struct Runs<'a> {
+    pub(super) hit: &'a Hit,
+    /// Its start, to the minute.
+    pub(super) since: Option<Timestamp>,
+    /// Ports it listens on.
+    pub(super) ports: &'a BTreeSet<u16>,
+    /// Somebody is connected to one of them.
+    pub(super) connected: bool,
+}
+
+/// Tools by id.
+#[derive(Debug, Default)]
+pub(super) struct Tools(BTreeMap<Box<str>, RemoteTool>);
+
+impl Tools {
+    /// Adds a running process.
+    ///
+    /// What the system ships is told only while it runs, as built in; other things that merely could let
+    /// somebody in (an editor without a tunnel, a viewer) are nobody's business.
+    pub(super) fn runs(&mut self, catalogue: &Catalogue, process: &Runs<'_>) {
+        let hit = process.hit;
+        let Some((name, class)) = known(catalogue, &hit.tool) else { return };
+        if hit.presence && class != ToolClass::BuiltIn {
+            return;
+        }
+        let tool = self.tool(&hit.tool, name, class);
+        let by = if hit.presence { SeenBy::BuiltIn } else { SeenBy::Process };
+        see(tool, by, &hit.what);
+        if class == ToolClass::IdeTunnel && !hit.presence {
+            see(tool, SeenBy::IdeTunnel, &hit.what);
+        }
+        tool.running_since = match (tool.running_since, process.since) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let listens = !process.ports.is_empty();
+        tool.serving |= hit.serving.unwrap_or(listens);
+        if listens {
+            process.ports.iter().for_each(|port| see(tool, SeenBy::Listening, &port.to_string()));
+            tool.session_open = Some(tool.session_open == Some(true) || process.connected);
+        }
+    }
+
+    /// Adds something installed. What every system ships is nothing to tell.
+    pub(super) fn installed(&mut self, catalogue: &Catalogue, by: SeenBy, hit: &Hit) {
+        let Some((name, class)) = known(catalogue, &hit.tool) else { return };
+        if !hit.presence {
+            see(self.tool(&hit.tool, name, class), by, &hit.what);
+        }
+    }
+
+    /// Adds the account that a tool is set up with, if the tool was seen.
+    pub(super) fn account(&mut self, tool: &str, account: &KeyedHash) {
+        if let Some(tool) = self.0.get_mut(tool) {
+            tool.account = Some(account.clone());
+        }
+    }
+
+    /// All tools.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &RemoteTool)> {
+        self.0.iter().map(|(id, tool)| (&**id, tool))
+    }
+
+    fn tool(&mut self, id: &str, name: &str, class: ToolClass) -> &mut RemoteTool {
+        let fresh = || RemoteTool { name: name.to_owned(), class, ..RemoteTool::default() };
+        self.0.entry(id.into()).or_insert_with(fresh)
+    }
+}
+
+fn known<'a>(catalogue: &'a Catalogue, id: &str) -> Option<(&'a str, ToolClass)> {
+    catalogue.tool(id).map(|tool| (&*tool.name, tool.class))
+}
+
+/// Notes a way of seeing, once, in order.
+fn see(tool: &mut RemoteTool, by: SeenBy, what: &str) {
+    let seen = Seen { by, what: what.to_owned() };
+    if let Err(place) = tool.seen.binary_search(&seen)
+        && tool.seen.len() < MOST_SEEN
+    {
+        tool.seen.insert(place, seen);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CATALOGUE: &str = "farmwatch-catalogue 1
+tool vnc remote_desktop A VNC server
+linux process vncd ; serving
+tool helper rmm A helper
+linux process helper
+tool sshd built_in OpenSSH
+linux process sshd ; presence
+tool editor ide_tunnel An editor
+linux process editor ; presence
+";
+
+    fn tool(lines: &[(&str, &[u16], bool)]) -> Vec<(String, RemoteTool)> {
+        let catalogue = Catalogue::parse(CATALOGUE).unwrap();
+        let mut tools = Tools::default();
+        for (name, ports, connected) in lines {
+            let hit =
+                catalogue.by_process(farmwatch_shared::catalogue::Os::Linux, name, None).unwrap().into();
+            let ports = ports.iter().copied().collect();
+            tools.runs(&catalogue, &Runs { hit: &hit, since: None, ports: &ports, connected: *connected });
+        }
+        tools.all().map(|(id, tool)| (id.to_owned(), tool.clone())).collect()
+    }
+
+    #[test]
+    fn a_server_serves_before_its_port_is_open_and_a_helper_once_it_listens() {
+        let got = tool(&[("vncd", &[], false)]);
+        assert!(got[0].1.serving && got[0].1.session_open.is_none());
+        let got = tool(&[("helper", &[], false)]);
+        assert!(!got[0].1.serving && got[0].1.running());
+        let got = tool(&[("helper", &[7070], false), ("helper", &[], false)]);
+        assert!(got[0].1.serving);
+        assert_eq!(got[0].1.session_open, Some(false));
+        assert!(got[0].1.seen.contains(&Seen { by: SeenBy::Listening, what: "7070".into() }));
+    }
+
+    #[test]
+    fn what_the_system_ships_is_built_in_and_an_idle_editor_is_nothing() {
+        let got = tool(&[("sshd", &[22], true), ("editor", &[], false)]);
+        assert_eq!(got.len(), 1);
+        assert!(!got[0].1.running());
+        assert_eq!(got[0].1.session_open, Some(true));
+    }
+}
