@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::desk::{Applicant, Desk, read};
 use super::{Peer, Refusal};
+use crate::alerts;
 use crate::store::Standing;
 
 /// Makes a new, pending device; the original keeps its name and its rows, and IT hears of both.
@@ -49,7 +50,8 @@ impl Desk {
         metrics::counter!("farmwatch_device_conflicts_total").increment(1);
         tracing::warn!(%device, what, "conflict");
         self.audit("conflict", device.as_str(), what.to_owned(), now).await?;
-        self.app.store.queue(std::slice::from_ref(device), now).await?;
-        Ok(())
+        alerts::conflict(&self.app, device, what, now)
+            .await
+            .map_err(|error| Refusal::unavailable("raise an alert", &error))
     }
 }
