@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
+use farmwatch_shared::catalogue::Catalogue;
 use farmwatch_shared::wire::CatalogueFile;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Context, output};
 use crate::access::signed;
 use crate::config::Config;
+
+use crate::ingest::{self, Ingest, Places};
 use crate::server::{Bound, Parts, Server, notify};
 use crate::telemetry;
 
@@ -62,6 +65,7 @@ pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<()> {
     }
     let app = Arc::new(app);
     let https = config.console.certificate.is_some() || config.console.behind_tls_proxy;
+    let ingest = Ingest::new(Arc::clone(&app), Places::open(&config.addresses.files)?);
     let shutdown = CancellationToken::new();
     tokio::spawn(cancel_on_signal(shutdown.clone())?);
     let parts = Parts {
@@ -69,7 +73,7 @@ pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<()> {
         folder,
         app: Arc::clone(&app),
         catalogue,
-        reports: axum::Router::new(),
+        reports: ingest::router(Arc::new(ingest)),
         console: crate::console::router(Arc::clone(&app), https),
         metrics: Box::new(move || metrics.render()),
     };
@@ -93,7 +97,10 @@ fn with_flags(mut config: Config, args: RunArgs) -> Config {
 /// The catalogue for agents, if IT put one there.
 fn read_catalogue(file: &Path) -> anyhow::Result<Option<CatalogueFile>> {
     match std::fs::read_to_string(file) {
-        Ok(text) => Ok(Some(CatalogueFile { text })),
+        Ok(text) => {
+            Catalogue::parse(&text).with_context(|| format!("{} is no catalogue", file.display()))?;
+            Ok(Some(CatalogueFile { text }))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
     }
