@@ -133,8 +133,12 @@ fn read(folder: &Folder) -> anyhow::Result<CertifiedKey> {
     let certificate = CertificateDer::from_pem_slice(&certificate).context("agents.pem is no certificate")?;
     let key =
         PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes()).context("agents.key is no key")?;
-    let certified = CertifiedKey::from_der(vec![certificate], key, &rustls::crypto::ring::default_provider())
-        .context("agents.pem is not the certificate of agents.key")?;
+    // Enrolling agents know only the authority's hash: the chain must bring the authority itself.
+    let authority = std::fs::read(folder.ca_certificate()).context("cannot read ca.pem")?;
+    let authority = CertificateDer::from_pem_slice(&authority).context("ca.pem is no certificate")?;
+    let certified =
+        CertifiedKey::from_der(vec![certificate, authority], key, &rustls::crypto::ring::default_provider())
+            .context("agents.pem is not the certificate of agents.key")?;
     Ok(certified)
 }
 
@@ -154,6 +158,7 @@ mod tests {
 
         assert!(refresh(&names, now).is_some());
         assert_eq!(refresh(&names, now), None);
+        assert_eq!(read(&folder).unwrap().cert.len(), 2, "an enrolling agent pins the authority");
         let reversed: Vec<String> = names.iter().rev().cloned().collect();
         assert_eq!(refresh(&reversed, now), None);
         assert!(refresh(&names[..2], now).unwrap().contains("names changed"));
