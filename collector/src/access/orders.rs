@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::read;
 use super::{Peer, Refusal};
-use crate::alerts;
 use crate::app::App;
 use crate::store::{NewAudit, SharedStore};
 
@@ -212,11 +211,7 @@ pub async fn result(
         why: format!("the laptop says of {order}: {outcome}{why}"),
     };
     store.audit(entry).await?;
-    if result.outcome != Outcome::Done {
-        let why = result.why.as_deref().unwrap_or("no reason given");
-        alerts::order_refused(&counter.app, device, order, why, now)
-            .await
-            .map_err(|error| Refusal::unavailable("raise an alert", &error))?;
-    }
+    // When the device is judged, the audit's entry of an order that was not carried out becomes an alert.
+    store.queue(std::slice::from_ref(device), now).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -11,7 +11,6 @@ use jiff::Timestamp;
 
 use super::desk::{Applicant, Desk, read};
 use super::{Peer, Refusal};
-use crate::alerts;
 use crate::store::Standing;
 
 /// Makes a new, pending device; the original keeps its name and its rows, and IT hears of both.
@@ -40,7 +39,8 @@ pub async fn rekey(
 }
 
 impl Desk {
-    /// Two machines claim what only one can be: to the log, the audit, and an alert.
+    /// Two machines claim what only one can be: to the log and the audit; when the device is judged, which is at
+    /// once, the audit's entry becomes an alert.
     pub(super) async fn conflict(
         &self,
         device: &DeviceId,
@@ -50,8 +50,6 @@ impl Desk {
         metrics::counter!("farmwatch_device_conflicts_total").increment(1);
         tracing::warn!(%device, what, "conflict");
         self.audit("conflict", device.as_str(), what.to_owned(), now).await?;
-        alerts::conflict(&self.app, device, what, now)
-            .await
-            .map_err(|error| Refusal::unavailable("raise an alert", &error))
+        Ok(self.app.store.queue(std::slice::from_ref(device), now).await?)
     }
 }

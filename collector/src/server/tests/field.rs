@@ -66,6 +66,7 @@ impl Field {
             hash_key: HashKey::new([4; 32]),
             catalogue: 0,
             draw: Box::new(draw_from_system),
+            recent: crate::correlate::Recent::default(),
         });
         let parts = Parts {
             config,
@@ -124,10 +125,16 @@ impl Field {
         entries.into_iter().map(|e| (e.entry.action, e.entry.object, e.entry.why)).collect()
     }
 
-    /// Keys of the alerts.
+    /// Keys of the alerts, once there are some.
     pub async fn alerts(&self) -> Vec<String> {
-        let alerts = self.app.store.alerts(&AlertFilter::default(), &Page::first(100)).await.unwrap();
-        alerts.into_iter().map(|alert| alert.key).collect()
+        for _ in 0..100 {
+            let alerts = self.app.store.alerts(&AlertFilter::default(), &Page::first(100)).await.unwrap();
+            if !alerts.is_empty() {
+                return alerts.into_iter().map(|alert| alert.key).collect();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Vec::new()
     }
 }
 
