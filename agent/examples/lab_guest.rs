@@ -8,7 +8,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let seconds = arguments.get(1).map_or(Ok(0), |text| text.parse())?;
     match arguments.first().map(String::as_str) {
-        Some("scan") => linux::scan(),
+        Some("scan") => {
+            linux::scan();
+            Ok(())
+        }
         Some("watch") => linux::watch(seconds),
         Some("jiggle") => linux::jiggle(seconds),
         _ => Err("usage: lab_guest scan | watch SECONDS | jiggle SECONDS".into()),
@@ -34,8 +37,8 @@ mod linux {
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-    pub(super) fn scan() -> Outcome {
-        print(&sensors::sense_once(&config(), jiff::Timestamp::now()))
+    pub(super) fn scan() {
+        print(&sensors::sense_once(&config(), jiff::Timestamp::now()));
     }
 
     pub(super) fn watch(seconds: u64) -> Outcome {
@@ -43,7 +46,7 @@ mod linux {
         let end = Instant::now() + Duration::from_secs(seconds);
         while Instant::now() < end {
             match running.observations.try_recv() {
-                Ok(observation) => print(&observation)?,
+                Ok(observation) => print(&observation),
                 Err(_) => sleep(Duration::from_millis(20)),
             }
         }
@@ -73,7 +76,7 @@ mod linux {
         }
     }
 
-    fn print(seen: &Observation) -> Outcome {
+    fn print(seen: &Observation) {
         let line = serde_json::json!({
             "at": jiff::Timestamp::now(),
             "facts": seen.state.raw(),
@@ -81,6 +84,5 @@ mod linux {
             "transitions": seen.transitions,
         });
         println!("{line}");
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The hardware lab: what each family's sensor must see in a virtual machine with an IP-KVM on it.
 //!
 //! See `tests/lab/README.md`. Some 90 seconds.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of a test are the test")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
