@@ -7,6 +7,7 @@ mod check_config;
 mod completions;
 mod enrol;
 mod isolation;
+mod judge;
 mod man;
 mod run;
 mod sent;
@@ -61,6 +62,8 @@ enum Command {
     CheckConfig,
     /// Whether this laptop is cut off from the network.
     Isolation(isolation::IsolationArgs),
+    /// Say what the rules think of items in a file, one a line.
+    Judge(judge::JudgeArgs),
     /// Print the manual page (roff).
     Man,
     /// Print completions for a shell.
@@ -93,6 +96,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Sent(args) => sent::run(args, global),
         Command::CheckConfig => check_config::run(global),
         Command::Isolation(args) => isolation::run(args, global),
+        Command::Judge(args) => judge::run(args, global.json),
         Command::Man => man::run(),
         Command::Completions(args) => Ok(completions::run(args)),
     }

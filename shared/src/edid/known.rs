@@ -18,25 +18,30 @@ const PRESETS: [(&str, &str); 3] = [
 pub fn identity(edid: &Edid) -> Option<&'static str> {
     let name = edid.name.as_deref().unwrap_or_default().to_ascii_lowercase();
     let says = |word: &str| name.contains(word);
-    let is = |manufacturer: &str, product: u16| edid.manufacturer == manufacturer && edid.product == product;
     if says("pikvm") || (edid.manufacturer == "LNX" && (0x7770..=0x777f).contains(&edid.product)) {
         return Some("known_kvm:PiKVM");
     }
     if says("tinypilot") {
         return Some("known_kvm:TinyPilot");
     }
-    if says("jetkvm") || (is("TSB", 0x8800) && edid.serial_number == 0x8888_8800 && says("t749-fhd")) {
+    if says("jetkvm") || (is_bridge_reference(edid) && says("t749-fhd")) {
         return Some("known_kvm:JetKVM");
     }
     let others = [
         ("nanokvm", "known_kvm:NanoKVM"),
         ("blikvm", "known_kvm:BliKVM"),
         ("glkvm", "known_kvm:GL.iNet"),
-        ("kvm-ip", "known_kvm:another"),
-        ("ip-kvm", "known_kvm:another"),
-        ("ipkvm", "known_kvm:another"),
+        ("kvm-ip", "known_kvm:IP-KVM"),
+        ("ip-kvm", "known_kvm:IP-KVM"),
+        ("ipkvm", "known_kvm:IP-KVM"),
     ];
     others.into_iter().find(|(word, _)| says(word)).map(|(_, found)| found)
+}
+
+/// Whether this descends from the reference EDID of Toshiba's TC358743, an HDMI-to-camera bridge: maker and serial
+/// number stay where firmware changes the rest.
+pub fn is_bridge_reference(edid: &Edid) -> bool {
+    edid.manufacturer == "TSB" && edid.serial_number == 0x8888_8800
 }
 
 /// Whether this is, byte for byte, a preset that an IP-KVM ships.

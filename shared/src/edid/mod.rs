@@ -33,3 +33,6 @@ pub fn facts(bytes: &[u8], key: &HashKey) -> Result<EdidFacts, BadEdid> {
         preferred: edid.preferred,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,19 +39,24 @@ fn timing(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
     if timed.len() < TIMED_WINDOWS {
         return None;
     }
-    let sum = pointer::together(timed.iter().copied());
-    let (id, cap, word) = if sum > 0.0 {
+    of_timing(pointer::together(timed.iter().copied()), timed.len(), weights)
+}
+
+/// What the pointer model says in nats of some windows together, as a finding; `None` where it says nothing.
+pub fn of_timing(nats: f64, windows: usize, weights: &Weights) -> Option<Finding> {
+    let (id, cap, word) = if nats > 0.0 {
         ("input.remote_timing", pointer::CAP_REMOTE, "came through a network")
     } else {
         ("input.local_timing", pointer::CAP_LOCAL, "came from a device of its own")
     };
-    let why = format!("the pointer's timing in {} windows looks as if it {word}", timed.len());
+    let s = if windows == 1 { "" } else { "s" };
+    let why = format!("the pointer's timing in {windows} window{s} looks as if it {word}");
     let mut found = finding(weights, id, Group::Input, "path", why);
     // The file has the most that the model may say; here is what it says.
-    let part = sum.abs() / cap;
+    let part = (nats.abs() / cap).min(1.0);
     found.llr *= part;
     found.honest_llr *= part;
-    (sum != 0.0).then_some(found)
+    (nats != 0.0).then_some(found)
 }
 
 fn injected(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {

@@ -24,6 +24,7 @@ mod power;
 mod testing;
 mod usb_hid;
 
+pub use input::of_timing as timing;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

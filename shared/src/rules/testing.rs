@@ -31,7 +31,8 @@ impl Case {
 
 /// The window number `n` since midnight of day 0, with input of one kind.
 pub fn window(n: i64, kind: SourceKind, active_seconds: u16) -> Window {
-    let start = 1_790_035_200 - 1_790_035_200 % 86_400 + n * Window::SECONDS;
+    const MIDNIGHT: i64 = 1_790_035_200;
+    let start = MIDNIGHT + n * Window::SECONDS;
     Window {
         start: Timestamp::from_second(start).unwrap(),
         observed_seconds: 300,

@@ -6,29 +6,32 @@
 //! - **Cap**: none of 201 real laptops (wacom-hid-descriptors), docks and tablets plugged in, has a keyboard or
 //!   mouse at 480 Mb/s: at most 3 in 201, so ln(201 / 3) = 4.2 for the shape. Names and ids are no statistics but
 //!   what the device says of itself: assumption.
-//! - **Innocent twins**: gaming keyboards at 480 Mb/s (their makers are known to [`crate::usb`]), docks,
+//!   The pointer's layout: none of 393 descriptors of real keyboards, mice, tablets and touch screens has it, but
+//!   those are devices and not laptops, so the weight stays an assumption well below.
+//! - **Innocent twins**: the hypervisor's tablet in a guest; gaming keyboards at 480 Mb/s (their makers are known to [`crate::usb`]), docks,
 //!   graphics tablets with a drive on them (at 12 Mb/s), presenters.
 //! - **Defeated by** a clone of a real receiver at 12 Mb/s with a relative mouse and nothing else; by Bluetooth.
 
-use super::{Evidence, finding, has_trait, is_sanctioned};
+use super::{Evidence, finding, has_trait, is_guest, is_sanctioned};
 use crate::facts::UsbDevice;
 use crate::finding::{Finding, Group};
 use crate::state::FactKey;
 use crate::weights::Weights;
 
 /// Findings that this file makes.
-pub const IDS: &[&str] = &["usb.known_kvm", "usb.disguised_kvm", "usb.kvm_shape", "usb.fast_keyboard"];
+pub const IDS: &[&str] =
+    &["usb.known_kvm", "usb.disguised_kvm", "usb.kvm_shape", "usb.gadget_pointer", "usb.fast_keyboard"];
 
 /// What the devices on USB say.
 pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
     let devices = evidence.state.all::<UsbDevice>();
     devices
         .filter(|(key, device)| !is_sanctioned(evidence.context, key, device.serial.as_ref()))
-        .filter_map(|(key, device)| judge(weights, key, &device))
+        .filter_map(|(key, device)| judge(weights, key, &device, is_guest(evidence.state)))
         .collect()
 }
 
-fn judge(weights: &Weights, key: &FactKey, device: &UsbDevice) -> Option<Finding> {
+fn judge(weights: &Weights, key: &FactKey, device: &UsbDevice, is_guest: bool) -> Option<Finding> {
     let words = [device.manufacturer.as_deref(), device.product.as_deref()];
     let words: Vec<&str> = words.into_iter().flatten().collect();
     let says = format!("{}:{} \"{}\"", device.vendor_id, device.product_id, words.join(" "));
@@ -56,6 +59,11 @@ fn judge(weights: &Weights, key: &FactKey, device: &UsbDevice) -> Option<Finding
             device.speed_tenths / 10
         );
         return found("usb.kvm_shape", why, false);
+    }
+    if has_trait(&device.traits, "gadget_pointer") && !is_guest {
+        let why =
+            format!("a USB device ({says}) is a mouse that points to places, laid out as IP-KVMs do it");
+        return found("usb.gadget_pointer", why, false);
     }
     if has_trait(&device.traits, "gadget_keyboard") {
         let why = format!("a USB keyboard and mouse ({says}) runs at 480 Mb/s, as a small computer would");

@@ -1,6 +1,6 @@
 //! IP-KVMs by what they say of themselves when nobody changed it.
 //!
-//! Sources: the devices' own open firmware (pikvm/kvmd, tiny-pilot/tinypilot, jetkvm/kvm, sipeed/NanoKVM).
+//! Sources: the devices' own open firmware (pikvm/kvmd, tiny-pilot/tinypilot, jetkvm/kvm, sipeed/NanoKVM, gl-inet/glkvm).
 //! Innocent twins: none at work; in a homelab the device itself. Defeated by one line in the device's
 //! configuration: [`super::shape`] is for those.
 
@@ -17,7 +17,7 @@ struct Defaults {
 
 const GADGET: Option<(u16, u16)> = Some((0x1d6b, 0x0104));
 
-const DEFAULTS: [Defaults; 13] = [
+const DEFAULTS: [Defaults; 14] = [
     Defaults { name: "PiKVM", ids: GADGET, says: None, serial: Some("CAFEBABE") },
     Defaults { name: "PiKVM", ids: None, says: Some("pikvm"), serial: None },
     Defaults { name: "PiKVM", ids: GADGET, says: Some("composite kvm device"), serial: None },
@@ -28,6 +28,7 @@ const DEFAULTS: [Defaults; 13] = [
     Defaults { name: "NanoKVM", ids: None, says: Some("nanokvm"), serial: None },
     Defaults { name: "NanoKVM", ids: None, says: Some("sipeed"), serial: Some("0123456789ABCDEF") },
     Defaults { name: "GL.iNet", ids: None, says: Some("glkvm"), serial: None },
+    Defaults { name: "GL.iNet", ids: None, says: Some("glinet composite"), serial: None },
     Defaults { name: "BliKVM", ids: None, says: Some("blikvm"), serial: None },
     Defaults { name: "Openterface", ids: None, says: Some("openterface"), serial: None },
     Defaults { name: "a KVM gadget", ids: GADGET, says: Some("kvm"), serial: None },

@@ -92,6 +92,7 @@ pub fn facts(raw: &RawUsb, key: &HashKey) -> UsbDevice {
 ///   audio, network or an absolute pointer as gadgets have; or a keyboard under a Linux gadget's ids
 /// - `gadget_keyboard`: keyboard and pointer at 480 Mb/s and nothing else, of no maker of gaming keyboards
 /// - `gadget_ids`: ids of a Linux USB gadget (`1d6b:0104` and its kin)
+/// - `gadget_pointer`: an absolute pointer laid out as IP-KVMs' gadgets have it
 /// - `strings_misfit`: it names another maker than its ids do
 /// - `disguised`: a shape and speed that the product it claims to be never had
 pub fn traits(raw: &RawUsb) -> Vec<String> {
@@ -140,3 +141,6 @@ fn serial_worth_the_name(serial: &str) -> bool {
         || "123456789abcdef".starts_with(&serial.to_ascii_lowercase());
     serial.chars().count() >= 4 && !all_one && !counted
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,7 @@ pub fn traits(raw: &RawUsb) -> Vec<&'static str> {
         ("gadget_kvm", shape),
         ("gadget_keyboard", fast_both && !shape),
         ("gadget_ids", gadget_ids),
+        ("gadget_pointer", raw.interfaces.iter().any(has_gadget_pointer)),
         ("strings_misfit", strings_misfit(raw)),
         ("disguised", fast && keyboard && (super::known::is_disguise(raw) || (shape && strings_misfit(raw)))),
     ];

@@ -35,8 +35,8 @@ pub enum BadDescriptor {
 pub struct HidLayout {
     /// What the device can do.
     pub caps: HidCaps,
-    /// Its absolute pointer reports X and Y from 0 to 32767 in 16 bits and belongs to a mouse: the layout
-    /// that USB gadgets of IP-KVMs send. Graphics tablets use their own resolution and say "digitizer".
+    /// Its absolute pointer reports X and Y up to 32767 in 16 bits and belongs to a mouse: the layout that USB
+    /// gadgets of IP-KVMs have. Touch screens and tablets have it too, beside a digitizer: those do not count.
     pub gadget_pointer: bool,
 }
 
@@ -115,6 +115,7 @@ struct Collection {
 }
 
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent things that were seen")]
 struct Reader {
     globals: Globals,
     saved: Vec<Globals>,
@@ -127,6 +128,7 @@ struct Reader {
     absolute: [bool; 2],
     gadget: [bool; 2],
     digitizer: bool,
+    any_digitizer: bool,
     consumer: bool,
 }
 
@@ -180,6 +182,7 @@ impl Reader {
             page: span.page.unwrap_or(self.globals.page),
             usage: span.first,
         });
+        self.any_digitizer |= collection.page == PAGE_DIGITIZER;
         self.collections.push(collection);
     }
 
@@ -212,16 +215,18 @@ impl Reader {
                 self.letters = letters.fold(self.letters, |mask, letter| mask | 1 << letter);
             }
             PAGE_CONSUMER => self.consumer = true,
+            // Pressure makes a pen of a mouse.
+            PAGE_DIGITIZER => self.any_digitizer = true,
             PAGE_DESKTOP => {
-                for (axis, usage) in [X, Y].into_iter().enumerate().filter(|(_, usage)| holds(*usage)) {
-                    self.axis(axis, usage, relative);
+                for (axis, _) in [X, Y].into_iter().enumerate().filter(|(_, usage)| holds(*usage)) {
+                    self.axis(axis, relative);
                 }
             }
             _ => {}
         }
     }
 
-    fn axis(&mut self, axis: usize, _usage: u16, relative: bool) {
+    fn axis(&mut self, axis: usize, relative: bool) {
         let inside = |page, usages: &[u16]| {
             let mut all = self.collections.iter();
             all.any(|c| c.page == page && (usages.is_empty() || usages.contains(&c.usage)))
@@ -234,7 +239,7 @@ impl Reader {
                 self.relative[axis] = true;
             } else {
                 self.absolute[axis] = true;
-                self.gadget[axis] = range == (0, 0x7fff, 16);
+                self.gadget[axis] = matches!(range, (-0x8000 | -0x7fff | 0, 0x7fff, 16));
             }
         }
     }
@@ -249,7 +254,7 @@ impl Reader {
                 digitizer: self.digitizer,
                 consumer: self.consumer,
             },
-            gadget_pointer: both(self.gadget),
+            gadget_pointer: both(self.gadget) && !self.any_digitizer,
         }
     }
 }
@@ -275,3 +280,6 @@ fn local(payload: &[u8]) -> (Option<u16>, u16) {
     let page = (payload.len() == 4).then(|| low(value >> 16));
     (page, low(value))
 }
+
+#[cfg(test)]
+mod tests;
