@@ -10,6 +10,7 @@ mod isolation;
 mod judge;
 mod man;
 mod run;
+mod scan;
 mod sent;
 mod status;
 
@@ -54,6 +55,8 @@ enum Command {
     Run,
     /// Enrol this machine with a collector.
     Enrol(enrol::EnrolArgs),
+    /// Look at this laptop once and judge what is seen; nothing is sent.
+    Scan(scan::ScanArgs),
     /// Say how the agent does.
     Status,
     /// Show everything that was sent from this laptop.
@@ -92,6 +95,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run => run::run(global),
         Command::Enrol(args) => enrol::run(args, global),
+        Command::Scan(args) => scan::run(args, global),
         Command::Status => status::run(global),
         Command::Sent(args) => sent::run(args, global),
         Command::CheckConfig => check_config::run(global),
