@@ -4,7 +4,14 @@
 //! `suite::run(case, store)` for each.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod alerts;
+mod audit;
+mod devices;
+mod orders;
+mod people;
 mod reports;
+mod sites;
+mod work;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,7 +30,17 @@ pub type Case = (&'static str, fn(SharedStore) -> Running);
 
 /// Every case.
 pub fn cases() -> Vec<Case> {
-    [reports::CASES].concat()
+    [
+        alerts::CASES,
+        audit::CASES,
+        devices::CASES,
+        orders::CASES,
+        people::CASES,
+        reports::CASES,
+        sites::CASES,
+        work::CASES,
+    ]
+    .concat()
 }
 
 /// Minutes after the start of the tests' time.

@@ -1,0 +1,105 @@
+//! Anchors and sites.
+
+use farmwatch_shared::id::{DeviceId, SiteId};
+use farmwatch_shared::judge::JudgedSite;
+
+use super::super::{Anchor, AnchorKind, AnchorSeen, Change, DeviceFilter, Page, SharedStore, Site};
+use super::{Case, enrol, laptop, minute};
+
+pub const CASES: &[Case] = &[
+    ("an anchor is found with all who show it now", |s| Box::pin(anchors(s))),
+    ("an anchor that is left keeps its sightings", |s| Box::pin(left(s))),
+    ("devices follow their site", |s| Box::pin(members(s))),
+    ("the most probable farm comes first, page by page", |s| Box::pin(order(s))),
+];
+
+fn seen(device: &DeviceId, value: &str, first: i64, last: i64) -> AnchorSeen {
+    AnchorSeen {
+        device: device.clone(),
+        anchor: Anchor { kind: AnchorKind::Gateway, value: value.into() },
+        first_seen: minute(first),
+        last_seen: minute(last),
+        current: true,
+    }
+}
+
+async fn show(store: &SharedStore, device: &DeviceId, anchors: Vec<AnchorSeen>) {
+    store.apply(vec![Change::Anchors(device.clone(), anchors)]).await.unwrap();
+}
+
+async fn anchors(store: SharedStore) {
+    let devices = [enrol(&store, 1).await, enrol(&store, 2).await, enrol(&store, 3).await];
+    for device in &devices {
+        show(&store, device, vec![seen(device, "router", 1, 1), seen(device, device.as_str(), 1, 1)]).await;
+    }
+    let router = Anchor { kind: AnchorKind::Gateway, value: "router".into() };
+    assert_eq!(store.count_at(&router).await.unwrap(), 3);
+    let at = store.devices_at(&router, 2).await.unwrap();
+    assert_eq!(at, [seen(&devices[0], "router", 1, 1), seen(&devices[1], "router", 1, 1)]);
+    let other_kind = Anchor { kind: AnchorKind::UsbSerial, value: "router".into() };
+    assert_eq!(store.count_at(&other_kind).await.unwrap(), 0);
+    assert_eq!(store.anchors_of(&devices[2]).await.unwrap().len(), 2);
+    assert_eq!(store.anchors_of(&laptop(9)).await.unwrap(), []);
+}
+
+async fn left(store: SharedStore) {
+    let device = enrol(&store, 1).await;
+    let home = Anchor { kind: AnchorKind::Gateway, value: "home".into() };
+    show(&store, &device, vec![seen(&device, "home", 1, 1)]).await;
+    show(&store, &device, vec![seen(&device, "home", 5, 5)]).await;
+    assert_eq!(store.anchors_of(&device).await.unwrap(), [seen(&device, "home", 1, 5)]);
+    show(&store, &device, vec![seen(&device, "hotel", 6, 6)]).await;
+    assert_eq!(store.count_at(&home).await.unwrap(), 0);
+    assert_eq!(store.devices_at(&home, 9).await.unwrap(), []);
+    let gone = AnchorSeen { current: false, ..seen(&device, "home", 1, 5) };
+    assert_eq!(store.anchors_of(&device).await.unwrap(), [gone, seen(&device, "hotel", 6, 6)]);
+    show(&store, &device, vec![seen(&device, "home", 9, 9)]).await;
+    assert_eq!(store.count_at(&home).await.unwrap(), 1);
+    assert_eq!(store.anchors_of(&device).await.unwrap()[0], seen(&device, "home", 1, 9));
+}
+
+fn site(n: u128, devices: &[u128], farm: f64) -> Site {
+    Site {
+        id: SiteId::new(1, n),
+        devices: devices.iter().map(|n| laptop(*n)).collect(),
+        anchors: vec![Anchor { kind: AnchorKind::Gateway, value: "router".into() }],
+        sanctioned: None,
+        judged: JudgedSite { farm, ..JudgedSite::default() },
+        created_at: minute(1),
+        updated_at: minute(2),
+    }
+}
+
+async fn members(store: SharedStore) {
+    for n in 1..=4 {
+        enrol(&store, n).await;
+    }
+    let put = |site: Site| store.apply(vec![Change::PutSite(Box::new(site))]);
+    let site_of = async |n: u128| store.device(&laptop(n)).await.unwrap().unwrap().site;
+    put(site(1, &[1, 2, 3], 0.1)).await.unwrap();
+    assert_eq!(store.site(&SiteId::new(1, 1)).await.unwrap(), Some(site(1, &[1, 2, 3], 0.1)));
+    put(site(1, &[2, 3], 0.2)).await.unwrap();
+    assert_eq!((site_of(1).await, site_of(2).await), (None, Some(SiteId::new(1, 1))));
+    put(site(2, &[3, 4], 0.2)).await.unwrap();
+    let filter = DeviceFilter { site: Some(SiteId::new(1, 2)), ..DeviceFilter::default() };
+    let there = store.devices(&filter, &Page::first(9)).await.unwrap();
+    assert_eq!(there.into_iter().map(|d| d.id).collect::<Vec<_>>(), [laptop(3), laptop(4)]);
+    store.apply(vec![Change::RemoveSite(SiteId::new(1, 1))]).await.unwrap();
+    assert_eq!((site_of(2).await, site_of(3).await), (None, Some(SiteId::new(1, 2))));
+    assert_eq!(store.site(&SiteId::new(1, 1)).await.unwrap(), None);
+}
+
+async fn order(store: SharedStore) {
+    for (n, farm) in [(1, 0.2), (2, 0.9), (3, 0.9), (4, 0.5)] {
+        store.apply(vec![Change::PutSite(Box::new(site(n, &[], farm)))]).await.unwrap();
+    }
+    let mut page = Page::first(3);
+    let mut ids = Vec::new();
+    loop {
+        let sites = store.sites(&page).await.unwrap();
+        let Some(last) = sites.last() else { break };
+        page.after = Some(last.id.to_string());
+        ids.extend(sites.into_iter().map(|s| s.id));
+    }
+    assert_eq!(ids, [2, 3, 4, 1].map(|n| SiteId::new(1, n)));
+}

@@ -1,0 +1,82 @@
+//! The queue of devices to be judged.
+
+use farmwatch_shared::facts::Power;
+use farmwatch_shared::report::Report;
+use farmwatch_shared::state::State;
+
+use super::super::{Change, SharedStore};
+use super::{Case, arrival, change, enrol, heartbeat, laptop, minute};
+
+pub const CASES: &[Case] = &[
+    ("what changed is queued, a heartbeat is not", |s| Box::pin(queued(s))),
+    ("work is taken by one, oldest first", |s| Box::pin(taken(s))),
+    ("work that is not done comes back after a minute", |s| Box::pin(lease(s))),
+    ("a change while a device is judged keeps it on the queue", |s| Box::pin(changed_again(s))),
+];
+
+async fn report(store: &SharedStore, report: Report) {
+    store.ingest(vec![arrival(report)]).await.unwrap();
+}
+
+/// Queue emptied.
+async fn idle(store: &SharedStore) {
+    for device in store.take_work(100, minute(1000)).await.unwrap() {
+        store.apply(vec![Change::Done(device)]).await.unwrap();
+    }
+    assert_eq!(store.work_waiting().await.unwrap(), 0);
+}
+
+async fn queued(store: SharedStore) {
+    let device = enrol(&store, 1).await;
+    let mut state = State::default();
+    report(&store, heartbeat(&device, 1, &state)).await;
+    assert_eq!(store.work_waiting().await.unwrap(), 1, "its public address is new");
+    idle(&store).await;
+    report(&store, heartbeat(&device, 2, &state)).await;
+    assert_eq!(store.work_waiting().await.unwrap(), 0);
+    let before = state.clone();
+    state.put("self", &Power { battery: true, ..Power::default() });
+    report(&store, change(&device, 3, &before, &state)).await;
+    assert_eq!(store.work_waiting().await.unwrap(), 1, "a fact");
+    idle(&store).await;
+    let whole = Report { whole: true, ..change(&device, 4, &State::default(), &state) };
+    report(&store, whole).await;
+    assert_eq!(store.work_waiting().await.unwrap(), 0, "the whole state, and nothing new in it");
+    let mut moved = arrival(heartbeat(&device, 5, &state));
+    moved.source = Some("198.51.100.1".parse().unwrap());
+    store.ingest(vec![moved]).await.unwrap();
+    assert_eq!(store.work_waiting().await.unwrap(), 1, "another public address");
+}
+
+async fn taken(store: SharedStore) {
+    for (n, at) in [(1, 3), (2, 1), (3, 2)] {
+        store.queue(&[enrol(&store, n).await], minute(at)).await.unwrap();
+    }
+    store.queue(&[laptop(9)], minute(0)).await.unwrap();
+    assert_eq!(store.take_work(2, minute(5)).await.unwrap(), [laptop(2), laptop(3)]);
+    assert_eq!(store.take_work(2, minute(5)).await.unwrap(), [laptop(1)]);
+    assert_eq!(store.take_work(2, minute(5)).await.unwrap(), []);
+    let done = [1, 2, 3].map(|n| Change::Done(laptop(n)));
+    store.apply(done.to_vec()).await.unwrap();
+    assert_eq!(store.work_waiting().await.unwrap(), 0);
+}
+
+async fn lease(store: SharedStore) {
+    let device = enrol(&store, 1).await;
+    store.queue(std::slice::from_ref(&device), minute(0)).await.unwrap();
+    assert_eq!(store.take_work(1, minute(5)).await.unwrap(), std::slice::from_ref(&device));
+    assert_eq!(store.take_work(1, minute(5)).await.unwrap(), []);
+    assert_eq!(store.take_work(1, minute(6)).await.unwrap(), [device]);
+}
+
+async fn changed_again(store: SharedStore) {
+    let device = enrol(&store, 1).await;
+    store.queue(std::slice::from_ref(&device), minute(0)).await.unwrap();
+    store.take_work(1, minute(5)).await.unwrap();
+    report(&store, heartbeat(&device, 1, &State::default())).await;
+    store.apply(vec![Change::Done(device.clone())]).await.unwrap();
+    assert_eq!(store.work_waiting().await.unwrap(), 1);
+    assert_eq!(store.take_work(1, minute(5)).await.unwrap(), std::slice::from_ref(&device), "at once");
+    store.apply(vec![Change::Done(device)]).await.unwrap();
+    assert_eq!(store.work_waiting().await.unwrap(), 0);
+}
