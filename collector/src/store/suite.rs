@@ -7,6 +7,7 @@
 mod alerts;
 mod audit;
 mod devices;
+pub mod interleavings;
 mod orders;
 mod people;
 mod reports;

@@ -1,3 +1,9 @@
+//! What is SQLite's own beside the suite: plans, crashes, full disks, other processes.
+
+mod crash;
+mod faults;
+mod plans;
+
 use super::super::suite;
 use super::{in_memory, open};
 
@@ -16,4 +22,9 @@ async fn a_file_keeps_the_stores_promises() {
         let folder = tempfile::tempdir().unwrap();
         run(open(&folder.path().join("farmwatch.db")).unwrap()).await;
     }
+}
+
+#[test]
+fn any_interleaving_of_reports_restarts_and_repeats_comes_to_the_agents_state() {
+    suite::interleavings::hold(|| in_memory().unwrap());
 }

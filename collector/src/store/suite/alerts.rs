@@ -119,8 +119,14 @@ async fn filters(store: SharedStore) {
     assert_eq!(of(base.clone()).await, [one.clone(), two.clone(), three.clone()]);
     let open = vec![AlertState::New, AlertState::InProgress];
     assert_eq!(of(AlertFilter { states: open, ..base.clone() }).await, [one.clone(), three.clone()]);
-    assert_eq!(of(AlertFilter { kind: Some(AlertKind::Policy), ..base.clone() }).await, [one.clone()]);
-    assert_eq!(of(AlertFilter { device: Some(laptop(4)), ..base.clone() }).await, [three.clone()]);
+    assert_eq!(
+        of(AlertFilter { kind: Some(AlertKind::Policy), ..base.clone() }).await,
+        *std::slice::from_ref(&one)
+    );
+    assert_eq!(
+        of(AlertFilter { device: Some(laptop(4)), ..base.clone() }).await,
+        *std::slice::from_ref(&three)
+    );
     assert_eq!(of(AlertFilter { text: Some("0%_r".into()), ..base.clone() }).await, [one]);
     assert_eq!(of(AlertFilter { text: Some("INJECTED".into()), ..base.clone() }).await, [two.clone(), three]);
     assert_eq!(of(AlertFilter { since: Some(minute(4)), ..base }).await, [two]);

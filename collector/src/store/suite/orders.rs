@@ -45,9 +45,9 @@ async fn fetched(store: &SharedStore, device: &DeviceId, after: u64, at: i64) ->
 
 async fn counters(store: SharedStore) {
     let (one, two) = (enrol(&store, 1).await, enrol(&store, 2).await);
-    let draws = (0..20).map(|_| store.next_order_counter(&one));
+    let calls = (0..20).map(|_| store.next_order_counter(&one));
     let mut drawn: Vec<_> =
-        futures_util::future::join_all(draws).await.into_iter().map(Result::unwrap).collect();
+        futures_util::future::join_all(calls).await.into_iter().map(Result::unwrap).collect();
     drawn.sort_unstable();
     assert_eq!(drawn, (1..=20).collect::<Vec<_>>());
     assert_eq!(store.next_order_counter(&two).await.unwrap(), 1);

@@ -1,0 +1,179 @@
+//! Full disks, refused neighbours, other processes, tampering.
+
+use farmwatch_shared::facts::Power;
+use farmwatch_shared::state::State;
+use rusqlite::Connection;
+
+use super::super::super::suite::{arrival, change, enrol, enrolled, heartbeat, laptop, minute};
+use super::super::super::{
+    Change, Devices as _, NewAudit, Receipt, Reports as _, SharedStore, Standing, StoreError,
+};
+use super::super::readers::Readers;
+use super::super::writer::{Hand, Writer};
+use super::super::{Sqlite, open, schema};
+
+fn file(folder: &tempfile::TempDir) -> std::path::PathBuf {
+    folder.path().join("farmwatch.db")
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let hand = Hand::new(schema::open_to_write(&file(&folder)).unwrap());
+    let readers = Readers::new(&file(&folder)).unwrap();
+    let store = Sqlite::File { writer: Writer::start(hand).unwrap(), readers };
+    store.add_device(enrolled(1)).await.unwrap();
+    let limit = async |pages: u32| {
+        let set = move |hand: &mut Hand| {
+            Ok(hand
+                .conn
+                .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get::<_, u32>(0))?)
+        };
+        store.write(set).await.unwrap()
+    };
+    limit(1).await; // SQLite takes it as: not one page more than there are
+    let mut state = State::default();
+    let (mut seq, mut refused) = (0, None);
+    while refused.is_none() {
+        let mut next = state.clone();
+        next.put(&format!("{seq}"), &Power { keep_awake: vec!["x".repeat(2000)], ..Power::default() });
+        match store.ingest(vec![arrival(change(&laptop(1), seq + 1, &state, &next))]).await {
+            Ok(receipts) => {
+                assert_eq!(receipts, [Receipt::Taken { want_state: false }]);
+                (state, seq) = (next, seq + 1);
+            }
+            Err(error) => refused = Some(error),
+        }
+        assert!(seq < 1000, "the disk never filled");
+    }
+    assert!(matches!(refused, Some(StoreError::Unavailable(_))), "{refused:?}");
+    assert_eq!(store.state(&laptop(1)).await.unwrap(), state);
+    let beat = || vec![arrival(heartbeat(&laptop(1), seq + 1, &state))];
+    assert_eq!(store.ingest(beat()).await.unwrap(), [Receipt::Taken { want_state: false }], "needs no room");
+    limit(1_000_000).await;
+    let mut next = state.clone();
+    next.put("after", &Power { keep_awake: vec!["x".repeat(2000)], ..Power::default() });
+    let report = change(&laptop(1), seq + 2, &state, &next);
+    assert_eq!(store.ingest(vec![arrival(report)]).await.unwrap(), [Receipt::Taken { want_state: false }]);
+    assert_eq!(store.state(&laptop(1)).await.unwrap(), next);
+}
+
+#[tokio::test]
+async fn one_refused_write_does_not_hurt_others_of_its_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&file(&folder)).unwrap();
+    enrol(&store, 1).await;
+    let state = State::default();
+    let mut calls = Vec::new();
+    for seq in 1..=50 {
+        let store = store.clone();
+        let report = heartbeat(&laptop(1), seq, &state);
+        calls.push(tokio::spawn(async move {
+            let refused = store.add_device(enrolled(1)).await;
+            assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+            store.ingest(vec![arrival(report)]).await.unwrap()
+        }));
+    }
+    let mut taken = 0;
+    for call in calls {
+        match call.await.unwrap()[..] {
+            [Receipt::Taken { want_state: false }] => taken += 1,
+            [Receipt::Duplicate] => {}
+            ref other => panic!("{other:?}"),
+        }
+    }
+    assert!(taken > 0);
+    assert_eq!(store.device(&laptop(1)).await.unwrap().unwrap().seq, 50);
+}
+
+#[tokio::test]
+async fn a_device_that_another_process_revokes_is_not_taken_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (collector, command_line) = (open(&file(&folder)).unwrap(), open(&file(&folder)).unwrap());
+    let device = enrol(&collector, 1).await;
+    let beat = async |seq| {
+        let report = heartbeat(&device, seq, &State::default());
+        collector.ingest(vec![arrival(report)]).await.unwrap().remove(0)
+    };
+    assert_eq!(beat(1).await, Receipt::Taken { want_state: false });
+    command_line.set_standing(&device, Standing::Revoked).await.unwrap();
+    assert_eq!(beat(2).await, Receipt::Unknown);
+    command_line.set_standing(&device, Standing::Enrolled).await.unwrap();
+    assert_eq!(beat(2).await, Receipt::Taken { want_state: false });
+}
+
+#[tokio::test]
+async fn two_processes_never_take_the_same_work_or_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = [open(&file(&folder)).unwrap(), open(&file(&folder)).unwrap()];
+    for n in 1..=40 {
+        let device = enrol(&stores[0], n).await;
+        stores[0].queue(&[device], minute(0)).await.unwrap();
+    }
+    let take = async |store: SharedStore| {
+        let mut all = Vec::new();
+        loop {
+            let some = store.take_work(3, minute(1)).await.unwrap();
+            if some.is_empty() {
+                return all;
+            }
+            all.extend(some);
+        }
+    };
+    let (one, two) =
+        tokio::join!(tokio::spawn(take(stores[0].clone())), tokio::spawn(take(stores[1].clone())));
+    let mut taken = [one.unwrap(), two.unwrap()].concat();
+    taken.sort();
+    assert_eq!(taken, (1..=40).map(laptop).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_audit_that_was_tampered_with_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&file(&folder)).unwrap();
+    for n in 1..=4 {
+        let entry = NewAudit {
+            at: minute(n),
+            actor: "ann".into(),
+            action: "isolate".into(),
+            object: "dev_1".into(),
+            why: "drill".into(),
+        };
+        store.apply(vec![Change::Audit(entry)]).await.unwrap();
+    }
+    assert_eq!(store.audit_check().await.unwrap(), None);
+    let hand = Connection::open(file(&folder)).unwrap();
+    let refused = hand.execute("UPDATE audit SET actor = 'eve' WHERE number = 2", []).unwrap_err();
+    assert!(refused.to_string().contains("append-only"), "{refused}");
+    assert!(hand.execute("DELETE FROM audit WHERE number = 2", []).is_err());
+    hand.execute_batch("DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete").unwrap();
+    hand.execute("UPDATE audit SET actor = 'eve' WHERE number = 2", []).unwrap();
+    assert_eq!(store.audit_check().await.unwrap(), Some(2));
+    hand.execute("DELETE FROM audit WHERE number = 2", []).unwrap();
+    assert_eq!(store.audit_check().await.unwrap(), Some(2));
+}
+
+#[tokio::test]
+async fn a_file_of_something_else_or_of_a_newer_version_is_refused_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder);
+    std::fs::write(
+        &path,
+        "this is not a database, and longer than a header of one, which has 100 bytes: .......",
+    )
+    .unwrap();
+    assert!(open(&path).is_err());
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with("this is not"));
+    std::fs::remove_file(&path).unwrap();
+    drop(open(&path).unwrap());
+    let hand = Connection::open(&path).unwrap();
+    hand.execute_batch(
+        "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
+         VALUES (99, 'newer', '2030-01-01T00:00:00Z', '1')",
+    )
+    .unwrap();
+    let refused = open(&path).err().unwrap();
+    assert!(refused.to_string().contains("newer"), "{refused}");
+    let missing = open(&folder.path().join("no/such/folder.db")).err().unwrap();
+    assert!(missing.to_string().contains("no/such"), "{missing}");
+}
