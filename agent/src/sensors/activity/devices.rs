@@ -50,14 +50,7 @@ pub struct Devices {
 impl Devices {
     /// Opens all. Fails where there is nothing to open or the agent may open none.
     pub fn open(config: &Config) -> Result<Self, SensorError> {
-        let mut devices = Self {
-            dir: config.path("dev/input"),
-            class: config.path("sys/class/input"),
-            live: config.is_live(),
-            changes: None,
-            open: Vec::new(),
-            refused: 0,
-        };
+        let mut devices = Self::none(config);
         if !devices.dir.is_dir() {
             let why = "no /dev/input: this machine has no input devices, or runs as a container without them";
             return Err(SensorError::NotSupported(why.into()));
@@ -65,6 +58,18 @@ impl Devices {
         devices.changes = watch(&devices.dir).ok();
         devices.rescan();
         devices.verdict().map(|()| devices)
+    }
+
+    /// None, and no way to get any: a machine without input devices.
+    pub fn none(config: &Config) -> Self {
+        Self {
+            dir: config.path("dev/input"),
+            class: config.path("sys/class/input"),
+            live: config.is_live(),
+            changes: None,
+            open: Vec::new(),
+            refused: 0,
+        }
     }
 
     /// Whether any can be read.

@@ -1,7 +1,8 @@
 //! Activity: how much input came from where in five minutes, and whether its timing is local. Counts, never
 //! content (promise P1: see `count.rs`).
 //!
-//! Linux: the kernel's input devices (evdev). Elsewhere not yet.
+//! Linux: the kernel's input devices (evdev), and what X servers say of their last input: input that no device
+//! sent was injected by software. Elsewhere not yet.
 
 #[cfg(target_os = "linux")]
 mod count;
@@ -11,6 +12,8 @@ mod devices;
 mod reader;
 #[cfg(target_os = "linux")]
 mod tally;
+#[cfg(target_os = "linux")]
+mod x11;
 
 use std::time::Duration;
 
@@ -43,9 +46,9 @@ impl Sensor for ActivitySensor {
         "activity"
     }
 
-    /// Finished windows come with a wake; this is for devices that appear where there were none.
+    /// Finished windows and devices that come have a wake; this is for machines that had neither at first.
     fn period(&self) -> Duration {
-        Duration::from_mins(1)
+        Duration::from_mins(5)
     }
 
     fn watch(&mut self, wake: Wake) {
@@ -55,7 +58,7 @@ impl Sensor for ActivitySensor {
     #[cfg(target_os = "linux")]
     fn sense(&mut self, _: Timestamp, out: &mut Sensed) -> Result<(), SensorError> {
         let Some(wake) = &self.wake else {
-            return devices::Devices::open(&self.config).map(drop);
+            return reader::open(&self.config).map(drop);
         };
         let reader = match self.reader.take() {
             Some(reader) => reader,
@@ -67,6 +70,9 @@ impl Sensor for ActivitySensor {
         news.windows.into_iter().for_each(|window| out.window(window));
         if let Some(trouble) = news.trouble {
             out.partly(trouble);
+        }
+        if let Some(note) = news.note {
+            out.note(note);
         }
         self.reader = Some(reader);
         Ok(())

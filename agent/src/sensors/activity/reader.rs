@@ -4,20 +4,26 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use farmwatch_shared::facts::Window;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::devices::{BATCH, Devices};
 use super::tally::Tally;
+use super::x11::{self, Screen};
 use crate::sensors::{Config, SensorError, Wake};
 
 /// Pause after reading in a second that is read in full: a 1,000 Hz mouse fills no buffer in it.
 const FINE_PAUSE: Duration = Duration::from_millis(10);
 /// A hot-plugged device takes this long to get its owner and mode.
 const SETTLE: Duration = Duration::from_millis(50);
+/// How often X servers are asked when they last saw input.
+const ASK: Duration = Duration::from_secs(2);
+/// Input that an X server saw this long after the last of any device was injected: devices are read once a
+/// second, so less would say nothing.
+const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 /// Most windows that wait to be fetched: an hour's.
 const MOST_WINDOWS: usize = 12;
 const STACK: usize = 128 << 10;
@@ -29,6 +35,8 @@ pub struct News {
     pub windows: Vec<Window>,
     /// Why it sees nothing, if it does not.
     pub trouble: Option<SensorError>,
+    /// What it cannot tell while all is well.
+    pub note: Option<&'static str>,
 }
 
 /// A reader that runs. Ends when dropped.
@@ -42,18 +50,30 @@ pub struct Reader {
 impl Reader {
     /// Starts to read.
     pub fn start(config: Config, wake: Wake) -> Result<Self, SensorError> {
-        let devices = Devices::open(&config)?;
-        Self::spawn(devices, config, wake)
+        let (devices, screens, refused) = open(&config)?;
+        Self::spawn(devices, screens, refused, config, wake)
             .map_err(|e| SensorError::Blind(format!("cannot start to read input devices: {e}")))
     }
 
-    fn spawn(devices: Devices, _config: Config, wake: Wake) -> io::Result<Self> {
-        let news = Arc::new(Mutex::new(News::default()));
+    fn spawn(
+        devices: Devices,
+        screens: Vec<Screen>,
+        refused: usize,
+        config: Config,
+        wake: Wake,
+    ) -> io::Result<Self> {
+        let note = note(screens.len(), refused);
+        let news = Arc::new(Mutex::new(News { note, ..News::default() }));
         let stop = eventfd(0, EventfdFlags::CLOEXEC)?;
         let mut turn = Turn {
             devices,
             tally: Tally::new(Timestamp::now()),
             watched: Timestamp::now(),
+            last_event: Timestamp::now(),
+            screens,
+            asked: Instant::now(),
+            was_injected: false,
+            config,
             news: Arc::clone(&news),
             stop: stop.try_clone()?,
             wake,
@@ -67,9 +87,25 @@ impl Reader {
     pub fn news(&self) -> Option<News> {
         let alive = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        let trouble = news.trouble.clone();
-        alive.then(|| News { windows: std::mem::take(&mut news.windows), trouble })
+        let (trouble, note) = (news.trouble.clone(), news.note);
+        alive.then(|| News { windows: std::mem::take(&mut news.windows), trouble, note })
     }
+}
+
+/// Opens devices and X displays, and counts the displays that do not let us ask. Fails where neither tells
+/// anything.
+///
+/// Without devices, as on a virtual machine's X server, all input there is injected. Where the agent may not
+/// read the devices, nothing can be said of injection.
+pub fn open(config: &Config) -> Result<(Devices, Vec<Screen>, usize), SensorError> {
+    let devices = Devices::open(config);
+    let asks = config.is_live() && !matches!(devices, Err(SensorError::NotPermitted(_)));
+    let (screens, refused) = if asks { x11::screens(config, Vec::new()) } else { (Vec::new(), 0) };
+    let devices = match devices {
+        Err(SensorError::NotSupported(_)) if !screens.is_empty() => Devices::none(config),
+        other => other?,
+    };
+    Ok((devices, screens, refused))
 }
 
 impl Drop for Reader {
@@ -87,6 +123,14 @@ struct Turn {
     tally: Tally,
     /// Up to when the devices were watched.
     watched: Timestamp,
+    /// When a device last sent anything.
+    last_event: Timestamp,
+    screens: Vec<Screen>,
+    /// When they were asked.
+    asked: Instant,
+    /// Injected input was seen when they were.
+    was_injected: bool,
+    config: Config,
     news: Arc<Mutex<News>>,
     stop: OwnedFd,
     wake: Wake,
@@ -103,11 +147,12 @@ impl Turn {
     fn run(&mut self) {
         let mut buffer = [0u8; BATCH];
         loop {
-            let rest = match self.wait(until_next_window(Timestamp::now()), true) {
+            let rest = match self.wait(self.longest_wait(), true) {
                 Woken::Stop => return,
                 Woken::Nothing => None,
                 Woken::Input { folder } => Some(self.take(folder, &mut buffer)),
             };
+            self.ask_screens();
             if self.turn_window().is_none() {
                 return;
             }
@@ -120,8 +165,37 @@ impl Turn {
         }
     }
 
+    fn longest_wait(&self) -> Duration {
+        let window = until_next_window(Timestamp::now());
+        if self.screens.is_empty() { window } else { window.min(ASK.saturating_sub(self.asked.elapsed())) }
+    }
+
+    /// Notes seconds in which an X server saw input of which no device knows. Asked every two seconds, so that
+    /// a first time counts one and a repeated one two.
+    fn ask_screens(&mut self) {
+        if self.screens.is_empty() || self.asked.elapsed() < ASK {
+            return;
+        }
+        self.asked = Instant::now();
+        let now = Timestamp::now();
+        let mut injected = false;
+        let last_event = self.last_event;
+        self.screens.retain_mut(|screen| {
+            let Ok(idle) = screen.idle() else { return false };
+            let fresh = idle < ASK;
+            let seen = now.saturating_sub(SignedDuration::try_from(idle).unwrap_or_default());
+            injected |= fresh && seen.is_ok_and(|seen| seen.duration_since(last_event) > MARGIN);
+            true
+        });
+        if injected && !self.tally.is_over(now) {
+            self.tally.injected(1 + u16::from(self.was_injected));
+        }
+        self.was_injected = injected;
+    }
+
     /// Waits for input, or for the end of this thread only.
     fn wait(&self, most: Duration, for_input: bool) -> Woken {
+        let most = most.max(Duration::from_millis(1));
         let timeout = Timespec { tv_sec: most.as_secs().cast_signed(), tv_nsec: most.subsec_nanos().into() };
         let mut ready = vec![PollFd::new(&self.stop, PollFlags::IN)];
         if for_input {
@@ -154,6 +228,9 @@ impl Turn {
         if folder {
             devices.follow();
         }
+        if fine.is_some() {
+            self.last_event = now;
+        }
         match fine {
             Some(true) => FINE_PAUSE,
             Some(false) => until_next_second(now),
@@ -177,14 +254,32 @@ impl Turn {
         }
         let window = std::mem::replace(&mut self.tally, next).finish();
         self.devices.rescan();
+        let mut note_now = None;
+        if self.config.is_live() {
+            let (screens, refused) = x11::screens(&self.config, std::mem::take(&mut self.screens));
+            note_now = note(screens.len(), refused);
+            self.screens = screens;
+        }
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        news.trouble = self.devices.verdict().err();
+        news.trouble = self.devices.verdict().err().filter(|_| self.screens.is_empty());
+        news.note = note_now;
         if news.windows.len() == MOST_WINDOWS {
             news.windows.remove(0);
         }
         news.windows.push(window);
         drop(news);
         self.wake.up().then_some(())
+    }
+}
+
+/// What cannot be told of injected input.
+fn note(screens: usize, refused: usize) -> Option<&'static str> {
+    match (screens, refused) {
+        (_, 1..) => Some(
+            "an X display does not let the agent ask for its idle time: injected input there is not seen",
+        ),
+        (0, 0) => Some("injected input is seen on X11 displays only, and there is none"),
+        _ => None,
     }
 }
 

@@ -147,6 +147,11 @@ impl Tally {
         }
     }
 
+    /// The system says that there was input of which no device knows, in this many seconds.
+    pub fn injected(&mut self, seconds: u16) {
+        self.injected = self.injected.saturating_add(seconds).min(300);
+    }
+
     /// The window.
     pub fn finish(mut self) -> Window {
         let busiest = self.sources.values_mut().max_by_key(|kind| kind.times.len());

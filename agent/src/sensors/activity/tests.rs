@@ -15,7 +15,7 @@ use super::reader::Reader;
 use super::tally::Pointing;
 use crate::sensors::machine::{ABSOLUTE, KEYBOARD, MOUSE, Machine};
 use crate::sensors::test::{config, look};
-use crate::sensors::{SensorError, Wake};
+use crate::sensors::{Config, SensorError, Wake};
 
 /// A laptop with a keyboard of its own, a mouse made by software and an IP-KVM's pointer.
 fn laptop() -> (Machine, Vec<std::fs::File>) {
@@ -112,4 +112,49 @@ fn a_machine_without_input_devices_says_so() {
     assert_eq!(status(&Machine::new()).state, SensorState::NotSupported);
     let (machine, _pipes) = laptop();
     assert_eq!(status(&machine), SensorStatus::ok());
+}
+
+/// An X server of this test's own; ends with it.
+struct XServer {
+    server: std::process::Child,
+    number: u32,
+}
+
+impl XServer {
+    fn start() -> Self {
+        let number = 100 + std::process::id() % 800;
+        let display = format!(":{number}");
+        let server = std::process::Command::new("Xvfb").args([&display, "-nolisten", "tcp"]).spawn();
+        Self { server: server.expect("this test needs Xvfb (Debian package xvfb)"), number }
+    }
+}
+
+impl Drop for XServer {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[test]
+fn an_x_server_says_when_software_injected_input() {
+    let x = XServer::start();
+    let live = Config { root: "/".into(), ..config(std::path::Path::new("/")) };
+    let end = Instant::now() + Duration::from_secs(20);
+    let mut screen = loop {
+        assert!(Instant::now() < end, "Xvfb does not answer");
+        std::thread::sleep(Duration::from_millis(100));
+        let (screens, _) = super::x11::screens(&live, Vec::new());
+        if let Some(screen) = screens.into_iter().find(|screen| screen.number == x.number) {
+            break screen;
+        }
+    };
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(screen.idle().unwrap() > Duration::from_secs(1), "nobody has touched it");
+    let injected = std::process::Command::new("xdotool")
+        .args(["mousemove", "20", "30"])
+        .env("DISPLAY", format!(":{}", x.number))
+        .status();
+    assert!(injected.expect("this test needs xdotool (Debian package xdotool)").success());
+    assert!(screen.idle().unwrap() < Duration::from_secs(1), "XTEST resets the time");
 }
