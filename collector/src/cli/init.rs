@@ -237,6 +237,9 @@ fn write_public(file: &Path, text: &str) -> anyhow::Result<bool> {
     open.write_all(text.as_bytes())
         .and_then(|()| open.sync_all())
         .with_context(|| format!("cannot write {}", file.display()))?;
+    // The service reads it as a user of its own, however careful the administrator's umask.
+    open.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .with_context(|| format!("cannot let the service read {}", file.display()))?;
     Ok(true)
 }
 

@@ -50,6 +50,7 @@ pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<()> {
     let metrics = telemetry::start_metrics()?;
     tokio::spawn(telemetry::keep_metrics(metrics.clone()));
 
+    raise_descriptor_limit(config.agents.max_connections);
     let folder = context.ready_folder(&config)?;
     let mut app = context.app_of(&config, &folder)?;
     let catalogue = read_catalogue(&folder.catalogue())?;
@@ -118,6 +119,20 @@ fn tell(bound: &Bound, context: &Context) -> anyhow::Result<()> {
         return output::json(&serde_json::json!({ "event": "ready", "listening": bound }));
     }
     Ok(())
+}
+
+/// Each connection takes a descriptor; the usual soft limit is 1,024.
+fn raise_descriptor_limit(connections: usize) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+    let now = getrlimit(Resource::Nofile).current;
+    if now.is_some_and(|now| now < connections as u64) {
+        tracing::info!(limit = now, connections, "fewer connections than configured: open files are limited");
+    }
 }
 
 /// Cancels on SIGTERM and SIGINT; on a second one the process ends at once.
