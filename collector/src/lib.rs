@@ -11,6 +11,7 @@ pub mod export;
 pub mod ingest;
 pub mod policy;
 pub mod quarantine;
+pub mod replay;
 pub mod server;
 pub mod store;
 pub mod telemetry;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::life::{Piece, bring};
 use super::{Draft, learning, policy};
 use crate::app::App;
-use crate::store::{Change, ExceptionScope, StoreError};
+use crate::store::{Alert, Change, ExceptionScope, StoreError};
 
 /// Times that a write is tried when somebody else was faster.
 const TRIES: usize = 4;
@@ -16,31 +16,34 @@ const TRIES: usize = 4;
 pub async fn conflict(app: &App, device: &DeviceId, what: &str, now: Timestamp) -> anyhow::Result<()> {
     let Some(device) = app.store.device(device).await? else { return Ok(()) };
     let piece = Piece { id: format!("conflict: {what}"), why: what.to_owned() };
-    raise(app, policy::conflict(&device, what, &[piece]), now).await
+    raise(app, policy::conflict(&device, what, &[piece]), now).await?;
+    Ok(())
 }
 
 /// Raises or updates the alert of a draft, on its own; counts it in learning mode; leaves it where an exception
-/// covers its device.
-pub(crate) async fn raise(app: &App, draft: Draft, now: Timestamp) -> anyhow::Result<()> {
+/// covers its device. Gives the alert if that is worth telling.
+pub(crate) async fn raise(app: &App, draft: Draft, now: Timestamp) -> anyhow::Result<Option<Alert>> {
     if app.policy.learning {
-        return Ok(learning::count(app, &draft).await?);
+        learning::count(app, &draft).await?;
+        return Ok(None);
     }
     let covered = |scope: &ExceptionScope| match scope {
         ExceptionScope::Device(id) => draft.devices.iter().any(|device| device.as_str() == id),
         _ => false,
     };
     if app.store.exceptions(now).await?.iter().any(|exception| covered(&exception.scope)) {
-        return Ok(());
+        return Ok(None);
     }
     for _ in 0..TRIES {
         let existing = app.store.alert_by_key(&draft.key).await?;
         let Some(written) = bring(existing.as_ref(), draft.clone(), new_id(app, now), now) else {
-            return Ok(());
+            return Ok(None);
         };
+        let told = written.material.then(|| written.alert.clone());
         let changes: Vec<Change> = written.changes();
         match app.store.apply(changes).await {
             Err(StoreError::Conflict(_)) => {}
-            done => return Ok(done?),
+            done => return Ok(done.map(|()| told)?),
         }
     }
     anyhow::bail!(

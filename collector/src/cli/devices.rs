@@ -169,7 +169,8 @@ async fn set(
     Ok(())
 }
 
-async fn find(name: &str, store: &SharedStore) -> anyhow::Result<Device> {
+/// A device by its id or its serial number.
+pub(super) async fn find(name: &str, store: &SharedStore) -> anyhow::Result<Device> {
     if let Ok(id) = name.parse::<DeviceId>() {
         return by_id(&id, store).await;
     }

@@ -3,13 +3,22 @@
 //! A subcommand is a file with `XArgs` and `run`, a line in [`Command`] and a line in [`dispatch`]. All but `run`
 //! work on the store directly, beside a running collector.
 
+mod alerts;
+mod audit;
 mod check_config;
 mod completions;
 mod context;
 mod devices;
+mod exceptions;
+mod import;
 mod init;
+mod isolate;
 pub mod output;
+mod places;
+mod release;
+mod replay;
 mod run;
+mod sites;
 mod tokens;
 mod user;
 
@@ -67,6 +76,24 @@ enum Command {
     Tokens(tokens::TokensArgs),
     /// List, show, accept and revoke devices
     Devices(devices::DevicesArgs),
+    /// List, show, take, resolve, reopen and comment alerts
+    Alerts(alerts::AlertsArgs),
+    /// List and show sites: laptops that stand together
+    Sites(sites::SitesArgs),
+    /// Cut a laptop off
+    Isolate(isolate::IsolateArgs),
+    /// Connect a laptop again
+    Release(release::ReleaseArgs),
+    /// Sanctioned places
+    Places(places::PlacesArgs),
+    /// What not to hear of, for a time
+    Exceptions(exceptions::ExceptionsArgs),
+    /// Read what IT knows from files
+    Import(import::ImportArgs),
+    /// Run recorded reports through the same judgement, on simulated time
+    Replay(replay::ReplayArgs),
+    /// Who did what
+    Audit(audit::AuditArgs),
     /// People who may use the console
     User(user::UserArgs),
     /// Read configuration and policy and say what is wrong, where, and what to do
@@ -105,6 +132,15 @@ async fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCod
         Command::Run(args) => run::run(args, context).await?,
         Command::Tokens(args) => tokens::run(args, context).await?,
         Command::Devices(args) => devices::run(args, context).await?,
+        Command::Alerts(args) => alerts::run(args, context).await?,
+        Command::Sites(args) => sites::run(args, context).await?,
+        Command::Isolate(args) => isolate::run(args, context).await?,
+        Command::Release(args) => release::run(args, context).await?,
+        Command::Places(args) => places::run(args, context).await?,
+        Command::Exceptions(args) => exceptions::run(args, context).await?,
+        Command::Import(args) => import::run(args, context).await?,
+        Command::Replay(args) => return replay::run(args, context).await,
+        Command::Audit(args) => return audit::run(args, context).await,
         Command::User(args) => user::run(args, context).await?,
         Command::CheckConfig(args) => return check_config::run(&args, context),
         Command::Man => completions::man::<Cli>()?,

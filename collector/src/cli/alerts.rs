@@ -1,0 +1,278 @@
+//! `alerts`: list, show, take, resolve, reopen, comment.
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand, ValueEnum};
+use farmwatch_shared::id::{AlertId, DeviceId};
+use farmwatch_shared::waterfall::Bar;
+
+use super::{Context, output};
+use crate::alerts::{Action, change};
+use crate::store::{Alert, AlertFilter, AlertKind, AlertState, Disposition, Page, SharedStore};
+
+/// Options of `alerts`.
+#[derive(Args)]
+pub struct AlertsArgs {
+    #[command(subcommand)]
+    command: AlertsCommand,
+}
+
+#[derive(Subcommand)]
+enum AlertsCommand {
+    /// List alerts: loudest first
+    List(ListArgs),
+    /// Show one alert: why it fired, its sum, its life
+    Show {
+        /// Its id
+        alert: AlertId,
+    },
+    /// Work on an alert
+    Take {
+        /// Its id
+        alert: AlertId,
+    },
+    /// Close an alert
+    Resolve {
+        /// Its id
+        alert: AlertId,
+        /// How
+        #[arg(long = "as", value_enum, value_name = "DISPOSITION")]
+        disposition: DispositionArg,
+        /// Why
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Open an alert again
+    Reopen {
+        /// Its id
+        alert: AlertId,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Add a note to an alert's timeline
+    Comment {
+        /// Its id
+        alert: AlertId,
+        /// The note
+        text: String,
+    },
+}
+
+#[derive(Args)]
+struct ListArgs {
+    /// Part of title or summary
+    text: Option<String>,
+    /// Only in this state [default: open ones]
+    #[arg(long, value_enum)]
+    state: Option<StateArg>,
+    /// Only of this kind
+    #[arg(long, value_enum)]
+    kind: Option<KindArg>,
+    /// Only about this device
+    #[arg(long)]
+    device: Option<DeviceId>,
+    /// With those that a site alert has taken in
+    #[arg(long)]
+    absorbed: bool,
+    /// Most rows
+    #[arg(long, default_value_t = 1000)]
+    limit: u32,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum StateArg {
+    Open,
+    New,
+    InProgress,
+    Resolved,
+    All,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum KindArg {
+    Policy,
+    Device,
+    Site,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DispositionArg {
+    Confirmed,
+    PolicyBreach,
+    Authorised,
+    FalsePositive,
+    NotEnoughData,
+    Test,
+    Duplicate,
+}
+
+/// Runs `alerts`.
+pub async fn run(args: AlertsArgs, context: &Context) -> anyhow::Result<()> {
+    match args.command {
+        AlertsCommand::List(args) => list(args, context, &context.store()?).await,
+        AlertsCommand::Show { alert } => show(&alert, context, &context.store()?).await,
+        AlertsCommand::Take { alert } => act(&alert, Action::Take, context).await,
+        AlertsCommand::Resolve { alert, disposition, note } => {
+            let disposition = disposition.into();
+            act(&alert, Action::Resolve { disposition, note }, context).await
+        }
+        AlertsCommand::Reopen { alert, reason } => act(&alert, Action::Reopen { reason }, context).await,
+        AlertsCommand::Comment { alert, text } => act(&alert, Action::Comment { text }, context).await,
+    }
+}
+
+async fn list(args: ListArgs, context: &Context, store: &SharedStore) -> anyhow::Result<()> {
+    let states = match args.state.unwrap_or(StateArg::Open) {
+        StateArg::Open => vec![AlertState::New, AlertState::InProgress],
+        StateArg::New => vec![AlertState::New],
+        StateArg::InProgress => vec![AlertState::InProgress],
+        StateArg::Resolved => vec![AlertState::Resolved],
+        StateArg::All => Vec::new(),
+    };
+    let kind = args.kind.map(|kind| match kind {
+        KindArg::Policy => AlertKind::Policy,
+        KindArg::Device => AlertKind::Device,
+        KindArg::Site => AlertKind::Site,
+    });
+    let (text, device, absorbed) = (args.text, args.device, args.absorbed);
+    let filter = AlertFilter { states, kind, device, text, absorbed, since: None };
+    let alerts = store.alerts(&filter, &Page::first(args.limit)).await?;
+    if context.json() {
+        return output::json(&alerts);
+    }
+    if alerts.is_empty() {
+        output::line("no alert");
+        return Ok(());
+    }
+    let mut table = output::table(&["alert", "severity", "kind", "state", "P", "what", "changed"]);
+    for alert in &alerts {
+        table.add_row([
+            alert.id.to_string(),
+            alert.severity.words().to_owned(),
+            alert.kind.words().to_owned(),
+            alert.state.words().to_owned(),
+            alert.posterior.map(|p| format!("{p:.3}")).unwrap_or_default(),
+            alert.title.clone(),
+            alert.updated_at.strftime("%Y-%m-%d %H:%M").to_string(),
+        ]);
+    }
+    output::line(table);
+    if alerts.len() == args.limit as usize {
+        anstream::eprintln!("only the first {} are shown; --limit shows more", args.limit);
+    }
+    Ok(())
+}
+
+async fn show(id: &AlertId, context: &Context, store: &SharedStore) -> anyhow::Result<()> {
+    let alert = find(id, store).await?;
+    let events = store.alert_events(id).await?;
+    if context.json() {
+        return output::json(&serde_json::json!({ "alert": alert, "events": events }));
+    }
+    let disposition = alert.disposition.map(|d| format!(" as {}", d.words())).unwrap_or_default();
+    let assignee = alert.assignee.as_deref().map(|who| format!(", {who} works on it")).unwrap_or_default();
+    output::line(&alert.title);
+    output::line(format!(
+        "{} · {} alert · severity {} · {}{disposition}{assignee}\n",
+        alert.id,
+        alert.kind.words(),
+        alert.severity.words(),
+        alert.state.words()
+    ));
+    output::line(&alert.summary);
+    if !alert.waterfall.is_empty() {
+        output::line(format!("\n{}", bars(&alert.waterfall)));
+    }
+    output::line("");
+    for event in events {
+        output::line(format!("{}  {}: {}", event.at.strftime("%Y-%m-%d %H:%M:%S"), event.actor, event.what));
+    }
+    Ok(())
+}
+
+/// A waterfall as text: each bar from where the one before ended.
+pub fn bars(waterfall: &[Bar]) -> String {
+    const WIDTH: f64 = 40.0;
+    let mut sum = 0.0;
+    let steps: Vec<(f64, f64, &Bar)> = waterfall
+        .iter()
+        .map(|bar| {
+            let from = sum;
+            sum += bar.llr;
+            (from, sum, bar)
+        })
+        .collect();
+    let least = steps.iter().flat_map(|(from, to, _)| [*from, *to]).fold(0.0, f64::min);
+    let most = steps.iter().flat_map(|(from, to, _)| [*from, *to]).fold(0.0, f64::max);
+    let scale = WIDTH / (most - least).max(1e-9);
+    let mut lines = Vec::new();
+    for (from, to, bar) in steps {
+        let (start, end) = ((from.min(to) - least) * scale, (from.max(to) - least) * scale);
+        // Both are between 0 and WIDTH.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 40")]
+        let (start, end) = (start.round() as usize, end.round() as usize);
+        let mark = if bar.llr < 0.0 { "░" } else { "█" };
+        let drawn = format!("{}{}", " ".repeat(start), mark.repeat((end - start).max(1)));
+        let whose = bar.device.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
+        lines.push(format!("{:+6.1}  {drawn:<41} {}{whose}: {}", bar.llr, bar.label, bar.why));
+    }
+    lines.push(format!("{sum:+6.1}  in all"));
+    lines.join("\n")
+}
+
+async fn act(id: &AlertId, action: Action, context: &Context) -> anyhow::Result<()> {
+    let app = context.app()?;
+    let alert = find(id, &app.store).await?;
+    let alert = change(&app, id, alert.version, action, &context.actor(), context.now()).await?;
+    if context.json() {
+        return output::json(&alert);
+    }
+    let disposition = alert.disposition.map(|d| format!(" as {}", d.words())).unwrap_or_default();
+    output::line(format!("{id} is {}{disposition}", alert.state.words()));
+    Ok(())
+}
+
+async fn find(id: &AlertId, store: &SharedStore) -> anyhow::Result<Alert> {
+    let alert = store.alert(id).await?;
+    alert.with_context(|| {
+        format!("there is no alert {id}; `farmwatch-collector alerts list` shows those there are")
+    })
+}
+
+impl From<DispositionArg> for Disposition {
+    fn from(arg: DispositionArg) -> Self {
+        match arg {
+            DispositionArg::Confirmed => Self::Confirmed,
+            DispositionArg::PolicyBreach => Self::PolicyBreach,
+            DispositionArg::Authorised => Self::Authorised,
+            DispositionArg::FalsePositive => Self::FalsePositive,
+            DispositionArg::NotEnoughData => Self::NotEnoughData,
+            DispositionArg::Test => Self::Test,
+            DispositionArg::Duplicate => Self::Duplicate,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waterfall_reads_as_text() {
+        let bar = |label: &str, llr| Bar {
+            label: label.into(),
+            rule: String::new(),
+            llr,
+            honest_llr: None,
+            why: "why".into(),
+            device: None,
+            facts: Vec::new(),
+        };
+        insta::assert_snapshot!(bars(&[
+            bar("Prior", -9.2),
+            bar("Place", 5.0),
+            bar("Laptop", 8.0),
+            bar("Hands", -1.0)
+        ]));
+    }
+}

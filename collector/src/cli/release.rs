@@ -1,0 +1,28 @@
+//! `release`: connect a laptop again.
+
+use clap::Args;
+
+use super::{Context, output};
+use crate::quarantine;
+
+/// Options of `release`.
+#[derive(Args)]
+pub struct ReleaseArgs {
+    /// The device: its id, or its serial number
+    device: String,
+    /// Why, for the audit
+    #[arg(long)]
+    reason: String,
+}
+
+/// Runs `release`.
+pub async fn run(args: ReleaseArgs, context: &Context) -> anyhow::Result<()> {
+    let app = context.app()?;
+    let device = super::devices::find(&args.device, &app.store).await?.id;
+    let order = quarantine::release(&app, &device, &args.reason, &context.actor(), context.now()).await?;
+    if context.json() {
+        return output::json(&order);
+    }
+    output::line(format!("release of {device} is ordered ({})", order.sealed.content.id));
+    Ok(())
+}
