@@ -96,8 +96,8 @@ fn text(scan: &Scan, brief: bool) -> String {
         scan.verdict.replace('_', "-"),
         BOLD.render_reset(),
         scan.threshold * 100.0,
-        judged.llr,
-        judged.honest_llr,
+        judged.llr + 0.0,
+        judged.honest_llr + 0.0, // never "-0.0"
     );
     text.push_str(
         "This laptop's own facts only: where it stands and what others stand there, the collector knows.\n",

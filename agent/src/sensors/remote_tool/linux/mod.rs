@@ -54,6 +54,8 @@ pub(super) struct Eyes {
     events: Option<Events>,
     /// Why the kernel does not tell of starts.
     no_starts: Option<String>,
+    /// Most programs may not be looked at.
+    lacks_rights: bool,
     /// When all processes are due.
     scan: Instant,
     /// When what is installed is due.
@@ -76,6 +78,7 @@ impl Eyes {
             level_2: config.level_2,
             events: None,
             no_starts: None,
+            lacks_rights: false,
             scan: now,
             look_installed: now,
             follow_ups: Vec::new(),
@@ -106,7 +109,7 @@ impl Eyes {
             self.renew(&config);
         }
         let hints = self.events.as_ref().map(Events::take).unwrap_or_default();
-        self.look_at_processes(&hints)?;
+        let scanned = self.look_at_processes(&hints)?;
         let now = Instant::now();
         if hints.installs || now >= self.look_installed || self.level_2 != config.level_2 {
             self.level_2 = config.level_2;
@@ -117,7 +120,7 @@ impl Eyes {
         if let Some(events) = &self.events {
             events.follow(self.table.found.iter().map(|(pid, process)| (*pid, process.started)));
         }
-        self.remark(out);
+        self.remark(scanned, out);
         let tools = self.tools(config.level_2);
         tools.all().for_each(|(id, tool)| out.fact(id, tool));
         Ok(())
@@ -135,14 +138,16 @@ impl Eyes {
         }
     }
 
-    fn look_at_processes(&mut self, hints: &events::Hints) -> Result<(), SensorError> {
+    /// Answers whether all were looked at.
+    fn look_at_processes(&mut self, hints: &events::Hints) -> Result<bool, SensorError> {
         let now = Instant::now();
         self.follow_ups.retain(|due| *due > now);
         let before: Vec<u32> = self.table.found.keys().copied().collect();
         let (reader, catalogue) = (&mut self.reader, &self.catalogue);
         // Where one ended, another may have taken its place without an exec: servers that go to the background.
         let ended = self.table.bury(reader);
-        let outcome = if ended || now >= self.scan {
+        let all = ended || now >= self.scan;
+        let outcome = if all {
             let every = if self.polls() { SCAN_WITHOUT } else { SCAN_WITH_EVENTS };
             self.scan = now + every;
             self.table.scan(&mut self.reader, catalogue)
@@ -154,7 +159,7 @@ impl Eyes {
         if self.table.found.keys().any(|pid| !before.contains(pid)) {
             self.follow_ups.extend(FOLLOW_UPS.iter().map(|later| now + *later));
         }
-        Ok(())
+        Ok(all)
     }
 
     /// Starts are not told by the kernel, or not reliably now.
@@ -162,8 +167,11 @@ impl Eyes {
         self.no_starts.is_some() || self.events.as_ref().is_none_or(Events::in_storm)
     }
 
-    fn remark(&mut self, out: &mut Sensed) {
-        if self.live && std::mem::take(&mut self.reader.forbidden) {
+    fn remark(&mut self, scanned: bool, out: &mut Sensed) {
+        if scanned {
+            self.lacks_rights = self.live && self.reader.lacks_rights();
+        }
+        if self.lacks_rights {
             let reason = "programs of other users are known by name only: the agent lacks CAP_SYS_PTRACE";
             out.partly(SensorError::NotPermitted(reason.into()));
         }

@@ -39,8 +39,9 @@ pub(super) struct Reader {
     booted: Option<Timestamp>,
     name: String,
     text: Vec<u8>,
-    /// A program's path could not be read for lack of rights.
-    pub(super) forbidden: bool,
+    /// How many programs' paths could be read, and how many not for lack of rights.
+    permitted: u32,
+    forbidden: u32,
 }
 
 impl Reader {
@@ -49,7 +50,7 @@ impl Reader {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let proc = rustix::fs::open(&path, flags, Mode::empty()).ok();
         let booted = booted(&path);
-        Self { path, proc, booted, name: String::new(), text: Vec::new(), forbidden: false }
+        Self { path, proc, booted, name: String::new(), text: Vec::new(), permitted: 0, forbidden: 0 }
     }
 
     /// Ids of all processes, sorted.
@@ -84,6 +85,14 @@ impl Reader {
         self.stat(pid).map(|stat| stat.started)
     }
 
+    /// Most programs that were looked at since the last time may not be. One or two protected ones are no lack
+    /// of rights.
+    pub(super) fn lacks_rights(&mut self) -> bool {
+        let (permitted, forbidden) =
+            (std::mem::take(&mut self.permitted), std::mem::take(&mut self.forbidden));
+        forbidden > permitted
+    }
+
     fn stat(&mut self, pid: u32) -> Option<Stat> {
         parse_stat(&self.read(pid, "stat")?)
     }
@@ -95,10 +104,12 @@ impl Reader {
             Ok(path) => {
                 let text = path.to_string_lossy().into_owned();
                 self.text = path.into_bytes();
+                self.permitted += 1;
                 Some(text)
             }
             Err(error) => {
-                self.forbidden |= error == rustix::io::Errno::ACCESS || error == rustix::io::Errno::PERM;
+                let forbidden = error == rustix::io::Errno::ACCESS || error == rustix::io::Errno::PERM;
+                self.forbidden += u32::from(forbidden);
                 None
             }
         }
