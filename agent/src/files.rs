@@ -45,7 +45,23 @@ pub fn create(path: &Path, readers: Readers) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create(true).truncate(true);
     set_mode(&mut options, readers);
-    options.open(path)
+    let file = options.open(path)?;
+    if readers == Readers::All {
+        open_to_all(&file)?;
+    }
+    Ok(file)
+}
+
+/// The service's umask closes what it makes to everybody else.
+#[cfg(unix)]
+fn open_to_all(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn open_to_all(_: &File) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -4,6 +4,7 @@
 mod enrolled;
 mod level;
 mod ordering;
+mod quiet;
 mod sending;
 pub mod status;
 
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use farmwatch_shared::facts::{Family as _, Isolation};
+use farmwatch_shared::facts::{FAMILIES, Family as _, Host, Isolation};
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::policy::AgentPolicy;
 use farmwatch_shared::sealed::Envelope;
@@ -116,6 +117,10 @@ struct Work {
     tell_not_before: Mono,
     /// The isolation's rules as they were last put into force by this loop.
     rules_in_force: String,
+    /// The sensors have looked for the first time.
+    observed: bool,
+    /// It is a quiet hour: the sensors are off.
+    quiet: bool,
     /// The spool takes nothing; said once.
     spool_refuses: bool,
 }
@@ -169,7 +174,8 @@ impl Daemon {
             format!("this state folder was made on other hardware ({} differ)", differing.join(", "))
         });
         let client = client(&config, &identity)?;
-        let running = sensors::start(sensor_config(&places, &identity, &adopted, false)?)
+        let quiet = quiet::is_quiet(&adopted.policy.quiet_hours, local(now));
+        let running = sensors::start(sensor_config(&places, &identity, &adopted, false, quiet)?)
             .context("cannot start the sensors")?;
         let (events, received) = mpsc::unbounded_channel();
         let daemon = Self {
@@ -178,7 +184,7 @@ impl Daemon {
             board: Board::new(&config.state),
             level: Level::new(),
             control: running.control,
-            work: Work { rekey, ..Work::default() },
+            work: Work { rekey, quiet, ..Work::default() },
             places,
             config,
             identity,
@@ -211,10 +217,12 @@ impl Daemon {
                 self.round(now).await;
                 now = Now::read();
             }
-            let wait = self.send_what_is_due(now).await.since(now.mono).min(next_round.since(now.mono));
+            let next_send = self.send_what_is_due(now).await;
             self.poll_orders(now);
             self.tell_results();
-            self.board.write(&self.status(now), now.mono);
+            let next_write = self.board.write(&self.status(), now.mono);
+            let next = next_send.min(next_round).min(next_write.unwrap_or(next_round));
+            let wait = next.since(now.mono);
             tokio::select! {
                 observation = observations.recv() => {
                     let observation = observation.context("the sensors have ended; this is a bug")?;
@@ -247,6 +255,7 @@ impl Daemon {
                 "this machine states more facts than a report holds; the last are left out"
             );
         }
+        self.work.observed = true;
         self.level.saw(&observation.windows, &observation.transitions);
         self.reporter.observe(observation.state, &[Isolation::NAME]);
         self.reporter.happened(observation.windows, observation.transitions);
@@ -258,7 +267,8 @@ impl Daemon {
     }
 
     fn reconfigure_sensors(&self) {
-        match sensor_config(&self.places, &self.identity, &self.adopted, self.level.is_2()) {
+        let (level_2, quiet) = (self.level.is_2(), self.work.quiet);
+        match sensor_config(&self.places, &self.identity, &self.adopted, level_2, quiet) {
             Ok(config) => {
                 self.control.send(sensors::Command::Reconfigure(Box::new(config)));
             }
@@ -280,6 +290,11 @@ impl Daemon {
     /// Looks after what no event tells.
     async fn round(&mut self, now: Now) {
         os::alive();
+        let quiet = quiet::is_quiet(&self.adopted.policy.quiet_hours, local(now));
+        if std::mem::replace(&mut self.work.quiet, quiet) != quiet {
+            tracing::info!(quiet, "quiet hours begin or end");
+            self.reconfigure_sensors();
+        }
         self.spool_news(now);
         self.watch_isolation(now).await;
         self.renew_if_due(now);
@@ -301,6 +316,10 @@ impl Daemon {
     }
 }
 
+fn local(now: Now) -> jiff::civil::DateTime {
+    now.wall.to_zoned(jiff::tz::TimeZone::system()).datetime()
+}
+
 fn sender(identity: &Identity, boot: &str) -> Sender {
     Sender { device: identity.device.clone(), boot: boot.to_owned(), machine: identity.machine.short() }
 }
@@ -314,13 +333,17 @@ fn sensor_config(
     identity: &Identity,
     adopted: &Adopted,
     level_2: bool,
+    quiet: bool,
 ) -> anyhow::Result<sensors::Config> {
     let policy: &AgentPolicy = &adopted.policy;
+    // What the machine is and who manages it says nothing about a person's hours.
+    let all = FAMILIES.iter().filter(|family| **family != Host::NAME).map(ToString::to_string);
+    let off = if quiet { all.collect() } else { policy.sensors_off.clone() };
     Ok(sensors::Config {
         root: places.root.clone(),
         hash_key: identity.hash_key()?,
         catalogue: Arc::clone(&adopted.catalogue),
-        off: policy.sensors_off.clone(),
+        off,
         level_2,
     })
 }

@@ -30,6 +30,10 @@ impl Daemon {
     }
 
     fn spool_report(&mut self, now: Now) -> bool {
+        if !self.work.observed {
+            // A whole state from before the sensors' first look would tell the collector that all facts are gone.
+            return false;
+        }
         let lost = self.reporter.take_dropped();
         if lost > 0
             && let Err(error) = self.spool.count_dropped(lost)
@@ -143,7 +147,7 @@ impl Daemon {
 
     fn not_sent(&mut self, failure: &Failure, now: Now) {
         let pause = self.schedule.failed(now.mono, failure.retry_after(), clock::fraction());
-        self.board.failed(failure.to_string(), now);
+        self.board.failed(failure.to_string());
         if self.schedule.failures() == 1 {
             tracing::warn!(%failure, "reports wait in the spool");
         } else {
@@ -328,7 +332,7 @@ impl Daemon {
                 let pause = schedule::pause(self.work.rekey_failures + 3, retry_after, clock::fraction());
                 self.work.rekey_failures += 1;
                 self.work.rekey_not_before = now.mono + pause;
-                self.board.failed(error.to_string(), now);
+                self.board.failed(error.to_string());
                 tracing::error!(%error, ?pause, "no identity of its own yet");
                 self.work.rekey_not_before
             }

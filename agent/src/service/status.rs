@@ -90,19 +90,24 @@ impl Board {
     }
 
     /// It did not.
-    pub fn failed(&mut self, why: String, _now: Now) {
+    pub fn failed(&mut self, why: String) {
         self.trouble = Some(why);
     }
 
-    /// Writes a status that differs from the last.
-    pub fn write(&mut self, status: &Status, now: Mono) {
-        if now < self.not_before || *status == self.written {
-            return;
+    /// Writes a status that differs from the last; gives the time at which to call again if that is too soon
+    /// after the last.
+    pub fn write(&mut self, status: &Status, now: Mono) -> Option<Mono> {
+        if *status == self.written {
+            return None;
+        }
+        if now < self.not_before {
+            return Some(self.not_before);
         }
         self.not_before = now + GAP;
         if self.put(status) {
             self.written = status.clone();
         }
+        None
     }
 
     /// The agent stops.
@@ -129,7 +134,7 @@ impl Board {
 }
 
 impl Daemon {
-    pub(super) fn status(&self, _now: Now) -> Status {
+    pub(super) fn status(&self) -> Status {
         let state = self.reporter.state();
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
