@@ -19,6 +19,14 @@ fn in_the_lab_each_sensor_sees_the_hardware_it_is_for() {
     a_pikvm_by_its_defaults(&facts(&steps["pikvm"][0]));
     a_jetkvm_in_its_logitech_disguise(&facts(&steps["jetkvm"][0]));
     what_happened_while_sensors_ran(&steps["watch"]);
+    for step in ["pikvm", "jetkvm"] {
+        let scan = &steps[step][0];
+        assert_ne!(scan["verdict"], "unremarkable", "{step}");
+        for group in ["usb.", "display."] {
+            let found = list(scan, "findings").iter().any(|f| f["rule"].as_str().unwrap().starts_with(group));
+            assert!(found, "no finding of {group} in {step}: {}", scan["findings"]);
+        }
+    }
 }
 
 fn a_laptop_before_anything_is_plugged_in(seen: &Facts) {
