@@ -1,6 +1,6 @@
 //! From findings to probabilities: the device's three explanations, the site's three worlds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,44 +26,123 @@ pub struct Judged {
 
 /// Judges one device by its findings.
 ///
-/// Per group the strongest finding for and the strongest against count. What is left is grouped by cause,
-/// and where the positive part of one cause exceeds the cap of its kind, all of it is scaled down alike.
+/// Per group one finding for and one against count. Findings for a farm with one cause share the cap of its
+/// kind: where their sum exceeds it, all of them are scaled down alike, B with Λ. Against counts the strongest
+/// of each group; for counts, of each group, the one with which the sum after caps is the largest: mostly the
+/// strongest, but where a cause has reached its cap, one of another cause. So more evidence for never lowers Λ.
 pub fn device(findings: Vec<Finding>, weights: &Weights) -> Judged {
-    let mut counted: BTreeMap<(Group, bool), &Finding> = BTreeMap::new();
-    for finding in findings.iter().filter(|f| f.llr != 0.0 || f.honest_llr != 0.0) {
-        let slot = counted.entry((finding.group, finding.llr < 0.0)).or_insert(finding);
-        if finding.llr.abs() > slot.llr.abs() {
-            *slot = finding;
-        }
-    }
-    let mut by_cause: BTreeMap<&str, f64> = BTreeMap::new();
-    for finding in counted.values().filter(|f| f.llr > 0.0) {
-        *by_cause.entry(&finding.cause).or_default() += finding.llr;
-    }
-    let scale = |finding: &Finding| {
-        let sum = by_cause.get(finding.cause.as_str()).copied().unwrap_or(0.0);
-        let kind = finding.cause.split(':').next().unwrap_or_default();
-        match weights.cap.get(kind) {
-            Some(cap) if finding.llr > 0.0 && sum > *cap => cap / sum,
-            _ => 1.0,
-        }
-    };
+    let mut counted = strongest_for(&findings, weights);
+    counted.extend(strongest_against(&findings));
+    counted.sort_by_key(|finding| (finding.group, finding.llr < 0.0));
+    let sums = sums_by_cause(&counted);
     let bars: Vec<Bar> = counted
-        .values()
-        .map(|finding| Bar {
-            label: finding.group.label().to_owned(),
-            rule: finding.rule.clone(),
-            llr: finding.llr * scale(finding),
-            honest_llr: Some(finding.honest_llr * scale(finding)),
-            why: finding.why.clone(),
-            device: None,
-            facts: finding.facts.clone(),
+        .iter()
+        .map(|finding| {
+            let scale = if finding.llr > 0.0 { scale(finding, &sums, weights) } else { 1.0 };
+            Bar {
+                label: finding.group.label().to_owned(),
+                rule: finding.rule.clone(),
+                llr: finding.llr * scale,
+                honest_llr: Some(finding.honest_llr * scale),
+                why: finding.why.clone(),
+                device: None,
+                facts: finding.facts.clone(),
+            }
         })
         .collect();
     let llr: f64 = bars.iter().map(|bar| bar.llr).sum();
     let honest_llr: f64 = bars.iter().filter_map(|bar| bar.honest_llr).sum();
     let posterior = device_posterior(llr, honest_llr, weights);
     Judged { findings, bars, llr, honest_llr, posterior }
+}
+
+/// Of each group the finding against that weighs most.
+fn strongest_against(findings: &[Finding]) -> Vec<&Finding> {
+    let mut of_group: BTreeMap<Group, &Finding> = BTreeMap::new();
+    for finding in findings.iter().filter(|f| f.llr < 0.0) {
+        let slot = of_group.entry(finding.group).or_insert(finding);
+        if finding.llr < slot.llr {
+            *slot = finding;
+        }
+    }
+    of_group.into_values().collect()
+}
+
+/// Most causes of one group that are tried; rules name fewer that several groups share.
+const MOST_CHOICES: usize = 4;
+
+/// Of each group one finding for, such that the sum after caps is the largest.
+fn strongest_for<'a>(findings: &'a [Finding], weights: &Weights) -> Vec<&'a Finding> {
+    let mut of_group: BTreeMap<Group, BTreeMap<&str, &Finding>> = BTreeMap::new();
+    let mut groups_of: BTreeMap<&str, BTreeSet<Group>> = BTreeMap::new();
+    let is_for = |f: &&Finding| f.llr > 0.0 || (f.llr == 0.0 && f.honest_llr != 0.0);
+    for finding in findings.iter().filter(is_for) {
+        groups_of.entry(&finding.cause).or_default().insert(finding.group);
+        let slot = of_group.entry(finding.group).or_default().entry(&finding.cause).or_insert(finding);
+        if finding.llr > slot.llr {
+            *slot = finding;
+        }
+    }
+    let alone = |finding: &Finding| finding.llr.min(cap(finding, weights));
+    let choices: Vec<Vec<&Finding>> = of_group
+        .into_values()
+        .map(|by_cause| {
+            let mut all: Vec<&Finding> = by_cause.into_values().collect();
+            all.sort_by(|a, b| alone(b).total_cmp(&alone(a)));
+            // Of causes that are this group's only, the first is the best whatever the others choose.
+            let mut own_cause_taken = false;
+            all.retain(|f| {
+                groups_of[f.cause.as_str()].len() > 1 || !std::mem::replace(&mut own_cause_taken, true)
+            });
+            all.truncate(MOST_CHOICES);
+            all
+        })
+        .collect();
+    best_of(&choices, &mut Vec::new(), weights).1
+}
+
+/// Tries every choice of one finding a group; the sum after caps and the choice.
+fn best_of<'a>(
+    choices: &[Vec<&'a Finding>],
+    chosen: &mut Vec<&'a Finding>,
+    weights: &Weights,
+) -> (f64, Vec<&'a Finding>) {
+    let Some((group, rest)) = choices.split_first() else {
+        let sums = sums_by_cause(chosen);
+        let total = chosen.iter().map(|f| f.llr * scale(f, &sums, weights)).sum();
+        return (total, chosen.clone());
+    };
+    let mut best: Option<(f64, Vec<&Finding>)> = None;
+    for finding in group {
+        chosen.push(finding);
+        let tried = best_of(rest, chosen, weights);
+        chosen.pop();
+        if best.as_ref().is_none_or(|(most, _)| tried.0 > *most) {
+            best = Some(tried);
+        }
+    }
+    best.unwrap_or_default()
+}
+
+fn sums_by_cause<'a>(findings: &[&'a Finding]) -> BTreeMap<&'a str, f64> {
+    let mut sums = BTreeMap::new();
+    for finding in findings.iter().filter(|f| f.llr > 0.0) {
+        *sums.entry(finding.cause.as_str()).or_default() += finding.llr;
+    }
+    sums
+}
+
+/// What a finding for keeps of itself under its cause's cap.
+fn scale(finding: &Finding, sums: &BTreeMap<&str, f64>, weights: &Weights) -> f64 {
+    let sum = sums.get(finding.cause.as_str()).copied().unwrap_or(0.0);
+    let cap = cap(finding, weights);
+    if sum > cap { cap / sum } else { 1.0 }
+}
+
+/// The cap of the kind of a finding's cause.
+fn cap(finding: &Finding, weights: &Weights) -> f64 {
+    let kind = finding.cause.split(':').next().unwrap_or_default();
+    weights.cap.get(kind).copied().unwrap_or(f64::INFINITY)
 }
 
 /// `p_R e^Λ / (p_R e^Λ + p_B e^B + p_H)`.
@@ -103,14 +182,19 @@ pub struct JudgedSite {
 
 /// Judges a site exactly: a star from the world to each device's explanation to its facts.
 ///
-/// `devices` are (id, Λ, B).
+/// `devices` are (id, Λ, B). In an ordinary place a laptop is honestly remote with π₀ and farm-operated with the
+/// device's prior p_R, as when it is judged alone: so one laptop adds at most ln(π₁ / p_R), and however strange
+/// it is, it makes no farm of the place it stands in.
 pub fn site(place: &[PlaceEvidence], devices: &[(DeviceId, f64, f64)], weights: &Weights) -> JudgedSite {
     let prior = &weights.prior;
     let model = &weights.site;
     let ordinary_prior = 1.0 - prior.farm_place - prior.bench_place;
     // ln of: facts of one device, in each world, against own hands
     let in_farm = |llr: f64| ln_mix(model.farm_operated_in_farm, llr);
-    let in_ordinary = |honest: f64| ln_mix(model.honest_remote_in_ordinary, honest);
+    let in_ordinary = |llr: f64, honest: f64| {
+        let (farm, remote) = (prior.farm_operated, model.honest_remote_in_ordinary);
+        ln_sum(&[farm.ln() + llr, remote.ln() + honest, (1.0 - farm - remote).ln()])
+    };
     let in_bench = |honest: f64| ln_mix(model.honest_remote_in_bench, honest);
 
     let mut bars = vec![Bar {
@@ -140,28 +224,37 @@ pub fn site(place: &[PlaceEvidence], devices: &[(DeviceId, f64, f64)], weights: 
     }
     for (id, llr, honest) in devices {
         farm += in_farm(*llr);
-        ordinary += in_ordinary(*honest);
+        ordinary += in_ordinary(*llr, *honest);
         bench += in_bench(*honest);
         bars.push(Bar {
             label: "Laptop".into(),
             rule: "site.device".into(),
-            llr: in_farm(*llr) - in_ordinary(*honest),
+            llr: in_farm(*llr) - in_ordinary(*llr, *honest),
             honest_llr: None,
             why: format!("its own facts: Λ = {llr:.1}, B = {honest:.1}"),
             device: Some(id.clone()),
             facts: Vec::new(),
         });
     }
+    // So that the bars sum to ln P(farm) / P(not farm): what the third world takes.
+    bars.push(Bar {
+        label: "Bench".into(),
+        rule: "site.bench".into(),
+        llr: ordinary - ln_sum(&[ordinary, bench]),
+        honest_llr: None,
+        why: "laptops in IT's own hands, or a repair shop's, explain a part of this too".into(),
+        device: None,
+        facts: Vec::new(),
+    });
     let total = ln_sum(&[farm, ordinary, bench]);
-    let farm = (farm - total).exp();
-    let of_device = |llr: f64| farm * (model.farm_operated_in_farm.ln() + llr - in_farm(llr)).exp();
-    JudgedSite {
-        farm,
-        ordinary: (ordinary - total).exp(),
-        bench: (bench - total).exp(),
-        bars,
-        devices: devices.iter().map(|(id, llr, _)| (id.clone(), of_device(*llr))).collect(),
-    }
+    let (farm, ordinary, bench) = ((farm - total).exp(), (ordinary - total).exp(), (bench - total).exp());
+    let of_device = |llr: f64, honest: f64| {
+        let operated_in_farm = (model.farm_operated_in_farm.ln() + llr - in_farm(llr)).exp();
+        let operated_in_ordinary = (prior.farm_operated.ln() + llr - in_ordinary(llr, honest)).exp();
+        farm * operated_in_farm + ordinary * operated_in_ordinary
+    };
+    let devices = devices.iter().map(|(id, llr, honest)| (id.clone(), of_device(*llr, *honest))).collect();
+    JudgedSite { farm, ordinary, bench, bars, devices }
 }
 
 /// ln(share · e^x + 1 − share), without overflow.
@@ -174,3 +267,6 @@ fn ln_sum(terms: &[f64]) -> f64 {
     let most = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     most + terms.iter().map(|x| (x - most).exp()).sum::<f64>().ln()
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,6 +142,22 @@ impl Weights {
                 return Err(number(what, value, "between 0 and 1"));
             }
         }
+        let sums = [
+            (
+                "prior.farm_operated + site.honest_remote_in_ordinary",
+                self.prior.farm_operated + self.site.honest_remote_in_ordinary,
+            ),
+            (
+                "prior.farm_operated + prior.honest_remote",
+                self.prior.farm_operated + self.prior.honest_remote,
+            ),
+            ("prior.farm_place + prior.bench_place", self.prior.farm_place + self.prior.bench_place),
+        ];
+        for (what, value) in sums {
+            if value >= 1.0 {
+                return Err(number(what, value, "below 1, so that something is left for the common case"));
+            }
+        }
         let nats = self.rule.iter().flat_map(|(name, p)| [(name, p.farm), (name, p.honest)]);
         let nats = nats.chain(self.place.iter().flat_map(|(name, p)| [(name, p.farm), (name, p.bench)]));
         for (what, value) in nats.chain(self.cap.iter().map(|(name, cap)| (name, *cap))) {
@@ -184,5 +200,6 @@ mod tests {
         assert_eq!(changed.prior, Weights::shipped().prior);
         assert!(Weights::with_overrides("[threshold]\ndevice = 1.5").is_err());
         assert!(Weights::with_overrides("[treshold]\ndevice = 0.5").is_err());
+        assert!(Weights::with_overrides("[prior]\nfarm_place = 0.6\nbench_place = 0.6").is_err());
     }
 }
