@@ -20,6 +20,8 @@ pub struct Desk {
     /// The running collector.
     pub app: Arc<App>,
     pub(super) failures: Limiter<IpAddr>,
+    /// Failures that are audited, from all addresses together: nobody fills the audit from outside.
+    pub(super) audited_failures: Limiter<()>,
     pub(super) renewals: Limiter<DeviceId>,
     pub(super) rekeys: Limiter<DeviceId>,
     authority: Authority,
@@ -42,6 +44,7 @@ impl Desk {
         Ok(Self {
             app,
             failures: Limiter::new(10, SignedDuration::from_mins(1)),
+            audited_failures: Limiter::new(120, SignedDuration::from_mins(1)),
             renewals: Limiter::new(10, SignedDuration::from_hours(1)),
             rekeys: Limiter::new(5, SignedDuration::from_hours(24)),
             authority: Authority::load(folder)?,

@@ -45,8 +45,10 @@ pub async fn enrol(
             if !ours && desk.failures.take(address, now) {
                 let from = connection.address.ip();
                 tracing::warn!(address = %from, error = refusal.word, message = refusal.message, "enrolment refused");
-                let why = format!("from {from}: {}", refusal.message);
-                desk.audit("enrol_refused", refusal.word, why, now).await?;
+                if desk.audited_failures.take((), now) {
+                    let why = format!("from {from}: {}", refusal.message);
+                    desk.audit("enrol_refused", refusal.word, why, now).await?;
+                }
             }
             Err(refusal)
         }

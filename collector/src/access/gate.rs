@@ -118,6 +118,12 @@ impl Gate {
             if let Err(error) = self.app.store.audit(entry).await {
                 return error.into();
             }
+            // What the audit says of a device becomes an alert when the device is judged.
+            if reason == Reason::Superseded
+                && let Err(error) = self.app.store.queue(std::slice::from_ref(device), now).await
+            {
+                return error.into();
+            }
         }
         Refusal::new(status, word, message)
     }

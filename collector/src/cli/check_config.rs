@@ -4,9 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
+use farmwatch_shared::weights::Weights;
 
 use super::{Context, output};
 use crate::config::{self, Config, Problem};
+use crate::ingest::Places;
 use crate::policy::Policy;
 
 /// Options of `check-config`.
@@ -40,13 +42,16 @@ fn problems(config: &Config) -> Vec<Problem> {
     let text = std::fs::read_to_string(&file).unwrap_or_default();
     let of_config =
         config.problems().into_iter().map(|(setting, why)| config::about(&file, &text, setting, &why));
-    let unreadable = config.addresses.files.iter().chain(&config.weights).filter(|path| !path.is_file());
-    let missing = unreadable.map(|path| Problem {
-        file: path.clone(),
-        line: None,
-        why: "there is no such file".into(),
+    let data = config.addresses.files.iter().filter_map(|path| {
+        let error = Places::open(std::slice::from_ref(path)).err()?;
+        Some(Problem { file: path.clone(), line: None, why: format!("{error:#}") })
     });
-    of_config.chain(missing).chain(policy_problem(&config.policy)).collect()
+    let weights = config.weights.iter().filter_map(|path| {
+        let read = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"));
+        let why = read.and_then(|text| Weights::with_overrides(&text).map_err(|e| e.to_string())).err()?;
+        Some(Problem { file: path.clone(), line: None, why })
+    });
+    of_config.chain(data).chain(weights).chain(policy_problem(&config.policy)).collect()
 }
 
 fn policy_problem(file: &Path) -> Option<Problem> {

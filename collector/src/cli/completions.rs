@@ -25,13 +25,24 @@ pub fn man<C: CommandFactory>() -> anyhow::Result<()> {
     command.build();
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    // There is one page, so subcommands are no pages of their own.
+    let name = command.get_name().replace('-', "\\-");
+    let mut page =
+        String::from_utf8(page)?.replace(&format!("{name}\\-"), &format!("{name} ")).replace("(1)\n", "\n");
     for subcommand in command.get_subcommands().filter(|sub| sub.get_name() != "help" && !sub.is_hide_set()) {
-        let sub = clap_mangen::Man::new(subcommand.clone());
-        sub.render_name_section(&mut page)?;
-        sub.render_synopsis_section(&mut page)?;
-        sub.render_description_section(&mut page)?;
-        sub.render_options_section(&mut page)?;
+        page += &section(subcommand)?;
     }
-    super::output::line(String::from_utf8(page)?.trim_end());
+    super::output::line(page.trim_end());
     Ok(())
+}
+
+/// A subcommand as a section: its heads become heads below the section's.
+fn section(subcommand: &clap::Command) -> anyhow::Result<String> {
+    let man = clap_mangen::Man::new(subcommand.clone());
+    let mut text = Vec::new();
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    man.render_options_section(&mut text)?;
+    let below = String::from_utf8(text)?.replace(".SH ", ".SS ");
+    Ok(format!(".SH \"{}\"\n{below}", subcommand.get_name().to_uppercase()))
 }

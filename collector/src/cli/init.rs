@@ -67,6 +67,15 @@ struct Report {
 
 /// Runs `init`.
 pub async fn run(args: InitArgs, context: &Context) -> anyhow::Result<()> {
+    let report = create(args, context).await?;
+    if context.json() {
+        return output::json(&report);
+    }
+    tell(&report);
+    Ok(())
+}
+
+async fn create(args: InitArgs, context: &Context) -> anyhow::Result<Report> {
     for name in &args.names {
         anyhow::ensure!(
             config::is_host(name),
@@ -127,7 +136,7 @@ pub async fn run(args: InitArgs, context: &Context) -> anyhow::Result<()> {
     steps.push(Step { what: "administrator", path: None, created: !had });
 
     let scheme = if config.console.certificate.is_some() { "https" } else { "http" };
-    let report = Report {
+    Ok(Report {
         state_dir: folder.path().to_owned(),
         config: file,
         agents: config.agents.listen,
@@ -138,12 +147,7 @@ pub async fn run(args: InitArgs, context: &Context) -> anyhow::Result<()> {
         admin: args.admin,
         admin_password: admin_password.flatten().map(|secret| secret.expose_secret().to_owned()),
         steps,
-    };
-    if context.json() {
-        return output::json(&report);
-    }
-    tell(&report);
-    Ok(())
+    })
 }
 
 /// Adds the administrator; gives the password if it was generated.
@@ -286,5 +290,41 @@ mod tests {
         assert_eq!((config.agents.listen.port(), config.console.listen.port()), (1, 2));
         assert_eq!(config.metrics.listen, config::Metrics::default().listen);
         assert_eq!(text.matches('#').count(), COMMENTED.matches('#').count());
+    }
+
+    fn args(names: &[&str]) -> InitArgs {
+        InitArgs {
+            names: names.iter().map(|&name| name.to_owned()).collect(),
+            agents_listen: None,
+            console_listen: None,
+            metrics_listen: None,
+            admin: "admin".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_init_leaves_alone_what_is_there() {
+        let root = tempfile::tempdir().unwrap();
+        let state_dir = Some(root.path().join("state"));
+        let context = Context::new(crate::cli::Globals { state_dir, ..Default::default() });
+        let first = create(args(&["c.example"]), &context).await.unwrap();
+        assert!(first.steps.iter().all(|step| step.created));
+        assert!(first.admin_password.is_some());
+        let second = create(args(&["c.example"]), &context).await.unwrap();
+        assert!(second.steps.iter().all(|step| !step.created), "{:?}", second.steps);
+        assert_eq!((second.ca_fingerprint, second.admin_password), (first.ca_fingerprint, None));
+        let error = create(args(&["other.example"]), &context).await.unwrap_err().to_string();
+        assert!(error.contains("other.example") && error.contains("[agents]"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_lost_authority_is_not_replaced_beside_a_database_of_enrolled_laptops() {
+        let root = tempfile::tempdir().unwrap();
+        let state_dir = Some(root.path().to_owned());
+        let context = Context::new(crate::cli::Globals { state_dir, ..Default::default() });
+        create(args(&[]), &context).await.unwrap();
+        std::fs::remove_file(root.path().join("ca.pem")).unwrap();
+        let error = create(args(&[]), &context).await.unwrap_err().to_string();
+        assert!(error.contains("backup"), "{error}");
     }
 }

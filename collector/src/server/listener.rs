@@ -117,11 +117,7 @@ async fn handle(
     };
     let secured = match opened {
         Ok(Ok(secured)) => secured,
-        Ok(Err(error)) => {
-            // Port scans and browsers land here too, so this is no warning; the metric shows a wrong authority.
-            tracing::info!(%address, %error, "TLS handshake failed");
-            return refused("handshake");
-        }
+        Ok(Err(error)) => return tell_failed_handshake(address, &error),
         Err(_) => return refused("handshake_timeout"),
     };
     let shown = secured.get_ref().1.peer_certificates().and_then(<[_]>::first);
@@ -146,6 +142,17 @@ async fn handle(
         drop(stranger);
     }
     drop(room);
+}
+
+/// A certificate that is not ours is somebody's mistake or try; all else is mostly port scans and browsers.
+fn tell_failed_handshake(address: SocketAddr, error: &std::io::Error) {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    if let Some(rustls::Error::InvalidCertificate(why)) = inner {
+        tracing::warn!(%address, ?why, "client certificate refused: not of this collector's authority, or ended");
+        return refused("certificate");
+    }
+    tracing::info!(%address, %error, "TLS handshake failed");
+    refused("handshake");
 }
 
 fn refused(reason: &'static str) {

@@ -91,6 +91,7 @@ async fn the_old_certificate_is_good_until_the_new_one_is_used_and_a_conflict_af
     assert_eq!(device.certificates.len(), 1);
     tokio::time::sleep(BELIEVED).await;
     assert_eq!(refusal(old.get("/v1/policy").await).await, (409, "conflict".into()));
+    assert_eq!(field.alerts().await, [format!("policy/{}/conflict", enrolment.device)]);
     assert_eq!(new.get("/v1/policy").await.status(), 200);
 }
 
