@@ -240,3 +240,7 @@ fn why(refused: &Refused) -> String {
         Refused::Fault { why, .. } | Refused::Store(why) => why.clone(),
     }
 }
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod tests;

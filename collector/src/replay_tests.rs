@@ -1,0 +1,217 @@
+use farmwatch_shared::facts::{LinkKind, Network, UsbDevice};
+use farmwatch_shared::id::HashKey;
+use farmwatch_shared::order::OrderKind;
+use farmwatch_shared::state::State;
+use serde_json::json;
+
+use super::*;
+use crate::alerts::{Action, change};
+use crate::policy::{Policy, QuarantineMode};
+use crate::store::{
+    AlertFilter, AlertState, Disposition, Exception, ExceptionScope, Page, SharedStore, sqlite,
+};
+
+const HOUR: i64 = 3600;
+
+fn at(hour: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + hour * HOUR).unwrap()
+}
+
+fn id(number: u128) -> DeviceId {
+    DeviceId::new(1_790_000_000_000, number)
+}
+
+/// A laptop that reports its whole state.
+struct Laptop {
+    number: u128,
+    address: String,
+    gateway: String,
+    kvm: bool,
+}
+
+impl Laptop {
+    fn line(&self, seq: u64, hour: i64) -> Vec<u8> {
+        let mut state = State::default();
+        let serial = Some(format!("PF{}", self.number));
+        state.put("self", &Host { hostname: format!("LAP-{}", self.number), serial, ..Host::default() });
+        let gateway = Some(HashKey::new([3; 32]).hash("gateway", &self.gateway));
+        let wifi = Network { kind: LinkKind::Wifi, default_route: true, gateway, ..Network::default() };
+        state.put("wlan0", &wifi);
+        if self.kvm {
+            let traits = vec!["known_kvm:PiKVM".to_owned()];
+            let (vendor_id, product_id) = ("1d6b".into(), "0104".into());
+            state.put("1-2", &UsbDevice { vendor_id, product_id, traits, ..UsbDevice::default() });
+        }
+        let report = json!({
+            "v": 1, "device": id(self.number), "boot": "0a0b0c0d", "seq": seq, "at": at(hour),
+            "digest": state.digest(), "whole": true, "set": state,
+        });
+        json!({ "received_at": at(hour), "source_ip": self.address, "report": report })
+            .to_string()
+            .into_bytes()
+    }
+}
+
+fn home(count: u128, kvm: bool) -> Vec<Laptop> {
+    let laptop = |number| Laptop { number, address: "203.0.113.7".into(), gateway: "home".into(), kvm };
+    (1..=count).map(laptop).collect()
+}
+
+async fn run(laptops: &[Laptop], policy: Policy, places: Vec<Place>) -> (Vec<Told>, SharedStore) {
+    let app = App::fixed(sqlite::in_memory().unwrap(), policy);
+    let store = Arc::clone(&app.store);
+    let mut replay = Replay::new(app, Vec::new(), places).await.unwrap();
+    let mut told = Vec::new();
+    for (seq, hour) in [(1, 0), (2, 100), (3, 200)] {
+        for laptop in laptops {
+            told.extend(replay.line(&laptop.line(seq, hour)).await.unwrap());
+        }
+    }
+    told.extend(replay.finish().await.unwrap());
+    assert_eq!(replay.take_refused(), Vec::<String>::new());
+    (told, store)
+}
+
+async fn open(store: &SharedStore, kind: AlertKind) -> Vec<Alert> {
+    let states = vec![AlertState::New, AlertState::InProgress];
+    let filter = AlertFilter { kind: Some(kind), states, absorbed: true, ..AlertFilter::default() };
+    store.alerts(&filter, &Page::first(100)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_farm_of_five_in_one_home_is_one_site_alert_that_takes_in_its_laptops() {
+    let (told, store) = run(&home(5, true), Policy::default(), Vec::new()).await;
+    let sites = open(&store, AlertKind::Site).await;
+    assert_eq!(sites.len(), 1);
+    assert_eq!(sites[0].devices.len(), 5);
+    assert!(sites[0].posterior.unwrap() > 0.9);
+    for alert in open(&store, AlertKind::Device).await {
+        assert_eq!(alert.absorbed_by.as_ref(), Some(&sites[0].id));
+    }
+    assert_eq!(store.sites(&Page::first(9)).await.unwrap().len(), 1);
+    assert!(told.iter().any(|alert| alert.kind == AlertKind::Site));
+}
+
+#[tokio::test]
+async fn a_couple_at_home_is_a_site_and_no_alert() {
+    let (told, store) = run(&home(2, false), Policy::default(), Vec::new()).await;
+    assert_eq!(told, Vec::new());
+    assert_eq!(store.sites(&Page::first(9)).await.unwrap()[0].devices.len(), 2);
+}
+
+#[tokio::test]
+async fn a_sanctioned_office_is_shown_as_such_and_raises_no_site_alert() {
+    let office = Place { name: "Lisbon".into(), networks: vec!["203.0.113.0/24".into()], ..Place::default() };
+    let (_, store) = run(&home(5, true), Policy::default(), vec![office]).await;
+    assert_eq!(open(&store, AlertKind::Site).await, Vec::new());
+    let sites = store.sites(&Page::first(9)).await.unwrap();
+    assert_eq!(sites[0].sanctioned.as_deref(), Some("Lisbon"));
+}
+
+#[tokio::test]
+async fn carrier_nat_makes_no_site_and_one_gateway_behind_many_addresses_does() {
+    let mut nat = home(6, true);
+    nat.iter_mut().for_each(|laptop| laptop.gateway = format!("router {}", laptop.number));
+    let (_, store) = run(&nat, Policy::default(), Vec::new()).await;
+    assert_eq!(store.sites(&Page::first(9)).await.unwrap(), Vec::new());
+
+    let mut hidden = home(5, true);
+    hidden.iter_mut().for_each(|laptop| laptop.address = format!("198.51.100.{}", laptop.number));
+    let (_, store) = run(&hidden, Policy::default(), Vec::new()).await;
+    let sites = open(&store, AlertKind::Site).await;
+    assert_eq!(sites.len(), 1);
+    assert!(sites[0].waterfall.iter().any(|bar| bar.rule == "place.concealment"));
+}
+
+#[tokio::test]
+async fn the_same_lines_give_the_same_alerts() {
+    let (one, _) = run(&home(5, true), Policy::default(), Vec::new()).await;
+    let (two, _) = run(&home(5, true), Policy::default(), Vec::new()).await;
+    assert_eq!(one, two);
+}
+
+#[tokio::test]
+async fn learning_mode_counts_and_raises_nothing() {
+    let policy = Policy { learning: true, ..Policy::default() };
+    let (told, store) = run(&home(5, true), policy, Vec::new()).await;
+    assert_eq!(told, Vec::new());
+    let counted = store.value("learning/count/policy/usb.known_kvm").await.unwrap();
+    assert_eq!(counted.as_deref(), Some("5"));
+}
+
+#[tokio::test]
+async fn auto_isolates_up_to_its_cap_and_audits_what_it_did_not_do() {
+    let mut policy = Policy::default();
+    policy.quarantine.mode = QuarantineMode::Auto;
+    policy.quarantine.threshold = 0.9;
+    policy.quarantine.cap_per_hour = 2;
+    policy.quarantine.exempt = vec!["pf1".into()];
+    let app = App::fixed(sqlite::in_memory().unwrap(), policy);
+    let store = Arc::clone(&app.store);
+    let mut replay = Replay::new(app, Vec::new(), Vec::new()).await.unwrap();
+    for laptop in home(5, true) {
+        replay.line(&laptop.line(1, 0)).await.unwrap();
+    }
+    replay.finish().await.unwrap();
+    let mut isolated = Vec::new();
+    for number in 1..=5 {
+        let orders = store.orders(&id(number), 9).await.unwrap();
+        if orders.iter().any(|order| matches!(order.sealed.content.kind, OrderKind::Isolate { .. })) {
+            isolated.push(number);
+        }
+    }
+    assert_eq!(isolated.len(), 2, "{isolated:?}");
+    assert!(!isolated.contains(&1));
+    let audit = store.audit_entries(None, &Page::first(200)).await.unwrap();
+    let says = |text: &str| audit.iter().any(|entry| entry.entry.why.contains(text));
+    assert!(says("the cap of 2 in an hour is reached") && says("the laptop is exempt"));
+    assert!(says("policy alerts never isolate by themselves"));
+}
+
+#[tokio::test]
+async fn an_alert_stays_resolved_until_evidence_is_new_and_an_exception_silences_a_laptop() {
+    let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
+    let store = Arc::clone(&app.store);
+    let mut replay = Replay::new(app, Vec::new(), Vec::new()).await.unwrap();
+    let laptop = &home(1, true)[0];
+    replay.line(&laptop.line(1, 0)).await.unwrap();
+    replay.finish().await.unwrap();
+    let alert = open(&store, AlertKind::Policy).await.remove(0);
+    let resolve = Action::Resolve { disposition: Disposition::Authorised, note: "his own".into() };
+    let stale = change(&replay.app, &alert.id, alert.version + 1, resolve.clone(), "ana", at(1)).await;
+    assert!(stale.unwrap_err().to_string().contains("has changed since you looked"));
+    change(&replay.app, &alert.id, alert.version, resolve, "ana", at(1)).await.unwrap();
+    let unplugged = Laptop { kvm: false, ..home(1, true).remove(0) };
+    for (seq, hour, laptop) in [(2, 2, &unplugged), (3, 3, laptop)] {
+        replay.line(&laptop.line(seq, hour)).await.unwrap();
+        replay.finish().await.unwrap();
+    }
+    assert!(open(&store, AlertKind::Policy).await.is_empty());
+
+    let exception = Exception {
+        id: 0,
+        scope: ExceptionScope::Device(id(2).to_string()),
+        reason: "lab".into(),
+        created_by: "ana".into(),
+        created_at: at(3),
+        expires_at: at(50),
+    };
+    store.add_exception(exception).await.unwrap();
+    let other = Laptop { number: 2, address: "198.51.100.2".into(), gateway: "lab".into(), kvm: true };
+    replay.line(&other.line(1, 4)).await.unwrap();
+    replay.finish().await.unwrap();
+    assert!(open(&store, AlertKind::Policy).await.is_empty());
+    replay.line(&other.line(2, 60)).await.unwrap();
+    replay.line(&Laptop { kvm: false, ..other }.line(3, 61)).await.unwrap();
+    replay.finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bad_line_is_refused_and_changes_nothing() {
+    let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
+    let mut replay = Replay::new(app, Vec::new(), Vec::new()).await.unwrap();
+    for bad in [&b"{"[..], b"\xff\xfe", b"{\"received_at\":\"yesterday\"}", "[".repeat(5000).as_bytes()] {
+        assert!(replay.line(bad).await.is_err());
+    }
+    assert_eq!(replay.finish().await.unwrap(), Vec::new());
+}
