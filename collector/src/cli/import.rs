@@ -85,7 +85,7 @@ fn parse_assets(text: &[u8]) -> anyhow::Result<Vec<Asset>> {
     // What spreadsheets put in front of UTF-8.
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let first = text.split(|b| *b == b'\n').next().unwrap_or_default();
-    let count = |mark: u8| first.iter().filter(|b| **b == mark).count();
+    let count = |mark: u8| first.split(|b| *b == mark).count();
     let delimiter =
         [b',', b';', b'\t'].into_iter().max_by_key(|mark| (count(*mark), *mark == b',')).unwrap_or(b',');
     let mut reader =
@@ -124,9 +124,7 @@ fn parse_assets(text: &[u8]) -> anyhow::Result<Vec<Asset>> {
         };
         let fault = if serial.is_empty() {
             Some("no serial number".to_owned())
-        } else if !country.is_empty()
-            && !(country.len() == 2 && country.bytes().all(|b| b.is_ascii_alphabetic()))
-        {
+        } else if !is_country(country) {
             Some(format!("`{country}` is no country of two letters"))
         } else {
             seen.insert(serial.to_owned(), line).map(|before| format!("{serial} stands in line {before} too"))
@@ -152,6 +150,11 @@ fn parse_assets(text: &[u8]) -> anyhow::Result<Vec<Asset>> {
         faults.push(format!("and {rest} more"));
     }
     anyhow::bail!("{}", faults.join("; "))
+}
+
+/// Two letters, or nothing.
+fn is_country(text: &str) -> bool {
+    text.is_empty() || (text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic()))
 }
 
 fn plain(name: &[u8]) -> String {

@@ -144,8 +144,10 @@ mod tests {
 
         let shown = shown(&state, "203.0.113.7".parse().ok(), |value| value != hash("ours").as_str());
         let kinds: Vec<AnchorKind> = shown.iter().map(|anchor| anchor.kind).collect();
-        use AnchorKind::{Gateway, Neighbour, PublicAddress, UsbSerial};
-        assert_eq!(kinds, [PublicAddress, Gateway, Neighbour, UsbSerial]);
+        assert_eq!(
+            kinds,
+            [AnchorKind::PublicAddress, AnchorKind::Gateway, AnchorKind::Neighbour, AnchorKind::UsbSerial]
+        );
         assert!(shown.iter().any(|anchor| anchor.value == format!("17ef:a396/{}", hash("dock").as_str())));
     }
 

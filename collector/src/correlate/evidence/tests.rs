@@ -97,7 +97,8 @@ fn more_co_location_beyond_certainty_changes_nothing() {
             .map(|m| Member { anchors: member(0, "", &more, "203.0.113.7").anchors, ..m.clone() })
             .collect(),
     );
-    assert_eq!(one.judged(day(20), 4.5, 4.3).farm, all.judged(day(20), 4.5, 4.3).farm);
+    let farm = |place: &Place| place.judged(day(20), 4.5, 4.3).farm;
+    assert!((farm(&one) - farm(&all)).abs() < 1e-12);
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn one_account_behind_two_people_speaks_and_a_forgotten_tenant_hardly() {
     assert!((says(&two) - 7.0).abs() < 1e-9);
     two.counts.insert(Anchor { kind: account.0, value: account.1.into() }, 40);
     assert!(says(&two) < 0.5);
-    assert_eq!(says(&Place::new(vec![with("Ana Berg", 1), with("Ana Berg", 2)])), 0.0);
+    assert!(says(&Place::new(vec![with("Ana Berg", 1), with("Ana Berg", 2)])) < 1e-9);
 }
 
 #[test]
