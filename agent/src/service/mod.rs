@@ -2,7 +2,9 @@
 //! long runs beside it and comes back as an [`Event`].
 
 mod enrolled;
+mod fetching;
 mod level;
+mod naming;
 mod ordering;
 mod quiet;
 mod sending;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use farmwatch_shared::facts::{FAMILIES, Family as _, Host, Isolation};
+use farmwatch_shared::facts::{FAMILIES, Family as _, Host, Isolation, TransitionKind};
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::policy::AgentPolicy;
 use farmwatch_shared::sealed::Envelope;
@@ -119,6 +121,10 @@ struct Work {
     rules_in_force: String,
     /// The sensors have looked for the first time.
     observed: bool,
+    /// The whole state is not sent again before this, however often the collector asks.
+    whole_not_before: Mono,
+    /// The collector refused a body: reports go one by one until one of them is taken or put aside.
+    one_by_one: bool,
     /// It is a quiet hour: the sensors are off.
     quiet: bool,
     /// The spool takes nothing; said once.
@@ -256,6 +262,10 @@ impl Daemon {
             );
         }
         self.work.observed = true;
+        if observation.transitions.iter().any(|t| t.kind == TransitionKind::NetworkRegained) {
+            self.schedule.hurry(now.mono);
+            self.work.poll_not_before = now.mono;
+        }
         self.level.saw(&observation.windows, &observation.transitions);
         self.reporter.observe(observation.state, &[Isolation::NAME]);
         self.reporter.happened(observation.windows, observation.transitions);

@@ -54,6 +54,7 @@ impl Daemon {
         };
         self.work.order_failures = 0;
         self.board.reached(now);
+        self.schedule.hurry(now.mono);
         let mut took = false;
         for envelope in &orders {
             took |= self.take_order(envelope).await;

@@ -32,13 +32,21 @@ pub struct Schedule {
     failures: u32,
     not_before: Mono,
     in_flight: bool,
+    /// The last failure was the network's, not a collector's that asked for a pause.
+    may_hurry: bool,
 }
 
 impl Schedule {
     /// A schedule whose first heartbeat is one span away. `random` is from 0 up to 1.
     pub fn new(heartbeat: Duration, now: Mono, random: f64) -> Self {
-        let mut schedule =
-            Self { heartbeat, next_heartbeat: now, failures: 0, not_before: now, in_flight: false };
+        let mut schedule = Self {
+            heartbeat,
+            next_heartbeat: now,
+            failures: 0,
+            not_before: now,
+            in_flight: false,
+            may_hurry: false,
+        };
         schedule.plan_heartbeat(now, random);
         schedule
     }
@@ -80,9 +88,18 @@ impl Schedule {
     pub fn failed(&mut self, now: Mono, retry_after: Option<Duration>, random: f64) -> Duration {
         self.in_flight = false;
         let pause = pause(self.failures, retry_after, random);
+        self.may_hurry = retry_after.is_none();
         self.failures = self.failures.saturating_add(1);
         self.not_before = now + pause;
         pause
+    }
+
+    /// The network is back, or the collector answered on another connection: the next attempt may go at once.
+    pub fn hurry(&mut self, now: Mono) {
+        if self.may_hurry {
+            self.may_hurry = false;
+            self.not_before = now;
+        }
     }
 
     /// Failures in a row.
@@ -149,6 +166,17 @@ mod tests {
             }
         }
         assert!((10_000..20_000).contains(&attempts), "{attempts}");
+    }
+
+    #[test]
+    fn a_network_that_is_back_ends_our_own_pause_and_never_the_collectors() {
+        let mut schedule = Schedule::new(HEARTBEAT, at(0), 0.5);
+        schedule.failed(at(0), None, 0.9);
+        schedule.hurry(at(0));
+        assert_eq!(schedule.due(at(0), false), Due::Send);
+        schedule.failed(at(0), Some(Duration::from_secs(30)), 0.5);
+        schedule.hurry(at(1));
+        assert!(matches!(schedule.due(at(1), false), Due::Wait(_)));
     }
 
     #[test]
