@@ -5,6 +5,7 @@
 
 mod alerts;
 mod audit;
+mod catalogue;
 mod check_config;
 mod completions;
 mod context;
@@ -98,6 +99,8 @@ enum Command {
     User(user::UserArgs),
     /// Read configuration and policy and say what is wrong, where, and what to do
     CheckConfig(check_config::CheckConfigArgs),
+    /// Make and check the remote-tool catalogue
+    Catalogue(catalogue::CatalogueArgs),
     /// Print the manual page
     Man,
     /// Print completions for a shell
@@ -143,6 +146,7 @@ async fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCod
         Command::Audit(args) => return audit::run(args, context).await,
         Command::User(args) => user::run(args, context).await?,
         Command::CheckConfig(args) => return check_config::run(&args, context),
+        Command::Catalogue(args) => catalogue::run(args, context)?,
         Command::Man => completions::man::<Cli>()?,
         Command::Completions(args) => completions::run::<Cli>(&args)?,
     }

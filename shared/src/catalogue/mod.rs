@@ -6,6 +6,7 @@
 mod domain;
 mod file;
 mod glob;
+pub mod import;
 mod names;
 mod parse;
 #[cfg(test)]

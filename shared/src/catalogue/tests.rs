@@ -34,6 +34,85 @@ fn windows_and_macos_fold_case_and_know_paths() {
 }
 
 #[test]
+fn an_editor_is_nothing_until_it_tunnels() {
+    let c = Catalogue::shipped();
+    let code = |line: &str| c.by_process(Os::Linux, "/usr/share/code/code", Some(line)).unwrap();
+    assert_eq!(code("/usr/share/code/code --type=renderer").proves, Proves::Presence);
+    let tunnel = code("/usr/share/code/code tunnel --accept-server-license-terms");
+    assert_eq!((tunnel.proves, tunnel.serving, &*tunnel.what), (Proves::Use, Some(true), "code tunnel*"));
+    let ssh = |line: &str| c.by_process(Os::Linux, "/usr/bin/ssh", Some(line)).map(|hit| hit.what);
+    assert_eq!(ssh("ssh -L 8080:localhost:80 host"), None);
+    assert!(
+        ssh("ssh -N -R 2222:localhost:22 host").is_some() && ssh("ssh -fNR 2222:localhost:22 host").is_some()
+    );
+}
+
+#[test]
+fn services_packages_files_and_relays_are_known() {
+    let c = Catalogue::shipped();
+    let id = |hit: Option<Match<'_>>| hit.map(|hit| hit.tool.id.to_string()).unwrap_or_default();
+    assert_eq!(id(c.by_service(Os::Linux, "teamviewerd.service")), "teamviewer");
+    assert_eq!(id(c.by_service(Os::Linux, "vncserver@:1.service")), "tigervnc");
+    assert_eq!(id(c.by_package(Os::Linux, "tigervnc-standalone-server")), "tigervnc");
+    assert_eq!(id(c.by_file(Os::Linux, "/opt/teamviewer/tv_bin/teamviewerd")), "teamviewer");
+    assert_eq!(id(c.by_file(Os::Linux, "/home/anna/.config/rustdesk/RustDesk2.toml")), "rustdesk");
+    assert_eq!(id(c.by_domain("relay-0b975d23.net.anydesk.com")), "anydesk");
+    assert_eq!(id(c.by_port(Os::Linux, 5900)), "x11vnc");
+    assert_eq!(id(c.by_extension("inomeogfingihgjfjlpeplalcfajhgai")), "chrome-remote-desktop");
+    assert!(c.files(Os::Linux).any(|(tool, path)| &*tool.id == "x11vnc" && path == "/usr/bin/x11vnc"));
+    let remote_pc = r"C:\Program Files (x86)\RemotePC\Helper\anything.exe";
+    assert_eq!(process(&c, Os::Windows, remote_pc, "").map(|(id, _)| id), Some("remotepc"));
+    let screen_share = "/Applications/TeamViewer.app/Contents/Helpers/helper";
+    assert_eq!(process(&c, Os::Macos, screen_share, "").map(|(id, _)| id), Some("teamviewer"));
+}
+
+#[test]
+fn no_stock_program_is_a_remote_tool() {
+    let c = Catalogue::shipped();
+    for (os, names) in [
+        (Os::Linux, include_str!("../../tests/fixtures/stock_linux.txt")),
+        (Os::Macos, include_str!("../../tests/fixtures/stock_macos.txt")),
+        (Os::Windows, include_str!("../../tests/fixtures/stock_windows.txt")),
+    ] {
+        let names: Vec<&str> = names.lines().filter(|name| !name.is_empty()).collect();
+        assert!(names.len() > 50);
+        for name in names {
+            let hit = c.by_process(os, name, None).filter(|hit| hit.proves == Proves::Use);
+            assert_eq!(hit, None, "{name}");
+        }
+    }
+    for host in include_str!("../../tests/fixtures/stock_domains.txt").lines() {
+        assert_eq!(c.by_domain(host).filter(|hit| hit.proves == Proves::Use), None, "{host}");
+    }
+}
+
+#[test]
+fn some_tools_as_they_stand_in_the_file() {
+    let text = include_str!("tools.txt");
+    let entry = |id: &str| {
+        let start = text.find(&format!("tool {id} ")).unwrap();
+        let rest = &text[start..];
+        rest[..rest[5..].find("\ntool ").map_or(rest.len(), |end| end + 5)].to_owned()
+    };
+    insta::assert_snapshot!([entry("action1"), entry("tmate"), entry("x11vnc")].join("\n\n"));
+}
+
+/// The agent's whole anonymous memory is 5 MB; the text itself is part of the program and costs none of it.
+#[test]
+fn the_catalogue_stays_small() {
+    let c = Catalogue::shipped();
+    assert!(c.text.len() < 120_000, "{} bytes embedded", c.text.len());
+    let tools: usize = c.tools.iter().map(|tool| tool.id.len() + tool.name.len()).sum();
+    let heap = tools
+        + c.tools.capacity() * size_of::<Tool>()
+        + c.entries.capacity() * size_of::<Entry>()
+        + c.keys.capacity() * size_of::<(u32, u16)>()
+        + c.globs.capacity() * 2;
+    assert!(heap < 130_000, "{heap} bytes of heap");
+    assert!(matches!(c.text, Cow::Borrowed(_)));
+}
+
+#[test]
 fn a_bad_line_is_named() {
     let bad = |text: &str| Catalogue::parse(text).unwrap_err().to_string();
     assert_eq!(bad(""), "catalogue, line 1: should be `farmwatch-catalogue 1`");

@@ -20,6 +20,7 @@ mod locale;
 mod network_origin;
 mod place;
 mod power;
+mod remote_control;
 #[cfg(test)]
 mod testing;
 mod usb_hid;
@@ -84,6 +85,7 @@ pub type Rule = fn(&Evidence<'_>, &Weights) -> Vec<Finding>;
 
 /// All rules. To add one: a file, a line here, its weights in `weights.toml`.
 pub const RULES: &[Rule] = &[
+    remote_control::rule,
     hands::rule,
     input::rule,
     display::rule,
@@ -97,6 +99,7 @@ pub const RULES: &[Rule] = &[
 
 /// Ids of all findings that the rules can make; each has its weights in `weights.toml`.
 pub const IDS: &[&[&str]] = &[
+    remote_control::IDS,
     hands::IDS,
     input::IDS,
     display::IDS,
