@@ -183,7 +183,7 @@ impl Plan {
             if own.is_empty() {
                 continue;
             }
-            text.push_str(&format!("tool {id} {class} {name}\n"));
+            text.extend(["tool ", id, " ", class, " ", name, "\n"]);
             own.iter().for_each(|line| {
                 text.push_str(line);
                 text.push('\n');

@@ -296,7 +296,8 @@ impl Catalogue {
             Kind::Process => pattern.rsplit(['/', '\\']).next().unwrap_or(pattern),
             _ => pattern,
         };
-        let what = if args.is_empty() { name.to_owned() } else { format!("{name} {args}") };
+        let what =
+            if args.is_empty() { name.to_owned() } else { format!("{name} {}", args.trim_end_matches('*')) };
         let proves = if entry.presence { Proves::Presence } else { Proves::Use };
         Match { tool: &self.tools[usize::from(entry.tool)], what, serving: entry.serving, proves }
     }

@@ -39,7 +39,7 @@ fn an_editor_is_nothing_until_it_tunnels() {
     let code = |line: &str| c.by_process(Os::Linux, "/usr/share/code/code", Some(line)).unwrap();
     assert_eq!(code("/usr/share/code/code --type=renderer").proves, Proves::Presence);
     let tunnel = code("/usr/share/code/code tunnel --accept-server-license-terms");
-    assert_eq!((tunnel.proves, tunnel.serving, &*tunnel.what), (Proves::Use, Some(true), "code tunnel*"));
+    assert_eq!((tunnel.proves, tunnel.serving, &*tunnel.what), (Proves::Use, Some(true), "code tunnel"));
     let ssh = |line: &str| c.by_process(Os::Linux, "/usr/bin/ssh", Some(line)).map(|hit| hit.what);
     assert_eq!(ssh("ssh -L 8080:localhost:80 host"), None);
     assert!(

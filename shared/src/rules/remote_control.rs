@@ -52,7 +52,7 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
 
 /// All tools as facts, by id: several that let somebody in, of different makers.
 fn several(tools: &[Tool], weights: &Weights) -> Option<Finding> {
-    let controls = |tool: &&Tool| tool.lets_in() && (tool.fact.running() || tool.serves());
+    let controls = |tool: &&Tool| tool.lets_in() && (tool.in_use() || tool.serves());
     let by_id: BTreeMap<&str, &Tool> = tools.iter().filter(controls).map(|tool| (&*tool.id, tool)).collect();
     if by_id.len() < 2 {
         return None;
@@ -111,6 +111,12 @@ impl Tool {
         !self.fact.seen.is_empty() && self.fact.seen.iter().all(|seen| seen.by == SeenBy::BuiltIn)
     }
 
+    /// A process of it runs, listens or is connected.
+    fn in_use(&self) -> bool {
+        let live = [SeenBy::Process, SeenBy::IdeTunnel, SeenBy::Listening, SeenBy::Relay];
+        self.fact.seen.iter().any(|seen| live.contains(&seen.by))
+    }
+
     fn serves(&self) -> bool {
         self.fact.serving || self.fact.session_open == Some(true)
     }
@@ -126,19 +132,19 @@ impl Tool {
                 let why = format!(
                     "{name} gives a shell and all files of this laptop to whoever holds its account, through the maker's relay{evidence}"
                 );
-                self.active(weights, "remote_control.ide_tunnel", "T1219.001", why)
+                Some(self.active(weights, "remote_control.ide_tunnel", "T1219.001", why))
             }
             ToolClass::ReverseTunnel => {
                 let why = format!(
                     "{name} makes a port of this laptop reachable from the internet, past every firewall{evidence}"
                 );
-                self.active(weights, "remote_control.reverse_tunnel", "T1572", why)
+                Some(self.active(weights, "remote_control.reverse_tunnel", "T1572", why))
             }
             ToolClass::Overlay => {
                 let why = format!(
                     "{name} puts this laptop into a private network that the company does not see{evidence}"
                 );
-                self.active(weights, "remote_control.overlay", "T1572", why)
+                Some(self.active(weights, "remote_control.overlay", "T1572", why))
             }
             ToolClass::PersonalVpn => {
                 let (id, about) = if self.id == ASTRILL {
@@ -196,7 +202,7 @@ impl Tool {
             let why = format!("{name} is running and {who}{how}{evidence}");
             return self.make(weights, "remote_control.unattended", "T1219.002", why).policy();
         }
-        if self.fact.running() {
+        if self.in_use() {
             let why = format!("{name} is running, which {who} once it is let in{evidence}");
             return self.make(weights, "remote_control.running", "T1219.002", why).0;
         }
@@ -207,15 +213,12 @@ impl Tool {
     }
 
     /// With the rule's weights if it is in use, with those of mere presence if not.
-    fn active(&self, weights: &Weights, id: &str, technique: &str, why: String) -> Option<Finding> {
-        let live = |seen: &crate::facts::Seen| {
-            matches!(seen.by, SeenBy::Process | SeenBy::IdeTunnel | SeenBy::Listening | SeenBy::Relay)
-        };
-        if self.serves() || self.fact.seen.iter().any(live) {
-            return Some(self.make(weights, id, technique, why).0);
+    fn active(&self, weights: &Weights, id: &str, technique: &str, why: String) -> Finding {
+        if self.serves() || self.in_use() {
+            return self.make(weights, id, technique, why).0;
         }
         let why = format!("{} is on this laptop but not running{}", self.name(), self.how());
-        Some(self.make(weights, "remote_control.present", technique, why).0)
+        self.make(weights, "remote_control.present", technique, why).0
     }
 
     fn make(&self, weights: &Weights, id: &str, technique: &str, why: String) -> Made {

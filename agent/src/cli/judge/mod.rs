@@ -3,9 +3,11 @@
 //! Formats and verdicts are documented in `docs/formats.md` and stable. To add a kind: a file with
 //! `pub fn judge(weights: &Weights) -> Judge<'_>`, a line in [`Kind`] and in [`judge_of`].
 
+mod domain;
 mod edid;
 mod hid;
 mod pointer;
+mod process;
 mod usb;
 
 use std::fs::File;
@@ -44,6 +46,10 @@ pub enum Kind {
     Usb,
     /// HID report descriptors: tab-separated name, bus, vid:pid, hex.
     Hid,
+    /// Programs: an executable's name or path, optionally a tab and its command line.
+    Process,
+    /// Hosts; `*.` may stand before one.
+    Domain,
     /// Pointer events: CSV with a header, columns `session,t_ms` and optionally `x,y`.
     Pointer,
 }
@@ -116,6 +122,8 @@ fn judge_of(kind: Kind, weights: &Weights) -> Judge<'_> {
         Kind::Edid => edid::judge(weights),
         Kind::Usb => usb::judge(weights),
         Kind::Hid => hid::judge(weights),
+        Kind::Process => process::judge(weights),
+        Kind::Domain => domain::judge(weights),
         // Its items have many lines: see `run`.
         Kind::Pointer => Box::new(|line| Verdict::unreadable(line, "not a line's kind")),
     }

@@ -48,6 +48,24 @@ fn hid_as_people_read_it() {
 }
 
 #[test]
+fn programs_as_people_and_programs_read_it() {
+    let lines = "x11vnc\n/usr/bin/python3\tpython3 /usr/bin/x11vnc -forever\n\
+        C:\\Users\\Ann\\Downloads\\AnyDesk (1).exe\n\
+        /Applications/TeamViewer.app/Contents/MacOS/TeamViewer\n\
+        /usr/share/code/code\tcode tunnel\n/usr/share/code/code\n\
+        mstsc.exe\nQuickAssist.exe\n/usr/sbin/sshd\namphetamine\nAmphetamine\nAteraAgent\nsvchost.exe\nbash\n\t--x\n";
+    insta::assert_snapshot!(printed(Kind::Process, lines, false).0);
+    insta::assert_snapshot!(printed(Kind::Process, lines, true).0);
+}
+
+#[test]
+fn domains_as_people_read_it() {
+    let lines =
+        "relay-1.net.anydesk.com\n*.tmate.io\nhttps://abc.trycloudflare.com/x\ngithub.com\n*.com\na b\n";
+    insta::assert_snapshot!(printed(Kind::Domain, lines, false).0);
+}
+
+#[test]
 fn five_minutes_over_rdp_are_suspicious_and_at_the_desk_they_are_not() {
     let moves = |who: &str, every_ms: u32| -> String {
         (0..400).map(|n| format!("{who},{},{n},0\n", n * every_ms)).collect::<Vec<_>>().concat()

@@ -105,7 +105,7 @@ impl Lolrmm {
         }
         lines.extend(self.services().map(|name| format!("windows service {name}")));
         lines.extend(self.domains.iter().filter_map(|d| host(d)).map(|d| format!("all domain {d}")));
-        without_covered(lines)
+        without_covered(&lines)
     }
 
     fn services(&self) -> impl Iterator<Item = String> {
@@ -116,7 +116,7 @@ impl Lolrmm {
         });
         let ours = |name: &String| {
             let ascii = name.is_ascii() && !name.contains(['<', '%', ';', '{', '(', '[']);
-            ascii && telling(name) && !name.ends_with(".exe")
+            ascii && telling(name) && !name.to_lowercase().ends_with(".exe")
         };
         self.services.iter().cloned().chain(of_registry).filter(ours)
     }
@@ -215,7 +215,7 @@ fn host(domain: &str) -> Option<String> {
 }
 
 /// Leaves out what another entry says already.
-fn without_covered(lines: BTreeSet<String>) -> Vec<String> {
+fn without_covered(lines: &BTreeSet<String>) -> Vec<String> {
     let once = |line: &String| {
         let lower = line.to_lowercase();
         !lines.iter().take_while(|other| *other != line).any(|other| other.to_lowercase() == lower)

@@ -1,197 +1,21 @@
 //! Which names say something.
 
 /// Words that many programs have in their names.
-const GENERAL: &[&str] = &[
-    "access",
-    "active",
-    "admin",
-    "agent",
-    "app",
-    "application",
-    "apps",
-    "assistant",
-    "auto",
-    "backup",
-    "bin",
-    "bootstrap",
-    "bundle",
-    "cache",
-    "center",
-    "chat",
-    "check",
-    "cli",
-    "client",
-    "cloud",
-    "cmd",
-    "com",
-    "config",
-    "connect",
-    "connection",
-    "connector",
-    "console",
-    "control",
-    "core",
-    "customer",
-    "daemon",
-    "dashboard",
-    "data",
-    "default",
-    "deploy",
-    "desktop",
-    "detector",
-    "diag",
-    "diagnostics",
-    "discovery",
-    "download",
-    "driver",
-    "endpoint",
-    "engine",
-    "exe",
-    "executor",
-    "expert",
-    "explorer",
-    "file",
-    "files",
-    "free",
-    "get",
-    "guest",
-    "handler",
-    "help",
-    "helper",
-    "home",
-    "host",
-    "http",
-    "info",
-    "init",
-    "inst",
-    "install",
-    "installer",
-    "installshield",
-    "launch",
-    "launcher",
-    "level",
-    "lite",
-    "local",
-    "log",
-    "logger",
-    "mail",
-    "main",
-    "management",
-    "manager",
-    "manual",
-    "meeting",
-    "migration",
-    "mini",
-    "module",
-    "modules",
-    "monitor",
-    "monitoring",
-    "my",
-    "net",
-    "network",
-    "notification",
-    "notify",
-    "now",
-    "observer",
-    "online",
-    "open",
-    "operator",
-    "package",
-    "patch",
-    "pc",
-    "player",
-    "plugin",
-    "portable",
-    "power",
-    "privacy",
-    "pro",
-    "process",
-    "project",
-    "proxy",
-    "pull",
-    "push",
-    "quick",
-    "quickassist",
-    "range",
-    "rd",
-    "rdp",
-    "receiver",
-    "recorder",
-    "reg",
-    "relay",
-    "remote",
-    "reporter",
-    "rmm",
-    "run",
-    "runner",
-    "safe",
-    "scan",
-    "scanner",
-    "screen",
-    "script",
-    "secure",
-    "self",
-    "send",
-    "server",
-    "service",
-    "services",
-    "session",
-    "setup",
-    "share",
-    "shell",
-    "shim",
-    "softmon",
-    "srv",
-    "standalone",
-    "start",
-    "starter",
-    "status",
-    "stop",
-    "studio",
-    "support",
-    "svc",
-    "sync",
-    "sys",
-    "sysinfo",
-    "system",
-    "systeminfo",
-    "task",
-    "teacher",
-    "team",
-    "temp",
-    "test",
-    "ticket",
-    "tool",
-    "tools",
-    "tray",
-    "ui",
-    "unattended",
-    "uninstall",
-    "uninstaller",
-    "update",
-    "updater",
-    "upgrade",
-    "upload",
-    "user",
-    "util",
-    "utility",
-    "version",
-    "view",
-    "viewer",
-    "vnc",
-    "web",
-    "win",
-    "windows",
-    "worker",
-    "x",
-    "zip",
-    "student",
-    "insight",
-    "trm",
-    "amd",
-    "arm",
-    "bit",
-];
+const GENERAL: &str = "\
+    access active admin agent amd app application apps arm assistant auto backup bin bit bootstrap \
+    bundle cache center chat check cli client cloud cmd com config connect connection connector \
+    console control core customer daemon dashboard data default deploy desktop detector diag \
+    diagnostics discovery download driver endpoint engine exe executor expert explorer file files \
+    free get guest handler help helper home host http info init insight inst install installer \
+    installshield launch launcher level lite local log logger mail main management manager manual \
+    meeting migration mini module modules monitor monitoring my net network notification notify now \
+    observer online open operator package patch pc player plugin portable power privacy pro process \
+    project proxy pull push quick quickassist range rd rdp receiver recorder reg relay remote \
+    reporter rmm run runner safe scan scanner screen script secure self send server service services \
+    session setup share shell shim softmon srv standalone start starter status stop student studio \
+    support svc sync sys sysinfo system systeminfo task teacher team temp test ticket tool tools \
+    tray trm ui unattended uninstall uninstaller update updater upgrade upload user util utility \
+    version view viewer vnc web win windows worker x zip";
 
 /// Folders of companies that make more than one thing: one part more of the path is kept.
 pub(super) const VENDORS: &[&str] = &[
@@ -253,10 +77,8 @@ fn split(stem: &str) -> Vec<String> {
         if starts {
             words.push(String::new());
         }
-        if c.is_alphabetic() {
-            if let Some(word) = words.last_mut() {
-                word.extend(c.to_lowercase());
-            }
+        if let Some(word) = words.last_mut().filter(|_| c.is_alphabetic()) {
+            word.extend(c.to_lowercase());
         }
         before = c;
     }
@@ -270,7 +92,7 @@ fn general(word: &str) -> bool {
         word.is_empty()
             || (most > 0
                 && GENERAL
-                    .iter()
+                    .split_ascii_whitespace()
                     .any(|part| word.strip_prefix(part).is_some_and(|rest| made_of(rest, most - 1))))
     }
     word.len() <= 2 || made_of(word, 3)
@@ -287,8 +109,7 @@ mod tests {
         {
             assert!(!telling(name), "{name}");
         }
-        for name in ["AteraAgent.exe", "rutserv.exe", "romviewer.exe", "dwagsvc.exe"]
-        {
+        for name in ["AteraAgent.exe", "rutserv.exe", "romviewer.exe", "dwagsvc.exe"] {
             assert!(telling(name), "{name}");
         }
     }
