@@ -1,4 +1,5 @@
 //! What Farmwatch is tested with: a simulated fleet, and the real binaries in a folder of their own.
 
 pub mod fleet;
+pub mod load;
 pub mod world;
