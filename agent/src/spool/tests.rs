@@ -214,3 +214,58 @@ proptest! {
         prop_assert!(spool.append(&with_fact(next)).is_ok());
     }
 }
+
+/// On a real disk of one MiB, in a mount namespace of its own: the test runs itself there.
+#[test]
+fn on_a_disk_that_others_filled_the_oldest_windows_go_and_facts_still_get_in() {
+    const INSIDE: &str = "FARMWATCH_TEST_SMALL_DISK";
+    if std::env::var_os(INSIDE).is_some() {
+        return fill_the_small_disk();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=1m tmpfs \"$1\" && cd \"$1\" && exec \"$0\" on_a_disk_that_others --nocapture";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", script]);
+    command.arg(std::env::current_exe().unwrap()).arg(dir.path()).env(INSIDE, "1");
+    let output = crate::process::run(&mut command, "", std::time::Duration::from_mins(1)).unwrap();
+    assert!(output.contains("1 passed"), "{output}");
+}
+
+fn fill_the_small_disk() {
+    let folder = std::env::current_dir().unwrap().join("spool");
+    let mut spool = open(&folder);
+    let mut seq = 0;
+    let mut next = || {
+        seq += 1;
+        seq
+    };
+    (0..300).for_each(|_| spool.append(&with_window(next())).unwrap());
+    let filler = fs::File::create("filler").unwrap();
+    let mut at = 0;
+    while filler.write_all_at(&[0; 4096], at).is_ok() {
+        at += 4096;
+    }
+    // No more than what the dropped windows and the reserve give.
+    let mut facts = Vec::new();
+    for _ in 0..1000 {
+        let number = next();
+        spool.append(&with_fact(number)).unwrap();
+        facts.push(number);
+    }
+    assert_eq!(spool.dropped_windows(), 300);
+    let kept = |spool: &Spool| {
+        waiting(spool).iter().filter(|r| !r.set.is_empty()).map(|r| r.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&spool), facts);
+    drop(spool);
+    let mut spool = open(&folder);
+    assert_eq!((kept(&spool), spool.dropped_windows()), (facts, 300));
+    // Past all room it refuses and stays as it was; with room again it goes on.
+    let refused =
+        (0..100_000).map(|_| next()).find(|number| spool.append(&with_fact(*number)).is_err()).unwrap();
+    assert_eq!(spool.next_seq(), refused);
+    drop(filler);
+    fs::remove_file("filler").unwrap();
+    spool.append(&with_fact(refused)).unwrap();
+    assert_eq!(open(&folder).next_seq(), refused + 1);
+}
