@@ -29,20 +29,29 @@ pub fn man<C: CommandFactory>() -> anyhow::Result<()> {
     let name = command.get_name().replace('-', "\\-");
     let mut page =
         String::from_utf8(page)?.replace(&format!("{name}\\-"), &format!("{name} ")).replace("(1)\n", "\n");
-    for subcommand in command.get_subcommands().filter(|sub| sub.get_name() != "help" && !sub.is_hide_set()) {
-        page += &section(subcommand)?;
+    for subcommand in shown(&command) {
+        page += &section(subcommand, "")?;
     }
     super::output::line(page.trim_end());
     Ok(())
 }
 
-/// A subcommand as a section: its heads become heads below the section's.
-fn section(subcommand: &clap::Command) -> anyhow::Result<String> {
+/// A subcommand as a section, and its own subcommands as sections after it; heads become heads below the section's.
+fn section(subcommand: &clap::Command, above: &str) -> anyhow::Result<String> {
+    let name = format!("{above}{}", subcommand.get_name().to_uppercase());
     let man = clap_mangen::Man::new(subcommand.clone());
     let mut text = Vec::new();
     man.render_synopsis_section(&mut text)?;
     man.render_description_section(&mut text)?;
     man.render_options_section(&mut text)?;
     let below = String::from_utf8(text)?.replace(".SH ", ".SS ");
-    Ok(format!(".SH \"{}\"\n{below}", subcommand.get_name().to_uppercase()))
+    let mut sections = format!(".SH \"{name}\"\n{below}");
+    for inner in shown(subcommand) {
+        sections += &section(inner, &format!("{name} "))?;
+    }
+    Ok(sections)
+}
+
+fn shown(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    command.get_subcommands().filter(|sub| sub.get_name() != "help" && !sub.is_hide_set())
 }
