@@ -93,8 +93,8 @@ pub struct Catalogue {
     entries: Vec<Entry>,
     /// Hash of kind and key → entry, sorted.
     keys: Vec<(u32, u16)>,
-    /// Entries whose name has stars.
-    globs: Vec<u16>,
+    /// Entries whose name has stars, by system: Linux, which is asked most, has few.
+    globs: [Vec<u16>; 3],
 }
 
 /// Length to which Linux cuts a process's name (`comm`).
@@ -120,7 +120,7 @@ impl Catalogue {
             .collect();
         entries.shrink_to_fit();
         let mut keys = Vec::with_capacity(entries.len() * 5 / 4);
-        let mut globs = Vec::new();
+        let mut globs: [Vec<u16>; 3] = Default::default();
         for (n, entry) in entries.iter().enumerate() {
             let n = u16::try_from(n).unwrap_or(u16::MAX);
             match key(*entry, entry.pattern.of(&text)) {
@@ -130,13 +130,17 @@ impl Catalogue {
                         keys.push((hash(entry.kind, &key[..COMM]), n));
                     }
                 }
-                None => globs.push(n),
+                None => Os::ALL.iter().zip(&mut globs).for_each(|(os, globs)| {
+                    if entry.os & os.bit() != 0 {
+                        globs.push(n);
+                    }
+                }),
             }
         }
         keys.sort_unstable();
         keys.dedup();
         keys.shrink_to_fit();
-        globs.shrink_to_fit();
+        globs.iter_mut().for_each(Vec::shrink_to_fit);
         Ok(Self { text, tools, entries, keys, globs })
     }
 
@@ -264,9 +268,7 @@ impl Catalogue {
         path: &'a str,
         command_line: &'a str,
     ) -> impl Iterator<Item = &'a Entry> {
-        let globs = self.globs.iter().filter_map(|n| self.entries.get(usize::from(*n)));
-        let globs = globs.filter(|entry| entry.kind == Kind::Process);
-        self.candidates(Kind::Process, base).chain(globs).filter(move |entry| {
+        self.candidates(Kind::Process, base).chain(self.globs(Kind::Process, os)).filter(move |entry| {
             entry.os & os.bit() != 0
                 && named_so(os, entry.pattern.of(&self.text), base, path)
                 && has_arguments(entry.args.of(&self.text), command_line)
@@ -274,13 +276,16 @@ impl Catalogue {
     }
 
     fn named(&self, kind: Kind, os: Os, name: &str) -> Option<Match<'_>> {
-        let globs = self.globs.iter().filter_map(|n| self.entries.get(usize::from(*n)));
-        let globs = globs.filter(|entry| entry.kind == kind);
         let fold = os.folds_case();
         let hit = |entry: &&Entry| {
             entry.os & os.bit() != 0 && glob::matches(entry.pattern.of(&self.text), name, fold)
         };
-        self.candidates(kind, name).chain(globs).find(hit).map(|entry| self.hit(entry))
+        self.candidates(kind, name).chain(self.globs(kind, os)).find(hit).map(|entry| self.hit(entry))
+    }
+
+    fn globs(&self, kind: Kind, os: Os) -> impl Iterator<Item = &Entry> {
+        let of_os = self.globs.get(os as usize).map_or(&[][..], Vec::as_slice);
+        of_os.iter().filter_map(|n| self.entries.get(usize::from(*n))).filter(move |entry| entry.kind == kind)
     }
 
     fn candidates(&self, kind: Kind, key: &str) -> impl Iterator<Item = &Entry> {
