@@ -19,10 +19,12 @@ const WAITING: usize = 8;
 const RETRY: Duration = Duration::from_millis(200);
 /// A sensor that is woken again and again looks at most this often …
 const SHORTEST_GAP: Duration = Duration::from_millis(100);
-/// … and rests at least this many times as long as its last look took.
-const REST: u32 = 15;
-/// A rest is never longer, however slow the look was.
-const LONGEST_REST: Duration = Duration::from_secs(5);
+/// … and owes this many times what each look took as rest.
+const REST: u32 = 32;
+/// It may owe this much and look all the same: what happens right after something else is seen as soon.
+const CREDIT: Duration = Duration::from_secs(5);
+/// It never owes more, however slow a look was.
+const MOST_OWED: Duration = Duration::from_secs(10);
 
 /// What the daemon tells the sensors.
 #[derive(Debug)]
@@ -123,13 +125,16 @@ struct Plan {
     due: Instant,
     /// Not before this, even if woken.
     rested: Instant,
+    /// When it will owe no rest.
+    settled: Instant,
     asked: Arc<AtomicBool>,
 }
 
 impl Turn {
     fn run(self, mut frame: Frame) {
         let start = Instant::now();
-        let plan = |_| Plan { due: start, rested: start, asked: Arc::new(AtomicBool::new(false)) };
+        let plan =
+            |_| Plan { due: start, rested: start, settled: start, asked: Arc::new(AtomicBool::new(false)) };
         let mut plans: Vec<Plan> = (0..frame.len()).map(plan).collect();
         (0..plans.len()).for_each(|index| self.watch(&mut frame, &plans, index));
         let mut undelivered = true; // the first observation goes out, whatever is in it
@@ -179,11 +184,8 @@ impl Turn {
             if !frame.sense(index, Timestamp::now()) {
                 self.watch(frame, plans, index);
             }
-            let ended = Instant::now();
-            let rest = (ended - began).saturating_mul(REST).clamp(SHORTEST_GAP, LONGEST_REST);
             let period = frame.sensor(index).map_or(Duration::from_hours(1), |sensor| sensor.period());
-            plans[index].rested = ended + rest;
-            plans[index].due = ended + period.max(SHORTEST_GAP);
+            plans[index].looked(began, Instant::now(), period);
         }
     }
 
@@ -209,6 +211,15 @@ impl Turn {
 impl Plan {
     fn next(&self) -> Instant {
         if self.asked.load(Ordering::Acquire) { self.rested.min(self.due) } else { self.due }
+    }
+
+    /// A look is over; the next by itself is due after `period`.
+    fn looked(&mut self, began: Instant, ended: Instant, period: Duration) {
+        let owed = self.settled.saturating_duration_since(ended) + (ended - began).saturating_mul(REST);
+        let owed = owed.min(MOST_OWED);
+        self.settled = ended + owed;
+        self.rested = ended + owed.saturating_sub(CREDIT).max(SHORTEST_GAP);
+        self.due = ended + period.max(SHORTEST_GAP);
     }
 
     fn at_once(&mut self) {
@@ -265,6 +276,26 @@ mod tests {
             }
         }
         panic!("no observation in ten seconds");
+    }
+
+    #[test]
+    fn what_happens_right_after_something_else_is_seen_at_once_and_a_storm_costs_three_percent() {
+        let start = Instant::now();
+        let mut plan =
+            Plan { due: start, rested: start, settled: start, asked: Arc::new(AtomicBool::new(true)) };
+        let look = Duration::from_millis(60);
+        plan.looked(start, start + look, Duration::from_hours(1));
+        assert_eq!(plan.next(), start + look + SHORTEST_GAP);
+        let (mut now, mut looks) = (start, 0);
+        while now < start + Duration::from_mins(1) {
+            plan.looked(now, now + look, Duration::from_hours(1));
+            now = plan.next();
+            looks += 1;
+        }
+        let share = look.as_secs_f64() * f64::from(looks) / 60.0;
+        assert!((0.028..0.04).contains(&share), "{looks} looks took {share} of a core");
+        plan.looked(now, now + Duration::from_mins(1), Duration::from_hours(1));
+        assert!(plan.next() <= now + Duration::from_mins(1) + MOST_OWED, "a slow look never blinds for long");
     }
 
     #[test]

@@ -1,0 +1,80 @@
+//! The enrolled agent on a laptop on which nothing happens but programs that start and end, beside Zabbix' agent.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use farmwatch_tests::world::{Agent, Collector, Program, binary, free_port, wait_for};
+
+use crate::machine::{Churn, Crowd, cpu_seconds, memory};
+use crate::row::{Bound, Row};
+
+/// Processes on the machine.
+const PROCESSES: usize = 500;
+/// Time in which both agents come to rest before anything is counted.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// Memory and CPU over a span, and the size of the program.
+pub fn measure(span: Duration) -> anyhow::Result<Vec<Row>> {
+    let folder = tempfile::tempdir()?;
+    let mut collector = Collector::init(&folder.path().join("collector"), &[])?;
+    collector.start()?;
+    let mut agent = Agent::new(&folder.path().join("agent"), "")?;
+    agent.enrol(&collector)?;
+    agent.start()?;
+    let zabbix = zabbix(folder.path())?;
+    let _crowd = Crowd::of(PROCESSES)?;
+    let _churn = Churn::start();
+    let pid = agent.program().context("the agent was not started")?.id();
+    let limit = Duration::from_mins(1);
+    wait_for("a report and a connection that waits for orders", limit, || {
+        let reports = collector.metric("farmwatch_ingest_reports_total")?;
+        Ok((reports >= 1.0 && collector.metric("farmwatch_connections")? >= 1.0).then_some(()))
+    })?;
+    std::thread::sleep(SETTLE);
+
+    let start = Instant::now();
+    let (ours, peers) = (cpu_seconds(pid)?, cpu_seconds(zabbix.id())?);
+    std::thread::sleep(span);
+    let seconds = start.elapsed().as_secs_f64();
+    let share = |before: f64, after: f64| (after - before) / seconds * 100.0;
+    let (ours, peers) = (share(ours, cpu_seconds(pid)?), share(peers, cpu_seconds(zabbix.id())?));
+    let (own, peer) = (memory(pid)?, memory(zabbix.id())?);
+    let size = std::fs::metadata(binary("farmwatch-agent")?)?.len();
+    let minutes = span.as_secs() / 60;
+    let cpu = format!("agent: CPU over {minutes} min, {PROCESSES} processes, 5 start and end a second");
+    Ok(vec![
+        Row::at_most("agent, enrolled, TLS up: anonymous memory", own.anonymous, 5.0, "MB"),
+        Row::at_most("agent: resident memory", own.resident, 10.0, "MB"),
+        Row::beside(
+            "agent: resident memory beside its peer's",
+            (own.resident, "MB"),
+            ("zabbix_agent2", peer.resident),
+            Bound::AtMost(0.6),
+        ),
+        Row::at_most(&cpu, ours, 0.05, "% of a core"),
+        Row::beside("agent: CPU beside its peer's", (ours, "%"), ("zabbix_agent2", peers), Bound::None),
+        Row::at_most("agent: stripped program", size as f64 / 1e6, 7.0, "MB"),
+    ])
+}
+
+/// Debian's `zabbix_agent2` with what it needs to run and nothing to do.
+fn zabbix(folder: &Path) -> anyhow::Result<Program> {
+    let config = folder.join("zabbix.conf");
+    let socket = folder.join("zabbix.sock");
+    let text = format!(
+        "Server=127.0.0.1\nListenIP=127.0.0.1\nListenPort={}\nHostname=bench\nLogType=console\nControlSocket={}\n",
+        free_port()?,
+        socket.display()
+    );
+    std::fs::write(&config, text)?;
+    let path = ["/usr/sbin/zabbix_agent2", "zabbix_agent2"];
+    let program =
+        path.iter().find(|path| Path::new(path).exists()).context("zabbix_agent2 is not installed")?;
+    let mut command = Command::new(program);
+    let mut program = Program::start(command.arg("-c").arg(&config), &folder.join("zabbix.log"))?;
+    std::thread::sleep(Duration::from_secs(2));
+    anyhow::ensure!(program.runs(), "zabbix_agent2 ended: {}", program.said());
+    Ok(program)
+}

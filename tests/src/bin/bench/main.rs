@@ -1,0 +1,91 @@
+//! What Farmwatch reaches: a table of values, each beside a peer or a limit measured in the same run.
+
+mod alert;
+mod heartbeat;
+mod idle;
+mod ingest;
+mod machine;
+mod replay;
+mod row;
+mod scan;
+
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use row::Row;
+
+/// Measures agent and collector on this machine and prints a table.
+#[derive(Parser)]
+struct Args {
+    /// Fewer rounds and shorter spans: about five minutes instead of twenty
+    #[arg(long)]
+    quick: bool,
+    /// Only this section; may be given several times
+    #[arg(long, value_enum)]
+    only: Vec<Section>,
+    /// Minutes over which the idle agent's CPU is counted
+    #[arg(long, value_name = "MINUTES")]
+    idle_minutes: Option<u64>,
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// A part of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Section {
+    /// Start of a remote tool until its alert is on the console
+    Alert,
+    /// Memory and CPU of the enrolled agent, size of its program
+    Idle,
+    /// `scan` beside `ps aux`
+    Scan,
+    /// Bytes of a heartbeat
+    Heartbeat,
+    /// Durable heartbeats and reports a second over mutual TLS
+    Ingest,
+    /// Lines a second of `replay`
+    Replay,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let mut rows = Vec::new();
+    for section in Section::value_variants() {
+        if !args.only.is_empty() && !args.only.contains(section) {
+            continue;
+        }
+        if !args.json {
+            println!("── {section:?} (load {})", machine::load());
+        }
+        match measure(*section, &args) {
+            Ok(more) => {
+                more.iter().filter(|_| !args.json).for_each(|row| println!("{}", row.line()));
+                rows.extend(more);
+            }
+            Err(error) => rows.push(Row::failed(&format!("{section:?}"), &format!("{error:#}"))),
+        }
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        println!("\n{}", row::table(&rows));
+    }
+    Ok(())
+}
+
+fn measure(section: Section, args: &Args) -> anyhow::Result<Vec<Row>> {
+    let quick = args.quick;
+    match section {
+        Section::Alert => alert::measure(if quick { 3 } else { 10 }),
+        Section::Idle => {
+            let minutes = args.idle_minutes.unwrap_or(if quick { 1 } else { 10 });
+            idle::measure(Duration::from_mins(minutes))
+        }
+        Section::Scan => scan::measure(if quick { 7 } else { 21 }),
+        Section::Heartbeat => heartbeat::measure(),
+        Section::Ingest => ingest::measure(Duration::from_secs(if quick { 4 } else { 10 })),
+        Section::Replay => replay::measure(if quick { 3 } else { 10 }),
+    }
+}
