@@ -1,11 +1,12 @@
 //! The enrolled agent on a laptop on which nothing happens but programs that start and end, beside Zabbix' agent.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use farmwatch_tests::world::{Agent, Collector, Program, binary, free_port, wait_for};
+use farmwatch_tests::world::{Agent, Collector, Program, binary, wait_for};
 
 use crate::machine::{Churn, Crowd, cpu_seconds, memory};
 use crate::row::{Bound, Row};
@@ -65,7 +66,7 @@ fn zabbix(folder: &Path) -> anyhow::Result<Program> {
     let socket = folder.join("zabbix.sock");
     let text = format!(
         "Server=127.0.0.1\nListenIP=127.0.0.1\nListenPort={}\nHostname=bench\nLogType=console\nControlSocket={}\n",
-        free_port()?,
+        low_port()?,
         socket.display()
     );
     std::fs::write(&config, text)?;
@@ -77,4 +78,10 @@ fn zabbix(folder: &Path) -> anyhow::Result<Program> {
     std::thread::sleep(Duration::from_secs(2));
     anyhow::ensure!(program.runs(), "zabbix_agent2 ended: {}", program.said());
     Ok(program)
+}
+
+/// A free port as low as Zabbix wants it.
+fn low_port() -> anyhow::Result<u16> {
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (20_000..32_000).find(free).context("no port below 32,000 is free")
 }
