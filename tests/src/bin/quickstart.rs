@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -38,8 +38,17 @@ fn seconds(text: &str) -> Result<Duration, String> {
     number.map(Duration::from_secs).map_err(|_| format!("{text}: not a number of seconds, such as 60s"))
 }
 
-fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    match quickstart(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn quickstart(args: &Args) -> anyhow::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(&stop)?;
     let tell = Teller { json: args.json };
@@ -59,7 +68,7 @@ fn main() -> anyhow::Result<()> {
     std::fs::write(folder.path().join("assets.csv"), lived.assets())?;
     std::fs::write(folder.path().join("places.toml"), lived.sanctioned())?;
 
-    let seen = watch(&collector, lived, folder.path(), &args, &stop, &tell)?;
+    let seen = watch(&collector, lived, folder.path(), args, &stop, &tell)?;
     tell.end(seen, args.keep.then_some(folder.path()));
     agent.stop();
     collector.stop();
@@ -153,7 +162,16 @@ fn tell_alert(tell: &Teller, bar: &ProgressBar, known: &mut BTreeSet<String>, al
 fn build(quiet: bool) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "-p", "farmwatch-agent", "-p", "farmwatch-collector", "--bins"]);
+    command.args([
+        "build",
+        "-p",
+        "farmwatch-agent",
+        "-p",
+        "farmwatch-collector",
+        "-p",
+        "farmwatch-tests",
+        "--bins",
+    ]);
     if quiet || !std::io::stderr().is_terminal() {
         command.arg("--quiet");
     }
