@@ -60,7 +60,7 @@ fn home(count: u128, kvm: bool) -> Vec<Laptop> {
 async fn run(laptops: &[Laptop], policy: Policy, places: Vec<Place>) -> (Vec<Told>, SharedStore) {
     let app = App::fixed(sqlite::in_memory().unwrap(), policy);
     let store = Arc::clone(&app.store);
-    let mut replay = Replay::new(app, Vec::new(), places).await.unwrap();
+    let mut replay = Replay::new(app, true, Vec::new(), places).await.unwrap();
     let mut told = Vec::new();
     for (seq, hour) in [(1, 0), (2, 100), (3, 200)] {
         for laptop in laptops {
@@ -148,7 +148,7 @@ async fn auto_isolates_up_to_its_cap_and_audits_what_it_did_not_do() {
     policy.quarantine.exempt = vec!["pf1".into()];
     let app = App::fixed(sqlite::in_memory().unwrap(), policy);
     let store = Arc::clone(&app.store);
-    let mut replay = Replay::new(app, Vec::new(), Vec::new()).await.unwrap();
+    let mut replay = Replay::new(app, true, Vec::new(), Vec::new()).await.unwrap();
     for laptop in home(5, true) {
         replay.line(&laptop.line(1, 0)).await.unwrap();
     }
@@ -172,7 +172,7 @@ async fn auto_isolates_up_to_its_cap_and_audits_what_it_did_not_do() {
 async fn an_alert_stays_resolved_until_evidence_is_new_and_an_exception_silences_a_laptop() {
     let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
     let store = Arc::clone(&app.store);
-    let mut replay = Replay::new(app, Vec::new(), Vec::new()).await.unwrap();
+    let mut replay = Replay::new(app, true, Vec::new(), Vec::new()).await.unwrap();
     let laptop = &home(1, true)[0];
     replay.line(&laptop.line(1, 0)).await.unwrap();
     replay.finish().await.unwrap();
@@ -209,7 +209,7 @@ async fn an_alert_stays_resolved_until_evidence_is_new_and_an_exception_silences
 #[tokio::test]
 async fn a_bad_line_is_refused_and_changes_nothing() {
     let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
-    let mut replay = Replay::new(app, Vec::new(), Vec::new()).await.unwrap();
+    let mut replay = Replay::new(app, true, Vec::new(), Vec::new()).await.unwrap();
     for bad in [&b"{"[..], b"\xff\xfe", b"{\"received_at\":\"yesterday\"}", "[".repeat(5000).as_bytes()] {
         assert!(replay.line(bad).await.is_err());
     }

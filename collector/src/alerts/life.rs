@@ -111,7 +111,7 @@ pub fn absorb(old: &Alert, by: Option<&AlertId>, now: Timestamp) -> Option<Writt
     }
     let what = match by {
         Some(by) => format!("taken in by the site alert {by}"),
-        None => "its laptop has left the site: stands alone again".to_owned(),
+        None => "stands alone again".to_owned(),
     };
     let alert = Alert { absorbed_by: by.cloned(), ..next(old, now) };
     Some(Written { alert, events: vec![event(old, now, &what)], material: false })

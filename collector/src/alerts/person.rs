@@ -3,7 +3,7 @@
 use farmwatch_shared::id::AlertId;
 use jiff::Timestamp;
 
-use super::life::{self, digest, next};
+use super::life::{self, Written, digest, next};
 use crate::app::App;
 use crate::store::{
     Alert, AlertEvent, AlertFilter, AlertKind, AlertState, Change, Disposition, Page, StoreError,
@@ -59,7 +59,9 @@ pub enum ChangeError {
 
 /// Does what a person decided, if the alert is still as that person saw it, and gives the alert as it is then.
 ///
-/// Resolving a site alert resolves the device alerts that it has taken in.
+/// Resolving a site alert resolves the device alerts that it has taken in. Policy alerts are resolved with it where
+/// the place was a farm, a drill or told elsewhere; where it was not, they stand alone again: that a place is no farm
+/// does not allow the tool.
 pub async fn change(
     app: &App,
     id: &AlertId,
@@ -78,6 +80,10 @@ pub async fn change(
         && let Action::Resolve { disposition, .. } = &action
     {
         for taken_in in absorbed(app, &old).await? {
+            if taken_in.kind == AlertKind::Policy && !settles_policy(*disposition) {
+                changes.extend(life::absorb(&taken_in, None, now).into_iter().flat_map(Written::changes));
+                continue;
+            }
             let resolved = resolved(&taken_in, *disposition, now);
             changes.extend(written(&resolved, format!("resolved with its site's alert {id}"), actor, now));
         }
@@ -90,6 +96,11 @@ pub async fn change(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// How a site was closed says how its laptops' policy alerts are closed.
+fn settles_policy(disposition: Disposition) -> bool {
+    matches!(disposition, Disposition::Confirmed | Disposition::Test | Disposition::Duplicate)
 }
 
 /// What an action makes of an alert.
@@ -151,13 +162,12 @@ async fn absorbed(app: &App, site: &Alert) -> Result<Vec<Alert>, StoreError> {
     let mut all = Vec::new();
     for device in &site.devices {
         let filter = AlertFilter {
-            kind: Some(AlertKind::Device),
             device: Some(device.clone()),
             states: vec![AlertState::New, AlertState::InProgress],
             absorbed: true,
             ..AlertFilter::default()
         };
-        let found = app.store.alerts(&filter, &Page::first(10)).await?;
+        let found = app.store.alerts(&filter, &Page::first(200)).await?;
         all.extend(found.into_iter().filter(|a| a.absorbed_by.as_ref() == Some(&site.id)));
     }
     Ok(all)

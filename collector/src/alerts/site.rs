@@ -26,13 +26,13 @@ pub struct Member<'a> {
 }
 
 /// The draft for a site, whatever its probability.
-pub fn draft(site: &Site, members: &[Member<'_>], open_policy_alerts: usize, weights: &Weights) -> Draft {
+pub fn draft(site: &Site, members: &[Member<'_>], weights: &Weights) -> Draft {
     Draft {
         key: key(site),
         kind: AlertKind::Site,
         severity: severity(site.judged.farm, weights.threshold.site),
         title: format!("{} in one place may be remotely operated", words::laptops(site.devices.len())),
-        summary: summary(site, members, open_policy_alerts, weights),
+        summary: summary(site, members, weights),
         devices: site.devices.clone(),
         site: Some(site.id.clone()),
         posterior: Some(site.judged.farm),
@@ -63,7 +63,7 @@ fn severity(posterior: f64, threshold: f64) -> Severity {
     if posterior >= threshold { Severity::Critical } else { Severity::High }
 }
 
-fn summary(site: &Site, members: &[Member<'_>], open_policy_alerts: usize, weights: &Weights) -> String {
+fn summary(site: &Site, members: &[Member<'_>], weights: &Weights) -> String {
     let names: BTreeMap<&DeviceId, &str> = members.iter().map(|m| (m.id, m.name.as_str())).collect();
     let opening = if site.judged.farm >= weights.threshold.site {
         "together they are consistent with laptops that somebody keeps running for others to work on from afar"
@@ -91,17 +91,12 @@ fn summary(site: &Site, members: &[Member<'_>], open_policy_alerts: usize, weigh
     if hidden > 0 {
         laptops.push(format!("- and {hidden} more"));
     }
-    let policy = match open_policy_alerts {
-        0 => String::new(),
-        1 => "\n\nOne policy alert on these laptops is open too.".to_owned(),
-        n => format!("\n\n{n} policy alerts on these laptops are open too."),
-    };
     format!(
         "{} stand in one place (shared: {}; first seen together {}), and {opening}: probability {} for the place, \
          where 1 place in {:.0} is one before anything is seen. IT does not know the place as an office, an exit or \
          a workspace. This says how the laptops are worked on, not by whom.\n\n\
          What the place shows:\n{place}\n\nEach laptop, with the probability that it is remotely operated given the \
-         others:\n{}{policy}\n\n\
+         others:\n{}\n\n\
          What would clear it: IT names the place as sanctioned, the people are found to share a home or an office \
          for a known reason, or each is seen at the own laptop.\n\n\
          What to do now: do not contact the people through these laptops. Compare where each laptop was shipped \

@@ -36,7 +36,8 @@ pub struct ReplayArgs {
     /// Own weights over those shipped
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// Keep devices, sites and alerts in the collector's own database, for trying it out
+    /// Take the reports into the collector's own database, where the running collector judges them: for trying it
+    /// out and for reports that were kept elsewhere
     #[arg(long)]
     into_state: bool,
 }
@@ -114,7 +115,7 @@ async fn start(args: &ReplayArgs, context: &Context) -> anyhow::Result<Replay> {
     if args.into_state {
         let config = context.config()?;
         let app = context.app_of(&config, &context.ready_folder(&config)?)?;
-        return Replay::new(app, assets, places).await;
+        return Replay::new(app, false, assets, places).await;
     }
     let policy = match &args.policy {
         Some(file) => Policy::read(file)?,
@@ -125,7 +126,7 @@ async fn start(args: &ReplayArgs, context: &Context) -> anyhow::Result<Replay> {
         app.weights = Weights::with_overrides(&read(file)?)
             .with_context(|| format!("the weights file {} is wrong", file.display()))?;
     }
-    Replay::new(app, assets, places).await
+    Replay::new(app, true, assets, places).await
 }
 
 fn tell(told: &[Told], context: &Context) -> anyhow::Result<()> {

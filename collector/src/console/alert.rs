@@ -17,7 +17,7 @@ use super::session::Person;
 use super::{Console, device, facts, frame, waterfall, words};
 use crate::alerts::{self, Action};
 use crate::quarantine::{self, Belief};
-use crate::store::{Alert, AlertEvent, AlertKind, AlertState, Asset, Device};
+use crate::store::{Alert, AlertEvent, AlertFilter, AlertKind, AlertState, Asset, Device, Page};
 
 /// A laptop of the alert, with all that its row says.
 struct Laptop {
@@ -42,6 +42,7 @@ pub async fn page(
         }
     }
     let events = console.app.store.alert_events(&alert.id).await?;
+    let absorbed = absorbed(&console, &alert).await?;
     let proposals = quarantine::proposals(&console.app, &alert, now).await.unwrap_or_default();
     let body = html! {
         p.path { a href="/alerts" { "Alerts" } " / " (words::kind(alert.kind)) }
@@ -58,18 +59,60 @@ pub async fn page(
         div.split {
             section.summary aria-labelledby="why" {
                 h2 id="why" { "Why" }
-                @for paragraph in alert.summary.split('\n').filter(|line| !line.trim().is_empty()) {
-                    p { (paragraph) }
-                }
+                (prose(&alert.summary))
                 @if let Some(site) = &alert.site { p { a href={ "/sites/" (site) } { "The place and its anchors" } } }
             }
             (desk(&person, &alert))
         }
         (laptops_table(&person, &alert, &laptops, &proposals, now))
         (evidence(&alert, &laptops))
+        (taken_in(&absorbed, now))
         (timeline(&events, now))
     };
     Ok(frame::page(&person, "/alerts", &alert.title, &body))
+}
+
+/// Alerts that this one has taken in.
+async fn absorbed(console: &Console, alert: &Alert) -> Result<Vec<Alert>, Failure> {
+    let mut all = Vec::new();
+    if alert.kind != AlertKind::Site {
+        return Ok(all);
+    }
+    for device in &alert.devices {
+        let filter = AlertFilter { device: Some(device.clone()), absorbed: true, ..AlertFilter::default() };
+        let found = console.app.store.alerts(&filter, &Page::first(200)).await?;
+        all.extend(found.into_iter().filter(|own| own.absorbed_by.as_ref() == Some(&alert.id)));
+    }
+    Ok(all)
+}
+
+fn taken_in(alerts: &[Alert], now: Timestamp) -> Markup {
+    html! {
+        @if !alerts.is_empty() {
+            section aria-labelledby="taken-in" {
+                h2 id="taken-in" { "Alerts that are part of this one" }
+                ul.plain { @for alert in alerts {
+                    li { (words::severity(alert.severity)) " "
+                         a href={ "/alerts/" (alert.id) } { (alert.title) } " " (words::state(alert)) " "
+                         (words::time(alert.updated_at, now)) }
+                } }
+            }
+        }
+    }
+}
+
+/// Plain text as paragraphs, and lines that begin with `- ` as lists.
+fn prose(text: &str) -> Markup {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    html! {
+        @for block in lines.chunk_by(|a, b| a.starts_with("- ") && b.starts_with("- ")) {
+            @if block[0].starts_with("- ") {
+                ul { @for item in block { li { (item.trim_start_matches("- ")) } } }
+            } @else {
+                p { (block[0]) }
+            }
+        }
+    }
 }
 
 async fn find(console: &Console, id: &str) -> Result<Alert, Failure> {

@@ -55,12 +55,10 @@ pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> a
         Some(home) => Some(home.site.clone()),
         None => stored_home(app, &subject, &around).await?,
     };
-    let covered = known.covers(&subject.device);
-    if !covered {
-        writing.policy_alerts(&subject, &state, &audit).await?;
-    }
+    // The site comes first: its alert takes in those of its laptops.
     writing.site_alerts(known, &around).await?;
-    if !covered {
+    if !known.covers(&subject.device) {
+        writing.policy_alerts(&subject, home.as_ref(), &state, &audit).await?;
         writing.device_alert(&subject, home.as_ref()).await?;
     }
     writing.quarantine(&around, home.as_ref()).await?;
@@ -168,7 +166,13 @@ impl<'a> Writing<'a> {
         Ok(alert)
     }
 
-    async fn policy_alerts(&mut self, subject: &Subject, state: &State, audit: &[AuditEntry]) -> Result<()> {
+    async fn policy_alerts(
+        &mut self,
+        subject: &Subject,
+        home: Option<&Site>,
+        state: &State,
+        audit: &[AuditEntry],
+    ) -> Result<()> {
         let device = &subject.device;
         let mut drafts = policy::drafts(device, &subject.judged.findings, state);
         drafts.extend(policy::audited(device, audit, self.now));
@@ -187,7 +191,11 @@ impl<'a> Writing<'a> {
                 self.write(no_longer_seen(&open, self.now));
             }
         }
-        for draft in drafts {
+        let home = self.open_site_alert(home).await?;
+        for mut draft in drafts {
+            if policy::is_about_a_thing(&draft.key) {
+                draft.absorbed_by.clone_from(&home);
+            }
             let existing = self.app.store.alert_by_key(&draft.key).await?;
             let before = existing.as_ref().map(|alert| alert.version);
             let alert = self.bring(existing, draft).await?;
@@ -205,17 +213,15 @@ impl<'a> Writing<'a> {
             return Ok(());
         }
         let mut draft = device_alert::draft(&subject.device, &subject.judged, &self.app.weights);
-        draft.absorbed_by = match home {
-            Some(home) => self.open_site_alert(home).await?,
-            None => None,
-        };
+        draft.absorbed_by = self.open_site_alert(home).await?;
         let alert = self.bring(existing, draft).await?;
         self.standing.extend(alert);
         Ok(())
     }
 
     /// The open alert of a site, as it will stand.
-    async fn open_site_alert(&self, site: &Site) -> Result<Option<AlertId>> {
+    async fn open_site_alert(&self, site: Option<&Site>) -> Result<Option<AlertId>> {
+        let Some(site) = site else { return Ok(None) };
         let key = site_alert::key(site);
         let alert = match self.standing.iter().find(|alert| alert.key == key) {
             Some(alert) => Some(alert.clone()),
@@ -231,10 +237,7 @@ impl<'a> Writing<'a> {
         for (gone, into) in &around.gone {
             let Some(alert) = self.app.store.alert_by_key(&format!("site/{gone}")).await? else { continue };
             let into = into.as_ref().and_then(|id| around.sites.iter().find(|s| s.site.id == *id));
-            let by = match into {
-                Some(into) => self.open_site_alert(&into.site).await?,
-                None => None,
-            };
+            let by = self.open_site_alert(into.map(|into| &into.site)).await?;
             let written = match by {
                 Some(by) => life::absorb(&alert, Some(&by), self.now),
                 None => life::note(
@@ -271,39 +274,38 @@ impl<'a> Writing<'a> {
                 judged: &resident.judged,
             })
             .collect();
-        let policy_alerts = self.open_policy_alerts(site).await?;
-        let draft = site_alert::draft(site, &members, policy_alerts, &self.app.weights);
+        let draft = site_alert::draft(site, &members, &self.app.weights);
         let Some(alert) = self.bring(existing, draft).await? else { return Ok(()) };
         if alert.state != AlertState::Resolved {
-            self.absorb_devices(now, &alert).await?;
+            self.absorb_members(now, &alert).await?;
         }
         self.standing.push(alert);
         Ok(())
     }
 
-    async fn open_policy_alerts(&self, site: &Site) -> Result<usize> {
-        let mut count = 0;
-        for device in &site.devices {
+    /// The open alerts about a site's laptops come under its alert: those of what they show, and those of tools and
+    /// hardware. The subject's own follow by themselves.
+    async fn absorb_members(&mut self, now: &SiteNow, alert: &Alert) -> Result<()> {
+        for resident in &now.residents {
+            if resident.device.id == self.subject {
+                continue;
+            }
             let filter = AlertFilter {
-                kind: Some(AlertKind::Policy),
-                device: Some(device.clone()),
+                device: Some(resident.device.id.clone()),
                 states: OPEN.to_vec(),
                 absorbed: true,
                 ..AlertFilter::default()
             };
-            count += self.app.store.alert_count(&filter).await?;
-        }
-        Ok(usize::try_from(count).unwrap_or(usize::MAX))
-    }
-
-    /// The open device alerts of a site's laptops come under its alert. The subject's own follows by itself.
-    async fn absorb_devices(&mut self, now: &SiteNow, alert: &Alert) -> Result<()> {
-        for resident in &now.residents {
-            let key = device_alert::key(&resident.device);
-            let Some(own) = self.app.store.alert_by_key(&key).await? else { continue };
-            if own.absorbed_by.as_ref() != Some(&alert.id) && resident.device.id != self.subject {
-                let written = life::absorb(&own, Some(&alert.id), self.now);
-                self.write(written);
+            for own in self.app.store.alerts(&filter, &Page::first(200)).await? {
+                let comes = match own.kind {
+                    AlertKind::Device => true,
+                    AlertKind::Policy => policy::is_about_a_thing(&own.key),
+                    AlertKind::Site => false,
+                };
+                if comes {
+                    let written = life::absorb(&own, Some(&alert.id), self.now);
+                    self.write(written);
+                }
             }
         }
         Ok(())

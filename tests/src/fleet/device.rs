@@ -51,14 +51,14 @@ pub struct Laptop {
     pub rng: fastrand::Rng,
     serial: String,
     user: String,
+    department: &'static str,
     shipped_to: String,
 }
 
 impl Laptop {
     /// Its line of the asset list.
     pub fn asset_line(&self) -> String {
-        let department = ["Engineering", "Support", "Sales", "Finance"][self.serial.len() % 4];
-        format!("{},{},{department},{},PT\n", self.serial, self.user, self.shipped_to)
+        format!("{},{},{},{},PT\n", self.serial, self.user, self.department, self.shipped_to)
     }
 }
 
@@ -71,9 +71,47 @@ const MODELS: [(&str, &str); 4] = [
 
 const FIRST: [&str; 12] =
     ["Ana", "Bruno", "Carla", "Diogo", "Eva", "Filipe", "Ines", "Joao", "Lara", "Marco", "Nuno", "Rita"];
-const LAST: [&str; 15] = [
-    "Almeida", "Barros", "Cardoso", "Duarte", "Esteves", "Ferreira", "Gomes", "Lopes", "Martins", "Neves",
-    "Oliveira", "Pires", "Ramos", "Santos", "Teixeira",
+const LAST: [&str; 40] = [
+    "Almeida",
+    "Andrade",
+    "Antunes",
+    "Araujo",
+    "Azevedo",
+    "Barros",
+    "Borges",
+    "Branco",
+    "Cardoso",
+    "Carvalho",
+    "Castro",
+    "Coelho",
+    "Correia",
+    "Cunha",
+    "Duarte",
+    "Esteves",
+    "Faria",
+    "Ferreira",
+    "Figueiredo",
+    "Fonseca",
+    "Freitas",
+    "Garcia",
+    "Gomes",
+    "Henriques",
+    "Lopes",
+    "Machado",
+    "Magalhaes",
+    "Marques",
+    "Martins",
+    "Matos",
+    "Melo",
+    "Neves",
+    "Nogueira",
+    "Oliveira",
+    "Pires",
+    "Ramos",
+    "Santos",
+    "Tavares",
+    "Teixeira",
+    "Vieira",
 ];
 
 /// Where people go, and where their VPNs come out.
@@ -186,8 +224,10 @@ fn employee(
         };
         next.put("teamviewer", &left);
     }
-    let user = format!("{} {}", FIRST[number % FIRST.len()], LAST[number / FIRST.len() % LAST.len()]);
+    let user = format!("{} {}", FIRST[own.usize(..FIRST.len())], LAST[own.usize(..LAST.len())]);
+    let department = ["Engineering", "Support", "Sales", "Finance"][own.usize(..4)];
     Laptop {
+        department,
         id: DeviceId::new(unix_ms, 0xfee7 + number as u128),
         farm: None,
         style: None,
