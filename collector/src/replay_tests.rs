@@ -85,11 +85,28 @@ async fn a_farm_of_five_in_one_home_is_one_site_alert_that_takes_in_its_laptops(
     assert_eq!(sites.len(), 1);
     assert_eq!(sites[0].devices.len(), 5);
     assert!(sites[0].posterior.unwrap() > 0.9);
-    for alert in open(&store, AlertKind::Device).await {
-        assert_eq!(alert.absorbed_by.as_ref(), Some(&sites[0].id));
+    let mut taken_in = open(&store, AlertKind::Device).await;
+    taken_in.extend(open(&store, AlertKind::Policy).await);
+    assert!(taken_in.len() >= 5);
+    for alert in taken_in {
+        assert_eq!(alert.absorbed_by.as_ref(), Some(&sites[0].id), "{}", alert.key);
     }
     assert_eq!(store.sites(&Page::first(9)).await.unwrap().len(), 1);
     assert!(told.iter().any(|alert| alert.kind == AlertKind::Site));
+}
+
+#[tokio::test]
+async fn a_site_that_was_no_farm_gives_its_policy_alerts_back_and_one_that_was_closes_them() {
+    for (disposition, left) in [(Disposition::FalsePositive, 5), (Disposition::Confirmed, 0)] {
+        let (_, store) = run(&home(5, true), Policy::default(), Vec::new()).await;
+        let site = open(&store, AlertKind::Site).await.remove(0);
+        let app = App::fixed(Arc::clone(&store), Policy::default());
+        let closed = Action::Resolve { disposition, note: String::new() };
+        change(&app, &site.id, site.version, closed, "ana", at(300)).await.unwrap();
+        let policy = open(&store, AlertKind::Policy).await;
+        assert_eq!(policy.len(), left, "{disposition:?}");
+        assert!(policy.iter().all(|alert| alert.absorbed_by.is_none()));
+    }
 }
 
 #[tokio::test]
