@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::{assignments, read};
-use super::{Config, Power, SensorError};
+use super::{Config, SensorError};
 
 const SUPPLIES: &str = "sys/class/power_supply";
 const LIDS: &str = "proc/acpi/button/lid";
@@ -24,7 +24,21 @@ const SERVICES: [&str; 9] = [
     "PackageKit",
 ];
 
-pub(super) fn power(config: &Config) -> Result<Power, SensorError> {
+/// What feeds the machine, and its lid.
+pub(super) struct SupplyNow {
+    pub(super) mains: Option<bool>,
+    pub(super) battery: bool,
+    pub(super) lid_closed: Option<bool>,
+}
+
+/// What keeps the machine from sleeping.
+#[derive(Clone, Default)]
+pub(super) struct Settings {
+    pub(super) never_sleeps: Option<bool>,
+    pub(super) keep_awake: Vec<String>,
+}
+
+pub(super) fn supply(config: &Config) -> Result<SupplyNow, SensorError> {
     let supplies = match read::names(&config.path(SUPPLIES), MOST) {
         Ok(names) => names,
         Err(error) if error.is_missing() => {
@@ -33,14 +47,16 @@ pub(super) fn power(config: &Config) -> Result<Power, SensorError> {
         }
         Err(error) => return Err(error.into()),
     };
-    let supplies: Vec<Supply> = supplies.iter().filter_map(|name| supply(config, name)).collect();
-    Ok(Power {
+    let supplies: Vec<Supply> = supplies.iter().filter_map(|name| one(config, name)).collect();
+    Ok(SupplyNow {
         mains: mains(&supplies),
         battery: supplies.iter().any(|supply| matches!(supply, Supply::Battery { .. })),
         lid_closed: lid_closed(config),
-        never_sleeps: never_sleeps(config),
-        keep_awake: keep_awake(config),
     })
+}
+
+pub(super) fn settings(config: &Config) -> Settings {
+    Settings { never_sleeps: never_sleeps(config), keep_awake: keep_awake(config) }
 }
 
 /// How long the machine has slept since it started: one clock goes on in sleep, the other does not.
@@ -67,7 +83,7 @@ enum Supply {
     Battery { discharging: bool },
 }
 
-fn supply(config: &Config, name: &str) -> Option<Supply> {
+fn one(config: &Config, name: &str) -> Option<Supply> {
     let folder = config.path(SUPPLIES).join(name);
     // Mice, headsets and pens report their own batteries here.
     if read::attribute(&folder.join("scope")).as_deref() == Some("Device") {
@@ -113,9 +129,9 @@ fn never_sleeps(config: &Config) -> Option<bool> {
         let link = read::link(&config.path("etc/systemd/system").join(unit));
         link.is_ok_and(|target| target.as_os_str() == "/dev/null")
     });
-    let sleep = settings(config, "sleep.conf");
+    let sleep = configured(config, "sleep.conf");
     let no_suspend = assignments::last(&sleep, "AllowSuspend").is_some_and(is_no);
-    let logind = settings(config, "logind.conf");
+    let logind = configured(config, "logind.conf");
     let ignores = |key| assignments::last(&logind, key).is_some_and(|action| action == "ignore");
     let lid = "HandleLidSwitch";
     let on_mains = assignments::last(&logind, "HandleLidSwitchExternalPower");
@@ -134,7 +150,7 @@ fn is_no(value: &str) -> bool {
 }
 
 /// A configuration of systemd's with its drop-ins, in the order in which they win.
-fn settings(config: &Config, name: &str) -> Vec<(String, String)> {
+fn configured(config: &Config, name: &str) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for folder in ["usr/lib/systemd", "etc/systemd", "run/systemd"] {
         let folder = config.path(folder);
@@ -179,7 +195,7 @@ fn name_of(config: &Config, who: &str) -> String {
 mod tests {
     use std::os::unix::fs::symlink;
 
-    use farmwatch_shared::facts::{SensorState, SensorStatus, TransitionKind};
+    use farmwatch_shared::facts::{Power, SensorState, SensorStatus, TransitionKind};
 
     use super::super::super::test::{again, config, look, now, write};
     use super::*;

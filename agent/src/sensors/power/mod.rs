@@ -10,16 +10,30 @@ use std::time::Duration;
 use farmwatch_shared::facts::Power;
 use jiff::Timestamp;
 
-use super::{Config, Sensed, Sensor, SensorError};
+#[cfg(target_os = "linux")]
+use super::kernel_events::Listener;
+use super::{Config, Sensed, Sensor, SensorError, Wake};
 
-/// States the fact `power/self`. Looks every two seconds, so that laptops which lose mains together are seen to:
-/// a few small files.
+/// Looks this often where the kernel tells of adapters and batteries: for the lid and for sleep …
+const WITH_EVENTS: Duration = Duration::from_secs(10);
+/// … and this often where it does not, so that laptops which lose mains together are seen to.
+const WITHOUT: Duration = Duration::from_secs(2);
+/// Settings and what holds the machine awake are read at the first of so many looks.
+const LOOKS: u32 = 6;
+
+/// States the fact `power/self`.
+#[derive(Default)]
 struct PowerSensor {
+    live: bool,
     before: Option<changes::Moment>,
+    looks: u32,
+    settings: os::Settings,
+    #[cfg(target_os = "linux")]
+    events: Option<Listener>,
 }
 
-pub(super) fn new(_: &Config) -> Box<dyn Sensor> {
-    Box::new(PowerSensor { before: None })
+pub(super) fn new(config: &Config) -> Box<dyn Sensor> {
+    Box::new(PowerSensor { live: config.is_live(), ..PowerSensor::default() })
 }
 
 impl Sensor for PowerSensor {
@@ -27,17 +41,32 @@ impl Sensor for PowerSensor {
         "power"
     }
 
+    #[cfg(target_os = "linux")]
     fn period(&self) -> Duration {
-        Duration::from_secs(2)
+        if self.events.is_some() { WITH_EVENTS } else { WITHOUT }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn period(&self) -> Duration {
+        WITHOUT
+    }
+
+    #[cfg(target_os = "linux")]
+    fn watch(&mut self, wake: Wake) {
+        self.events = self.live.then(|| Listener::devices(&["power_supply"], wake)).flatten();
     }
 
     fn sense(&mut self, now: Timestamp, out: &mut Sensed) -> Result<(), SensorError> {
         let config = out.config();
-        let power = os::power(&config)?;
+        let supply = os::supply(&config)?;
+        if self.looks.is_multiple_of(LOOKS) {
+            self.settings = os::settings(&config);
+        }
+        self.looks = self.looks.wrapping_add(1);
         let moment = changes::Moment {
             at: now,
-            mains: power.mains,
-            lid_closed: power.lid_closed,
+            mains: supply.mains,
+            lid_closed: supply.lid_closed,
             asleep: os::time_asleep(&config),
         };
         let happened: Vec<_> = match &self.before {
@@ -46,17 +75,35 @@ impl Sensor for PowerSensor {
         };
         happened.into_iter().for_each(|(at, kind)| out.transition(at, kind));
         self.before = Some(moment);
-        out.fact("self", &power);
+        let os::Settings { never_sleeps, keep_awake } = self.settings.clone();
+        let os::SupplyNow { mains, battery, lid_closed } = supply;
+        out.fact("self", &Power { mains, battery, lid_closed, never_sleeps, keep_awake });
         Ok(())
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod os {
-    use super::{Config, Duration, Power, SensorError};
+    use super::{Config, Duration, SensorError};
 
-    pub(super) fn power(_: &Config) -> Result<Power, SensorError> {
+    pub(super) struct SupplyNow {
+        pub(super) mains: Option<bool>,
+        pub(super) battery: bool,
+        pub(super) lid_closed: Option<bool>,
+    }
+
+    #[derive(Clone, Default)]
+    pub(super) struct Settings {
+        pub(super) never_sleeps: Option<bool>,
+        pub(super) keep_awake: Vec<String>,
+    }
+
+    pub(super) fn supply(_: &Config) -> Result<SupplyNow, SensorError> {
         Err(SensorError::NotSupported("not read on this operating system yet".into()))
+    }
+
+    pub(super) fn settings(_: &Config) -> Settings {
+        Settings::default()
     }
 
     pub(super) fn time_asleep(_: &Config) -> Duration {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::{Config, Sensed, Sensor, SensorError};
 
-/// States a fact `session/<id>` for each session. Looks every five seconds: a handful of small files.
+/// States a fact `session/<id>` for each session. Looks every ten seconds: a handful of small files.
 struct SessionSensor;
 
 pub(super) fn new(_: &Config) -> Box<dyn Sensor> {
@@ -26,7 +26,7 @@ impl Sensor for SessionSensor {
     }
 
     fn period(&self) -> Duration {
-        Duration::from_secs(5)
+        Duration::from_secs(10)
     }
 
     fn sense(&mut self, _: Timestamp, out: &mut Sensed) -> Result<(), SensorError> {
