@@ -36,7 +36,9 @@ pub struct Head {
 /// SQLite's `data_version`, and then they are read again.
 #[derive(Default)]
 pub struct Heads {
-    known: HashMap<DeviceId, Head>,
+    /// Where a device's head stands in `known`.
+    places: HashMap<DeviceId, usize>,
+    known: Vec<Head>,
     version: i64,
 }
 
@@ -54,21 +56,27 @@ impl Heads {
 
     /// Forgets everything: what was remembered may not be what is stored.
     pub fn forget_all(&mut self) {
+        self.places.clear();
         self.known.clear();
     }
 
     /// Forgets one device, after a change to it.
     pub fn forget(&mut self, id: &DeviceId) {
-        self.known.remove(id);
+        // Its place stays empty until all is forgotten.
+        self.places.remove(id);
     }
 
     /// A device's head; `None` for one that is not there.
     pub fn get(&mut self, conn: &Connection, id: &DeviceId) -> Result<Option<&mut Head>> {
-        if !self.known.contains_key(id) {
+        let place = if let Some(place) = self.places.get(id) {
+            *place
+        } else {
             let Some(head) = read(conn, id)? else { return Ok(None) };
-            self.known.insert(id.clone(), head);
-        }
-        Ok(self.known.get_mut(id))
+            self.known.push(head);
+            self.places.insert(id.clone(), self.known.len() - 1);
+            self.known.len() - 1
+        };
+        Ok(self.known.get_mut(place))
     }
 }
 

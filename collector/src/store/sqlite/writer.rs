@@ -16,6 +16,8 @@ const QUEUE: usize = 8192;
 const GROUP: usize = 4096;
 /// Longest wait for a place in the queue.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for a commit. What is given up on may still be written: a report that comes again is known.
+const COMMIT_WITHIN: Duration = Duration::from_mins(1);
 
 /// What a write works with: the connection that writes, and what it remembers of the devices.
 pub struct Hand {
@@ -83,7 +85,11 @@ impl Writer {
         }
         metrics::gauge!("farmwatch_store_queue_depth")
             .set((self.queue.max_capacity() - self.queue.capacity()) as f64);
-        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("its writer stopped".into())))
+        match tokio::time::timeout(COMMIT_WITHIN, answer).await {
+            Ok(Ok((outcome, _work))) => outcome,
+            Ok(Err(_)) => Err(StoreError::Unavailable("its writer stopped".into())),
+            Err(_) => Err(StoreError::Unavailable("its disk does not answer".into())),
+        }
     }
 }
 
@@ -99,7 +105,10 @@ where
 {
     let (reply, mut answer) = oneshot::channel();
     commit(hand, vec![Box::new(Typed { work, kind: Kind::Guarded, outcome: None, reply })]);
-    answer.try_recv().unwrap_or_else(|_| Err(StoreError::Unavailable("a write was cut short".into())))
+    match answer.try_recv() {
+        Ok((outcome, _work)) => outcome,
+        Err(_) => Err(StoreError::Unavailable("a write was cut short".into())),
+    }
 }
 
 /// A write that waits.
@@ -114,7 +123,8 @@ struct Typed<T, F> {
     work: F,
     kind: Kind,
     outcome: Option<Result<T>>,
-    reply: oneshot::Sender<Result<T>>,
+    /// Takes the outcome, and the work back: what it held (reports) is freed by who asked, not by the writer.
+    reply: oneshot::Sender<(Result<T>, F)>,
 }
 
 impl<T, F> Job for Typed<T, F>
@@ -143,9 +153,9 @@ where
 
     fn answer(self: Box<Self>, end: Result<()>) {
         let lost = || Err(StoreError::Unavailable("a write was cut short".into()));
-        let Self { outcome, reply, .. } = *self;
+        let Self { outcome, reply, work, .. } = *self;
         // Who asked may have gone; the write stands.
-        let _ = reply.send(end.and_then(|()| outcome.unwrap_or_else(lost)));
+        let _ = reply.send((end.and_then(|()| outcome.unwrap_or_else(lost)), work));
     }
 }
 
