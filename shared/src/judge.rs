@@ -50,8 +50,9 @@ pub fn device(findings: Vec<Finding>, weights: &Weights) -> Judged {
             }
         })
         .collect();
-    let llr: f64 = bars.iter().map(|bar| bar.llr).sum();
-    let honest_llr: f64 = bars.iter().filter_map(|bar| bar.honest_llr).sum();
+    // An empty sum of floats is −0.0, which reads as a finding.
+    let llr: f64 = bars.iter().map(|bar| bar.llr).sum::<f64>() + 0.0;
+    let honest_llr: f64 = bars.iter().filter_map(|bar| bar.honest_llr).sum::<f64>() + 0.0;
     let posterior = device_posterior(llr, honest_llr, weights);
     Judged { findings, bars, llr, honest_llr, posterior }
 }
