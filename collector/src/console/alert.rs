@@ -242,12 +242,13 @@ fn evidence(alert: &Alert, laptops: &[Laptop]) -> Markup {
     if alert.waterfall.is_empty() {
         return html! {};
     }
-    let total = alert.posterior.map(|p| format!("P = {}", words::probability(p))).unwrap_or_default();
     html! {
         section aria-labelledby="evidence" {
-            h2 id="evidence" { "How it adds up" }
-            @if alert.kind != AlertKind::Policy {
-                (waterfall::picture(&alert.waterfall, &total))
+            @if alert.kind == AlertKind::Policy {
+                h2 id="evidence" { "What it rests on" }
+            } @else {
+                h2 id="evidence" { "How it adds up" }
+                (waterfall::picture(&alert.waterfall, alert.posterior, |bar| name_of(bar, laptops)))
             }
             (bars(&alert.waterfall, |bar| facts_of(bar, laptops), |bar| name_of(bar, laptops)))
         }
@@ -260,13 +261,16 @@ pub fn bars<'a>(
     facts_of: impl Fn(&Bar) -> Option<&'a Facts>,
     name_of: impl Fn(&Bar) -> Option<String>,
 ) -> Markup {
+    let honest = bars.iter().any(|bar| bar.honest_llr.is_some());
     html! {
         div.scroll { table.list.evidence {
             thead { tr {
                 th scope="col" { "Evidence" }
                 th scope="col" { "What was seen" }
-                th scope="col" title="Λ = ln P(fact | farm-operated) / P(fact | own hands)" { "Farm Λ" }
-                th scope="col" title="B = ln P(fact | honest remote) / P(fact | own hands)" { "Honest B" }
+                th.number scope="col" title="Λ = ln P(fact | farm-operated) / P(fact | own hands)" { "Farm Λ" }
+                @if honest {
+                    th.number scope="col" title="B = ln P(fact | honest remote) / P(fact | own hands)" { "Honest B" }
+                }
             } }
             tbody {
                 @for bar in bars {
@@ -277,7 +281,9 @@ pub fn bars<'a>(
                             @if let Some(state) = facts_of(bar) { (facts::fold(state, &bar.facts)) }
                         }
                         td.number { (waterfall::signed(bar.llr)) }
-                        td.number { @if let Some(honest) = bar.honest_llr { (waterfall::signed(honest)) } }
+                        @if honest {
+                            td.number { @if let Some(honest) = bar.honest_llr { (waterfall::signed(honest)) } }
+                        }
                     }
                 }
             }

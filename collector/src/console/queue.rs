@@ -58,6 +58,12 @@ impl Wanted {
         AlertFilter { states, kind, absorbed: device.is_some(), device, text, since: None }
     }
 
+    /// Less than all that is open is asked for, or something else.
+    fn narrows(&self) -> bool {
+        let others = [&self.kind, &self.q, &self.device, &self.after];
+        !matches!(self.state.as_str(), "" | "open") || others.iter().any(|text| !text.trim().is_empty())
+    }
+
     /// The page that is asked for.
     pub fn page(&self, rows: u32) -> Page {
         let after = (!self.after.is_empty()).then(|| self.after.clone());
@@ -92,7 +98,12 @@ pub async fn page(
             p.notice { "Learning mode: what would alert is counted and not raised. Set "
                 code { "learning = false" } " in the policy file to raise alerts." }
         }
-        @if rows.is_empty() {
+        @if rows.is_empty() && wanted.narrows() {
+            div.empty {
+                p.lead { "No alert is like that." }
+                p { a href="/alerts" { "Show all that wait" } "." }
+            }
+        } @else if rows.is_empty() {
             div.empty {
                 p.lead { "Nothing waits for you." }
                 p { "Alerts appear here within seconds of what they are about. "
@@ -162,7 +173,7 @@ fn table(rows: &[Row], now: Timestamp) -> Markup {
                 th scope="col" { "Severity" }
                 th scope="col" { "Alert" }
                 th scope="col" { "Laptop" }
-                th scope="col" { "Probability" }
+                th.number scope="col" { "Probability" }
                 th scope="col" { "State" }
                 th scope="col" { "Changed" }
             } }

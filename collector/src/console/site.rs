@@ -56,7 +56,7 @@ pub async fn page(
             h2 id="laptops" { "Laptops" }
             div.scroll { table.list {
                 thead { tr {
-                    th scope="col" { "Laptop" } th scope="col" { "Assigned to" } th scope="col" { "P, given its place" }
+                    th scope="col" { "Laptop" } th scope="col" { "Assigned to" } th.number scope="col" { "P, given its place" }
                     th scope="col" { "From" } th scope="col" { "Last seen" }
                 } }
                 tbody { @for (device, assigned, stage) in &rows {
@@ -67,7 +67,7 @@ pub async fn page(
         @if site.sanctioned.is_none() {
             section aria-labelledby="evidence" {
                 h2 id="evidence" { "How it adds up" }
-                (waterfall::picture(&judged.bars, &format!("P = {}", words::probability(judged.farm))))
+                (waterfall::picture(&judged.bars, Some(judged.farm), |bar| bar.device.as_ref().and_then(name_of)))
                 (alert::bars(&judged.bars, |_| None, |bar| bar.device.as_ref().and_then(name_of)))
             }
         }

@@ -5,6 +5,8 @@
 use farmwatch_shared::waterfall::Bar;
 use maud::{Markup, html};
 
+use super::words;
+
 const ROW: f64 = 30.0;
 const LABELS: f64 = 210.0;
 const PLOT: f64 = 420.0;
@@ -38,21 +40,22 @@ fn scale(spans: &[Span]) -> impl Fn(f64) -> f64 {
     move |nats| LABELS + 8.0 + (nats - low) / room * (PLOT - 16.0)
 }
 
-/// The picture. `total` is what stands at its end, such as the posterior.
-pub fn picture(bars: &[Bar], total: &str) -> Markup {
+/// The picture, with the sum's probability at its end. `name_of` names the laptop that a bar is about.
+pub fn picture(bars: &[Bar], probability: Option<f64>, name_of: impl Fn(&Bar) -> Option<String>) -> Markup {
     let spans = spans(bars);
     let x = scale(&spans);
     let height = ROW * (bars.len() as f64 + 1.0) + 8.0;
     let sum = spans.last().map_or(0.0, |span| span.to);
+    let total = probability.map(total).unwrap_or_default();
     html! {
-        svg.waterfall viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-labelledby="waterfall-title" {
+        div.scroll { svg.waterfall viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-labelledby="waterfall-title" {
             title id="waterfall-title" { "How the evidence adds up, in the order of the table below" }
             line.axis x1=(px(x(0.0))) x2=(px(x(0.0))) y1="0" y2=(px(height)) {}
             @for (index, (bar, span)) in bars.iter().zip(&spans).enumerate() {
                 @let top = ROW * index as f64 + 6.0;
                 @let (left, right) = (x(span.from.min(span.to)), x(span.from.max(span.to)));
                 @let class = if bar.llr >= 0.0 { "for" } else { "against" };
-                text.label x="0" y=(px(top + 15.0)) { (label(bar)) }
+                text.label x="0" y=(px(top + 15.0)) { (label(bar, name_of(bar))) }
                 rect class=(class) x=(px(left)) y=(px(top)) width=(px((right - left).max(2.0))) height="20" rx="2" {}
                 line.step x1=(px(x(span.to))) x2=(px(x(span.to))) y1=(px(top + 20.0)) y2=(px(top + ROW)) {}
                 text.value x=(px(WIDTH - 4.0)) y=(px(top + 15.0)) text-anchor="end" { (signed(bar.llr)) }
@@ -61,7 +64,7 @@ pub fn picture(bars: &[Bar], total: &str) -> Markup {
             text.label.total x="0" y=(px(top + 15.0)) { "Sum" }
             rect.sum x=(px(x(sum.min(0.0)))) y=(px(top)) width=(px((x(sum) - x(0.0)).abs().max(2.0))) height="20" rx="2" {}
             text.value.total x=(px(WIDTH - 4.0)) y=(px(top + 15.0)) text-anchor="end" { (total) }
-        }
+        } }
     }
 }
 
@@ -70,17 +73,16 @@ pub fn signed(nats: f64) -> String {
     format!("{nats:+.1}").replace('-', "−")
 }
 
-/// What stands beside a bar, cut to what fits.
-fn label(bar: &Bar) -> String {
-    let text = match &bar.device {
-        Some(device) => format!("{} {}", bar.label, tail(device.as_str())),
-        None => bar.label.clone(),
-    };
-    if text.chars().count() <= 28 { text } else { text.chars().take(27).chain(['…']).collect() }
+/// `P = 97.0 %`, `P > 99.9 %`.
+fn total(p: f64) -> String {
+    let number = words::probability(p);
+    if number.starts_with(['<', '>']) { format!("P {number}") } else { format!("P = {number}") }
 }
 
-fn tail(id: &str) -> &str {
-    id.get(id.len().saturating_sub(6)..).unwrap_or(id)
+/// What stands beside a bar, cut to what fits.
+fn label(bar: &Bar, name: Option<String>) -> String {
+    let text = name.map_or_else(|| bar.label.clone(), |name| format!("{} {name}", bar.label));
+    if text.chars().count() <= 28 { text } else { text.chars().take(27).chain(['…']).collect() }
 }
 
 fn px(x: f64) -> String {
@@ -122,8 +124,14 @@ mod tests {
     }
 
     #[test]
+    fn the_sum_reads_as_people_write_it() {
+        assert_eq!([0.97, 0.9999, 0.0].map(total), ["P = 97.0 %", "P > 99.9 %", "P < 0.1 %"]);
+    }
+
+    #[test]
     fn hostile_labels_are_escaped() {
-        let svg = picture(&[bar("<script>alert(1)</script>", 1.0)], "p").into_string();
+        let svg = picture(&[bar("<script>alert(1)</script>", 1.0)], None, |_| Some("<script>".into()))
+            .into_string();
         assert!(!svg.contains("<script>"));
     }
 }
