@@ -1,0 +1,108 @@
+//! Laptops that share one unsanctioned place become one site alert, and nobody else's do: a simulated fleet of 300,
+//! replayed by the real collector.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of a test are the test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use farmwatch_tests::world::{binary, run};
+use serde_json::Value;
+
+/// What a fleet's replay gave.
+struct Replayed {
+    alerts: Vec<Value>,
+    /// Number of the farm by laptop.
+    labels: BTreeMap<String, u64>,
+}
+
+fn simulate(folder: &Path, seed: u32, days: u32) {
+    let lines = File::create(folder.join("fleet.ndjson")).unwrap();
+    let mut fleet = Command::new(binary("fleet").unwrap());
+    fleet
+        .args(["--seed", &seed.to_string(), "--days", &days.to_string(), "--beside"])
+        .arg(folder)
+        .stdout(lines);
+    assert!(fleet.status().unwrap().success());
+}
+
+fn replay(folder: &Path) -> String {
+    let mut command = Command::new(binary("farmwatch-collector").unwrap());
+    command.args(["replay", "--json"]).arg(folder.join("fleet.ndjson")).stdin(Stdio::null());
+    command.arg("--assets").arg(folder.join("assets.csv")).arg("--places").arg(folder.join("places.toml"));
+    let output = run(&mut command).unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(complaints.is_empty(), "{complaints}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn replayed(seed: u32) -> Replayed {
+    let folder = tempfile::tempdir().unwrap();
+    simulate(folder.path(), seed, 4);
+    let alerts = replay(folder.path()).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let labels = serde_json::from_slice(&std::fs::read(folder.path().join("labels.json")).unwrap()).unwrap();
+    Replayed { alerts, labels }
+}
+
+/// Laptops of each alert of a kind, as they stood at the end.
+fn last_of(alerts: &[Value], kind: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let of_kind = alerts.iter().filter(|alert| alert["kind"] == kind);
+    let laptops = |alert: &Value| {
+        let devices = alert["devices"].as_array().unwrap();
+        devices.iter().map(|device| device.as_str().unwrap().to_owned()).collect()
+    };
+    of_kind.map(|alert| (alert["id"].as_str().unwrap().to_owned(), laptops(alert))).collect()
+}
+
+/// Both farms and nothing but the farms.
+fn assert_both_farms_and_nobody_else(seed: u32) {
+    let Replayed { alerts, labels } = replayed(seed);
+    let mut farms: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+    for (laptop, farm) in &labels {
+        farms.entry(*farm).or_default().insert(laptop.clone());
+    }
+    let sites = last_of(&alerts, "site");
+    let found: BTreeSet<_> = sites.values().cloned().collect();
+    let expected: BTreeSet<_> = farms.values().cloned().collect();
+    assert_eq!(found, expected, "seed {seed}: sites that were found, and farms");
+    assert_eq!(sites.len(), farms.len(), "seed {seed}: one alert for each farm");
+    for kind in ["device", "policy"] {
+        for (alert, laptops) in last_of(&alerts, kind) {
+            assert!(
+                laptops.iter().all(|laptop| labels.contains_key(laptop)),
+                "seed {seed}: {kind} alert {alert} about an ordinary laptop: {:#?}",
+                alerts.iter().find(|a| a["id"] == alert.as_str())
+            );
+        }
+    }
+    for alert in alerts.iter().filter(|alert| alert["kind"] == "site") {
+        let bars = alert["waterfall"].as_array().unwrap();
+        let sum: f64 = bars.iter().map(|bar| bar["llr"].as_f64().unwrap()).sum();
+        let posterior = alert["posterior"].as_f64().unwrap();
+        let odds = (posterior / (1.0 - posterior)).ln();
+        assert!(
+            (sum - odds).abs() < 0.02 || posterior > 0.999_999,
+            "bars add up to {sum}, not to {odds}: {alert}"
+        );
+    }
+}
+
+#[test]
+fn two_farms_among_three_hundred_laptops_are_two_alerts() {
+    assert_both_farms_and_nobody_else(1);
+}
+
+#[test]
+fn so_they_are_in_another_fleet() {
+    assert_both_farms_and_nobody_else(2026);
+}
+
+#[test]
+fn a_replay_gives_the_same_alerts_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    simulate(folder.path(), 7, 2);
+    let first = replay(folder.path());
+    assert!(first.lines().count() > 2, "{first}");
+    assert_eq!(first, replay(folder.path()));
+}
