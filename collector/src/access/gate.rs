@@ -33,6 +33,8 @@ pub struct Gate {
 enum Decision {
     /// Come in.
     Pass,
+    /// Come in with this request alone: the certificate is of no other use any more.
+    PassOnce,
     /// Come in; the certificate is used for the first time, so those before it are void from now on.
     PassAndRetireOthers,
     /// Stay out.
@@ -72,17 +74,18 @@ impl Gate {
         if expired || !connection.passed_lately() {
             let device = self.app.store.device(&presented.device).await?;
             match decide(device.as_ref(), presented, path, now) {
-                Decision::Pass => {}
+                Decision::Pass => connection.passes(),
+                Decision::PassOnce => {}
                 Decision::PassAndRetireOthers => {
                     let only = std::slice::from_ref(&presented.serial);
                     self.app.store.set_certificates(&presented.device, only).await?;
                     tracing::info!(device = %presented.device, "uses its new certificate; the one before is void");
+                    connection.passes();
                 }
                 Decision::Refuse(reason) => {
                     return Err(self.refuse(reason, presented, connection, now).await);
                 }
             }
-            connection.passes();
         }
         let observed = connection.observed();
         Ok(Peer {
@@ -188,10 +191,10 @@ fn decide(device: Option<&Device>, presented: &Presented, path: &str, now: Times
         return Decision::Refuse(Reason::Revoked);
     }
     let Some(place) = device.certificates.iter().position(|serial| *serial == presented.serial) else {
-        return if path == REKEY { Decision::Pass } else { Decision::Refuse(Reason::Superseded) };
+        return if path == REKEY { Decision::PassOnce } else { Decision::Refuse(Reason::Superseded) };
     };
-    if presented.not_after <= now && path != RENEW {
-        return Decision::Refuse(Reason::Expired);
+    if presented.not_after <= now {
+        return if path == RENEW { Decision::PassOnce } else { Decision::Refuse(Reason::Expired) };
     }
     let is_newest = place + 1 == device.certificates.len();
     if is_newest && place > 0 { Decision::PassAndRetireOthers } else { Decision::Pass }
@@ -254,7 +257,7 @@ mod tests {
     fn a_laptop_from_the_drawer_may_renew_and_nothing_else() {
         let ours = device(Standing::Enrolled, &["a"]);
         assert_eq!(decided(Some(&ours), "a", "/v1/reports", 1000), Decision::Refuse(Reason::Expired));
-        assert_eq!(decided(Some(&ours), "a", RENEW, 1000), Decision::Pass);
+        assert_eq!(decided(Some(&ours), "a", RENEW, 1000), Decision::PassOnce);
     }
 
     #[test]
@@ -264,6 +267,6 @@ mod tests {
         assert_eq!(decided(Some(&renewed), "new", "/v1/reports", 10), Decision::PassAndRetireOthers);
         let used = device(Standing::Enrolled, &["new"]);
         assert_eq!(decided(Some(&used), "old", "/v1/reports", 10), Decision::Refuse(Reason::Superseded));
-        assert_eq!(decided(Some(&used), "old", REKEY, 10), Decision::Pass);
+        assert_eq!(decided(Some(&used), "old", REKEY, 10), Decision::PassOnce);
     }
 }

@@ -95,6 +95,21 @@ async fn the_old_certificate_is_good_until_the_new_one_is_used_and_a_conflict_af
     assert_eq!(new.get("/v1/policy").await.status(), 200);
 }
 
+/// A copy may ask for a name of its own, and that opens nothing else to it, on the same connection neither.
+#[tokio::test]
+async fn asking_for_a_name_lets_a_replaced_certificate_write_nothing() {
+    let field = Field::new().await;
+    let (_, old) = field.enrolled("S1").await;
+    let (certificate, key) = renew(&old).await;
+    assert_eq!(field.laptop(&certificate.certificate, &key).get("/v1/policy").await.status(), 200);
+    tokio::time::sleep(BELIEVED).await;
+    let (request, _) = application("", "S2");
+    assert_eq!(old.post("/v1/rekey", &request).await.status(), 200);
+    for path in ["/v1/policy", "/v1/orders"] {
+        assert_eq!(refusal(old.get(path).await).await, (409, "conflict".into()));
+    }
+}
+
 #[tokio::test]
 async fn a_copied_state_folder_becomes_a_pending_device_and_the_original_keeps_its_name() {
     let field = Field::new().await;
