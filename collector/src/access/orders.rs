@@ -11,12 +11,13 @@ use axum::{Extension, Json};
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::order::{OrderResult, Outcome};
 use farmwatch_shared::wire::Orders;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::read;
+use super::limiter::Limiter;
 use super::{Peer, Refusal};
 use crate::app::App;
 use crate::store::{NewAudit, SharedStore};
@@ -29,12 +30,15 @@ const POLL_SECONDS: u64 = 60;
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// Longest reason that is kept of a device's.
 const LONGEST_WHY: usize = 500;
+/// Answers to orders that are taken of one device in an hour: each is an entry of the audit, which only grows.
+const ANSWERS_IN_AN_HOUR: u32 = 60;
 
 /// Who waits for orders.
 pub struct Counter {
     app: Arc<App>,
     waiting: Mutex<HashMap<DeviceId, Waiter>>,
     most: usize,
+    answers: Limiter<DeviceId>,
     shutdown: CancellationToken,
 }
 
@@ -57,7 +61,8 @@ pub struct Asked {
 impl Counter {
     /// Room for so many that wait; all are answered at shutdown.
     pub fn new(app: Arc<App>, most: usize, shutdown: CancellationToken) -> Self {
-        Self { app, waiting: Mutex::default(), most, shutdown }
+        let answers = Limiter::new(ANSWERS_IN_AN_HOUR, SignedDuration::from_hours(1));
+        Self { app, waiting: Mutex::default(), most, answers, shutdown }
     }
 
     /// Wakes those for whom there are orders, whoever wrote them, until shutdown.
@@ -180,6 +185,10 @@ pub async fn result(
 ) -> Result<StatusCode, Refusal> {
     let now = Timestamp::now();
     let mut result: OrderResult = read(&body)?;
+    if !counter.answers.take(peer.device.clone(), now) {
+        let message = "this device has told what became of sixty orders within an hour";
+        return Err(Refusal::too_often(message, 600));
+    }
     result.why = result.why.map(|why| why.chars().filter(|c| !c.is_control()).take(LONGEST_WHY).collect());
     let store = &counter.app.store;
     let device = &peer.device;

@@ -77,7 +77,7 @@ async fn list(args: ListArgs, context: &Context, store: &SharedStore) -> anyhow:
     let filter = DeviceFilter { text: args.text, standing, ..DeviceFilter::default() };
     let devices = store.devices(&filter, &Page::first(args.limit)).await?;
     if context.json() {
-        return devices.iter().try_for_each(output::json);
+        return output::json(&devices);
     }
     if devices.is_empty() {
         output::line("no device; laptops enrol with a token from `farmwatch-collector tokens add`");

@@ -8,13 +8,19 @@ use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
 /// Prints a line. A reader that went away (`| head`) is no error.
+///
+/// What devices wrote stands in it: control characters, which would reach the terminal, are shown as such.
 pub fn line(text: impl Display) {
-    let _ = writeln!(anstream::stdout(), "{text}");
+    let _ = writeln!(anstream::stdout(), "{}", printable(&text.to_string()));
+}
+
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
 }
 
 /// Prints a value as one line of JSON.
 pub fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
-    line(serde_json::to_string(value)?);
+    let _ = writeln!(std::io::stdout(), "{}", serde_json::to_string(value)?);
     Ok(())
 }
 
@@ -37,4 +43,17 @@ pub fn table(heads: &[&str]) -> Table {
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(heads);
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_name_cannot_write_to_the_terminal() {
+        assert_eq!(
+            printable("a\u{1b}]0;b\u{7}\u{9b}1m\r\n\tc"),
+            "a\u{fffd}]0;b\u{fffd}\u{fffd}1m\u{fffd}\n\tc"
+        );
+    }
 }

@@ -79,7 +79,7 @@ async fn add(args: AddArgs, context: &Context) -> anyhow::Result<()> {
 async fn list(context: &Context) -> anyhow::Result<()> {
     let tokens = context.store()?.tokens(context.now()).await?;
     if context.json() {
-        return tokens.iter().try_for_each(output::json);
+        return output::json(&tokens);
     }
     if tokens.is_empty() {
         output::line("no token can be used; make one with `farmwatch-collector tokens add`");

@@ -35,6 +35,10 @@ pub async fn run(args: UserArgs, context: &Context) -> anyhow::Result<()> {
         (1..=64).contains(&name.len()) && !name.contains(|c: char| c.is_control() || c.is_whitespace()),
         "a user's name has 1 to 64 characters and no spaces"
     );
+    anyhow::ensure!(
+        !name.eq_ignore_ascii_case(crate::alerts::FARMWATCH),
+        "in the audit `{name}` is what Farmwatch does by itself; take another name"
+    );
     let store = context.store()?;
     let given = given_password("FARMWATCH_USER_PASSWORD")?;
     let generated = given.is_none();

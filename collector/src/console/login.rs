@@ -18,6 +18,9 @@ use super::session::{self, Person};
 use crate::access::password;
 use crate::store::NewAudit;
 
+/// Longest name that anybody has; longer ones are nobody's.
+const LONGEST_NAME: usize = 64;
+
 /// Where to go after logging in.
 #[derive(Deserialize)]
 pub struct Next {
@@ -64,11 +67,12 @@ fn form(next: &str, error: Option<&str>) -> maud::Markup {
 pub async fn log_in(
     State(console): State<Arc<Console>>,
     headers: HeaderMap,
-    Form(given): Form<Credentials>,
+    Form(mut given): Form<Credentials>,
 ) -> Result<Response, Failure> {
     if !session::same_origin(&headers) {
         return Err(Failure::Forged);
     }
+    given.name = given.name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME + 1).collect();
     let now = Timestamp::now();
     if console.failures.is_spent(&given.name, now) {
         let error = "Too many failed attempts for this name; wait a minute.";
@@ -83,14 +87,16 @@ pub async fn log_in(
     let fits = checked.unwrap_or(false);
     let audit = |action: &str, why: &str| NewAudit {
         at: now,
-        actor: name.chars().take(64).collect(),
+        actor: name.clone(),
         action: action.into(),
         object: "console".into(),
         why: why.into(),
     };
     if !fits {
         console.failures.take(name.clone(), now);
-        console.app.store.audit(audit("login_failed", "wrong name or password")).await?;
+        if console.audited_failures.take((), now) {
+            console.app.store.audit(audit("login_failed", "wrong name or password")).await?;
+        }
         let page = form(&next, Some("Name or password is wrong."));
         return Ok((StatusCode::UNAUTHORIZED, page).into_response());
     }

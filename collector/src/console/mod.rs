@@ -23,12 +23,14 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use jiff::SignedDuration;
 use tokio::sync::Semaphore;
 use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
 
 use crate::access::limiter::Limiter;
 use crate::app::App;
@@ -42,7 +44,14 @@ pub(crate) struct Console {
     checks: Semaphore,
     /// Failed log-ins by name.
     failures: Limiter<String>,
+    /// Failed log-ins that are audited: whoever tries names without end does not fill the audit.
+    audited_failures: Limiter<()>,
 }
+
+/// A request must have come whole, and be answered, within this time.
+const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+/// Largest form in bytes: the longest note that a person writes, and some.
+const MAX_FORM: usize = 64 << 10;
 
 /// No code, style or frame but our own, and nothing loaded from elsewhere.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -51,7 +60,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 /// The console's pages. `secure` says that people reach them by HTTPS.
 pub fn router(app: Arc<App>, secure: bool) -> Router {
     let failures = Limiter::new(5, SignedDuration::from_mins(1));
-    let console = Arc::new(Console { app, secure, checks: Semaphore::new(2), failures });
+    let audited_failures = Limiter::new(30, SignedDuration::from_mins(1));
+    let console = Arc::new(Console { app, secure, checks: Semaphore::new(2), failures, audited_failures });
     let header = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
@@ -78,6 +88,8 @@ pub fn router(app: Arc<App>, secure: bool) -> Router {
             get(|| async { asset("text/javascript; charset=utf-8", include_str!("console.js")) }),
         )
         .fallback(error::not_found)
+        .layer(DefaultBodyLimit::max(MAX_FORM))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, WITHIN))
         .layer(header(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "same-origin"))
