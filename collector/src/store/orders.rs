@@ -49,7 +49,10 @@ pub enum OrderState {
 #[async_trait]
 pub trait Orders {
     /// Draws the next counter for orders to a device; no two calls get the same.
-    async fn next_order_counter(&self, device: &DeviceId) -> Result<u64>;
+    ///
+    /// Counters follow the clock (milliseconds), so that they go on above those that a laptop has seen when the store
+    /// was restored from a backup, or when the laptop has become another device.
+    async fn next_order_counter(&self, device: &DeviceId, now: Timestamp) -> Result<u64>;
     /// Orders for a device with a counter above `after` that are neither void nor past, oldest first; marks
     /// them fetched.
     async fn fetch_orders(&self, device: &DeviceId, after: u64, now: Timestamp) -> Result<Vec<StoredOrder>>;

@@ -43,7 +43,7 @@ impl Connector for BuiltIn {
         };
         let id = OrderId::new(u64::try_from(now.as_millisecond()).unwrap_or(0), (app.draw)());
         let sealed = Sealed {
-            counter: app.store.next_order_counter(device).await?,
+            counter: app.store.next_order_counter(device, now).await?,
             expires_at,
             device: Some(device.clone()),
             content: Order { id, issued_at: now, kind },

@@ -15,7 +15,7 @@ async fn order(field: &Field, store: &SharedStore, device: &DeviceId) -> OrderId
     let now = Timestamp::now();
     let id = OrderId::new(1, (field.app.draw)());
     let content = Order { id: id.clone(), issued_at: now, kind: OrderKind::Challenge };
-    let counter = store.next_order_counter(device).await.unwrap();
+    let counter = store.next_order_counter(device, now).await.unwrap();
     let expires_at = now + SignedDuration::from_hours(1);
     let sealed = Sealed { counter, expires_at, device: Some(device.clone()), content };
     let stored = StoredOrder {

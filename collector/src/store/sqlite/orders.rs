@@ -67,13 +67,14 @@ pub fn put(conn: &Connection, order: &StoredOrder) -> Result<()> {
 
 #[async_trait]
 impl Orders for Sqlite {
-    async fn next_order_counter(&self, device: &DeviceId) -> Result<u64> {
+    async fn next_order_counter(&self, device: &DeviceId, now: Timestamp) -> Result<u64> {
         let device = device.clone();
         self.write(move |hand| {
             let mut draw = hand.conn.prepare_cached(
-                "UPDATE device SET order_counter = order_counter + 1 WHERE id = ?1 RETURNING order_counter",
+                "UPDATE device SET order_counter = max(order_counter + 1, ?2) WHERE id = ?1 RETURNING order_counter",
             )?;
-            let drawn: Option<i64> = draw.query_row([device.as_str()], |row| row.get(0)).optional()?;
+            let drawn: Option<i64> =
+                draw.query_row(params![device.as_str(), ms(now)], |row| row.get(0)).optional()?;
             let drawn = drawn.ok_or_else(|| StoreError::Conflict(format!("there is no device {device}")))?;
             Ok(uncount(drawn))
         })

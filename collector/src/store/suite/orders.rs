@@ -3,6 +3,7 @@
 use farmwatch_shared::id::{DeviceId, OrderId};
 use farmwatch_shared::order::{Order, OrderKind, OrderResult, Outcome};
 use farmwatch_shared::sealed::{Envelope, Sealed};
+use jiff::Timestamp;
 
 use super::super::{Change, OrderState, SharedStore, StoredOrder};
 use super::{Case, enrol, laptop, minute};
@@ -45,13 +46,20 @@ async fn fetched(store: &SharedStore, device: &DeviceId, after: u64, at: i64) ->
 
 async fn counters(store: SharedStore) {
     let (one, two) = (enrol(&store, 1).await, enrol(&store, 2).await);
-    let calls = (0..20).map(|_| store.next_order_counter(&one));
+    let calls = (0..20).map(|_| store.next_order_counter(&one, Timestamp::UNIX_EPOCH));
     let mut drawn: Vec<_> =
         futures_util::future::join_all(calls).await.into_iter().map(Result::unwrap).collect();
     drawn.sort_unstable();
     assert_eq!(drawn, (1..=20).collect::<Vec<_>>());
-    assert_eq!(store.next_order_counter(&two).await.unwrap(), 1);
-    assert!(store.next_order_counter(&laptop(9)).await.is_err());
+    let later = minute(5);
+    let above_any_before = u64::try_from(later.as_millisecond()).unwrap();
+    assert_eq!(store.next_order_counter(&two, later).await.unwrap(), above_any_before);
+    assert_eq!(
+        store.next_order_counter(&two, minute(0)).await.unwrap(),
+        above_any_before + 1,
+        "the clock went back"
+    );
+    assert!(store.next_order_counter(&laptop(9), later).await.is_err());
 }
 
 async fn fetch(store: SharedStore) {
