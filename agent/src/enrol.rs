@@ -6,10 +6,14 @@ use anyhow::{Context as _, bail};
 use farmwatch_shared::wire::{EnrolRequest, Enrolment};
 use reqwest::Url;
 
+use crate::files::{self, Readers};
 use crate::identity::Identity;
 use crate::machine::{self, Machine};
 use crate::uplink::tls::{self, Trust};
 use crate::uplink::{Client, Failure};
+
+/// The machine that applies, until it has an identity.
+const APPLYING: &str = "enrolling.json";
 
 /// A token: what buys a certificate, and whom to believe.
 ///
@@ -57,7 +61,7 @@ pub async fn enrol(
 ) -> anyhow::Result<Identity> {
     let trust = Trust::Fingerprint(token.fingerprint.clone());
     let client = Client::new(url, &trust, None, proxy)?;
-    let machine = Machine::read(root);
+    let machine = applying(state, root)?;
     let (csr, key) = signing_request()?;
     let request = request(token.text.clone(), csr, &machine, root);
     let enrolment = client.enrol(&request).await?;
@@ -67,9 +71,25 @@ pub async fn enrol(
     let identity = identity(url, enrolment, key, machine);
     identity.order_key()?;
     identity.hash_key()?;
-    std::fs::create_dir_all(state).with_context(|| format!("cannot make {}", state.display()))?;
     identity.write(state)?;
+    if let Err(error) = std::fs::remove_file(state.join(APPLYING)) {
+        tracing::debug!(%error, "cannot remove {APPLYING}");
+    }
     Ok(identity)
+}
+
+/// Who applies. Kept until there is an identity: a laptop that asks again because the answer was lost must be known
+/// again, or a token for one laptop would be spent.
+fn applying(state: &Path, root: &Path) -> anyhow::Result<Machine> {
+    std::fs::create_dir_all(state).with_context(|| format!("cannot make {}", state.display()))?;
+    let path = state.join(APPLYING);
+    let kept = files::read_json::<Machine>(&path).unwrap_or_default();
+    if let Some(kept) = kept.filter(|kept| kept.differs_from(root).is_empty()) {
+        return Ok(kept);
+    }
+    let machine = Machine::read(root);
+    files::write_json(&path, &machine, Readers::Agent)?;
+    Ok(machine)
 }
 
 /// Asks for a new identity because the old one lives elsewhere, and writes it.
@@ -136,6 +156,18 @@ pub fn signing_request() -> anyhow::Result<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_laptop_that_asks_again_is_known_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        std::fs::create_dir_all(root.join("etc")).unwrap();
+        std::fs::write(root.join("etc/machine-id"), "a1").unwrap();
+        let first = applying(dir.path(), &root).unwrap();
+        assert_eq!(applying(dir.path(), &root).unwrap().short(), first.short());
+        std::fs::write(root.join("etc/machine-id"), "b2").unwrap();
+        assert_ne!(applying(dir.path(), &root).unwrap().short(), first.short(), "on other hardware");
+    }
 
     #[test]
     fn tokens_are_checked_before_anything_is_sent() {
