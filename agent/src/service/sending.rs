@@ -82,9 +82,12 @@ impl Daemon {
         };
         if batch.reports.is_empty() {
             tracing::error!(through = batch.through, "the spool holds what is no report; passing over it");
-            if let Err(error) = self.spool.ack(batch.through.max(1)) {
+            let passed =
+                if batch.through == 0 { self.spool.pass_over_all() } else { self.spool.ack(batch.through) };
+            if let Err(error) = passed {
                 tracing::error!(%error, "cannot pass over it");
             }
+            self.reporter.want_whole();
             self.schedule.sent(now.mono, clock::fraction());
             return later;
         }

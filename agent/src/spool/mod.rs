@@ -214,6 +214,12 @@ impl Spool {
         fs::write(mark_path(&self.folder), format!("{seq:020}"))
     }
 
+    /// Gives up what waits and cannot be read: damaged on the disk since it was written.
+    pub fn pass_over_all(&mut self) -> io::Result<()> {
+        self.rotate()?;
+        self.ack(self.next_seq - 1)
+    }
+
     /// Throws everything away and begins again with number 1: the device has another name now.
     pub fn start_over(&mut self) -> io::Result<()> {
         for segment in std::mem::take(&mut self.segments) {

@@ -126,6 +126,23 @@ fn a_flipped_bit_never_comes_back_as_a_report() {
 }
 
 #[test]
+fn what_the_disk_has_damaged_holds_up_nothing_that_comes_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path());
+    (1..=3).for_each(|seq| spool.append(&with_fact(seq)).unwrap());
+    let path = super::segment::path(dir.path(), 1);
+    let length = fs::metadata(&path).unwrap().len();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.write_all_at(&vec![0xff; usize::try_from(length).unwrap()], 0).unwrap();
+    let batch = spool.batch(9, 1 << 20).unwrap();
+    assert_eq!((batch.reports.len(), batch.through), (0, 0));
+    spool.pass_over_all().unwrap();
+    assert!(spool.is_empty());
+    spool.append(&with_fact(4)).unwrap();
+    assert_eq!(seqs(&spool), [4]);
+}
+
+#[test]
 fn at_the_bound_the_oldest_windows_go_and_are_counted_and_no_fact_does() {
     let dir = tempfile::tempdir().unwrap();
     let bound = 64 << 10;
