@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use farmwatch_shared::firmware::says_nothing;
 use farmwatch_shared::id::HashKey;
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,7 @@ impl Machine {
 /// The serial number that the firmware's tables say, empty if they say none that means anything.
 pub fn serial(root: &Path) -> String {
     let text = read_text(&root.join("sys/class/dmi/id/product_serial")).unwrap_or_default();
-    if is_filler(&text) { String::new() } else { text }
+    if says_nothing(&text) { String::new() } else { text }
 }
 
 /// The host name.
@@ -63,16 +64,7 @@ fn sources(root: &Path) -> Vec<(&'static str, String)> {
         ("machine_id", "etc/machine-id"),
     ];
     let read = files.iter().filter_map(|(name, file)| Some((*name, read_text(&root.join(file))?)));
-    read.filter(|(_, text)| !is_filler(text)).collect()
-}
-
-/// What makers write where they have nothing to say.
-fn is_filler(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    let same = lower.bytes().filter(u8::is_ascii_alphanumeric).all(|b| b == b'0' || b == b'f');
-    same || ["to be filled", "default string", "not specified", "system serial", "none", "uninitialized"]
-        .iter()
-        .any(|filler| lower.starts_with(filler))
+    read.filter(|(_, text)| !says_nothing(text)).collect()
 }
 
 fn read_text(path: &Path) -> Option<String> {
@@ -130,7 +122,5 @@ mod tests {
     #[test]
     fn fillers_are_no_serials() {
         assert_eq!(serial(machine(None, "a1").path()), "");
-        assert!(is_filler("00000000-0000-0000-0000-000000000000"));
-        assert!(!is_filler("PF3XK2P1"));
     }
 }

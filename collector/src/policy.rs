@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use farmwatch_shared::policy::AgentPolicy;
 use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
 
 /// The policy file that `init` writes: every setting with its default and what it means.
 pub const COMMENTED: &str = include_str!("policy.toml");
@@ -121,8 +122,33 @@ impl Policy {
             "agent.heartbeat_seconds is {}; it should be 10 to 3600",
             policy.agent.heartbeat_seconds
         );
+        if let Some(slip) = policy.agent.slips().first() {
+            anyhow::bail!("agent.{slip}");
+        }
+        // Agents pass over what they do not know, as they must: here it is a misspelt setting.
+        let (said, known) = (toml::from_str::<Table>(text)?, Table::try_from(&policy)?);
+        if let Some(name) = unknown(&said, &known, "") {
+            let last = name.rsplit('.').next().unwrap_or_default();
+            let line =
+                text.lines().position(|line| line.trim_start().starts_with(last)).map_or(0, |at| at + 1);
+            anyhow::bail!(
+                "line {line}: there is no setting `{name}`; the file that `init` writes names those there are"
+            );
+        }
         Ok(policy)
     }
+}
+
+/// The first setting that is said and not known.
+fn unknown(said: &Table, known: &Table, above: &str) -> Option<String> {
+    said.iter().find_map(|(name, value)| {
+        let path = format!("{above}{name}");
+        match (value, known.get(name)) {
+            (_, None) => Some(path),
+            (Value::Table(said), Some(Value::Table(known))) => unknown(said, known, &format!("{path}.")),
+            _ => None,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -136,8 +162,18 @@ mod tests {
     }
 
     #[test]
+    fn a_name_where_an_isolated_laptop_needs_an_address_is_an_error() {
+        let error =
+            Policy::parse("[agent.isolation]\nallow = [\"edr.example.com\"]").unwrap_err().to_string();
+        assert!(error.contains("edr.example.com") && error.contains("address"), "{error}");
+    }
+
+    #[test]
     fn a_misspelt_setting_is_an_error_with_its_line() {
         let error = Policy::parse("learning = false\nquarantin = 1").unwrap_err().to_string();
         assert!(error.contains("quarantin") && error.contains('2'), "{error}");
+        let error =
+            Policy::parse("[agent]\nlevel_2 = false\n[agent.isolation]\nalow = []").unwrap_err().to_string();
+        assert!(error.contains("line 4") && error.contains("agent.isolation.alow"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod edid;
 pub mod facts;
 pub mod finding;
+pub mod firmware;
 pub mod hid;
 pub mod id;
 pub mod judge;

@@ -207,6 +207,15 @@ pub(crate) mod test {
 
     use super::{Arc, Catalogue, Config, HashKey, Observation, SENSORS, Sensed, Sensor, Timestamp};
 
+    #[test]
+    fn policy_can_name_every_sensor() {
+        let names: Vec<_> = SENSORS.iter().map(|(name, _)| *name).collect();
+        let mut known = farmwatch_shared::facts::SENSORS.to_vec();
+        known.retain(|name| !names.contains(name));
+        assert!(known.is_empty(), "{known:?} are none of {names:?}");
+        assert_eq!(names.len(), farmwatch_shared::facts::SENSORS.len());
+    }
+
     /// A configuration for a test's folder.
     pub(crate) fn config(root: &Path) -> Config {
         Config {

@@ -1,7 +1,18 @@
 //! Quiet hours: times at which policy has the sensors off. Pure; local time is the caller's.
 
-use farmwatch_shared::policy::QuietHours;
+use farmwatch_shared::facts::{Family as _, Host, SENSORS};
+use farmwatch_shared::policy::{AgentPolicy, QuietHours, minute, weekday};
 use jiff::civil::{DateTime, Time, Weekday};
+
+/// The sensors that are off: those that policy has off, and in quiet hours all but the machine's own: what it is and
+/// who manages it says nothing about a person's hours.
+pub fn sensors_off(policy: &AgentPolicy, quiet: bool) -> Vec<String> {
+    let mut off = policy.sensors_off.clone();
+    if quiet {
+        off.extend(SENSORS.iter().filter(|name| **name != Host::NAME).map(ToString::to_string));
+    }
+    off
+}
 
 /// It is a quiet hour.
 pub fn is_quiet(spans: &[QuietHours], local: DateTime) -> bool {
@@ -23,26 +34,6 @@ fn holds(span: &QuietHours, local: DateTime) -> bool {
 
 fn minutes(time: Time) -> u16 {
     u16::from(time.hour().unsigned_abs()) * 60 + u16::from(time.minute().unsigned_abs())
-}
-
-/// `HH:MM` as minutes, `24:00` included.
-fn minute(text: &str) -> Option<u16> {
-    let (hour, minute) = text.trim().split_once(':')?;
-    let (hour, minute) = (hour.parse::<u16>().ok()?, minute.parse::<u16>().ok()?);
-    (minute < 60 && hour * 60 + minute <= 24 * 60).then(|| hour * 60 + minute)
-}
-
-fn weekday(name: &str) -> Option<Weekday> {
-    Some(match name.trim().to_ascii_lowercase().as_str() {
-        "mon" => Weekday::Monday,
-        "tue" => Weekday::Tuesday,
-        "wed" => Weekday::Wednesday,
-        "thu" => Weekday::Thursday,
-        "fri" => Weekday::Friday,
-        "sat" => Weekday::Saturday,
-        "sun" => Weekday::Sunday,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -75,6 +66,15 @@ mod tests {
         assert!(is_quiet(&evenings, at("2026-11-28T06:59:00")));
         assert!(!is_quiet(&evenings, at("2026-11-28T07:00:00")));
         assert!(!is_quiet(&evenings, at("2026-11-27T06:00:00")), "Thursday evening is not named");
+    }
+
+    #[test]
+    fn in_quiet_hours_no_input_is_counted_and_what_policy_has_off_stays_off() {
+        let policy = AgentPolicy { sensors_off: vec!["host".into()], ..AgentPolicy::default() };
+        assert_eq!(sensors_off(&policy, false), ["host"]);
+        let off = sensors_off(&policy, true);
+        assert!(SENSORS.iter().all(|name| off.contains(&(*name).to_owned())), "{off:?}");
+        assert!(!sensors_off(&AgentPolicy::default(), true).contains(&"host".to_owned()));
     }
 
     #[test]

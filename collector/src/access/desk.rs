@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use farmwatch_shared::firmware::says_nothing;
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::state::State as Facts;
 use farmwatch_shared::wire::{Certificate, EnrolRequest, Enrolment};
@@ -157,29 +158,13 @@ impl Applicant {
     }
 }
 
-/// A serial number, if it is one: makers leave words there that thousands of machines share.
+/// A serial number, if it is one.
 fn serial(text: &str) -> Result<Option<String>, Refusal> {
-    const FILLERS: [&str; 12] = [
-        "0",
-        "none",
-        "n/a",
-        "na",
-        "null",
-        "unknown",
-        "default string",
-        "not specified",
-        "not applicable",
-        "system serial number",
-        "to be filled by o.e.m.",
-        "123456789",
-    ];
     let text = text.trim();
     if text.chars().count() > 64 || text.chars().any(char::is_control) {
         return Err(Refusal::bad_request("`serial` should have at most 64 printable characters"));
     }
-    let says_nothing = FILLERS.contains(&text.to_ascii_lowercase().as_str())
-        || text.chars().all(|c| !c.is_alphanumeric() || c == '0');
-    Ok((!says_nothing).then(|| text.to_owned()))
+    Ok((!says_nothing(text)).then(|| text.to_owned()))
 }
 
 fn bounded(text: &str, most: usize) -> String {
@@ -192,11 +177,7 @@ mod tests {
 
     #[test]
     fn what_makers_leave_where_a_serial_should_be_is_none() {
-        for filler in
-            ["", "0", "00000000", "Default string", "To Be Filled By O.E.M.", " None ", "-", "......"]
-        {
-            assert_eq!(serial(filler).unwrap(), None, "{filler}");
-        }
+        assert_eq!(serial("Default string").unwrap(), None);
         assert_eq!(serial(" PF3ABCDE ").unwrap().as_deref(), Some("PF3ABCDE"));
         assert!(serial("a\0b").is_err());
         assert!(serial(&"x".repeat(65)).is_err());

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use farmwatch_shared::facts::{Family as _, RemoteTool, UsbDevice};
+use farmwatch_shared::facts::{Family as _, Host, RemoteTool, UsbDevice};
 use farmwatch_shared::finding::{Finding, Group};
+use farmwatch_shared::firmware::says_nothing;
 use farmwatch_shared::state::State;
 use farmwatch_shared::waterfall::Bar;
 use jiff::{SignedDuration, Timestamp};
@@ -21,7 +22,36 @@ pub fn drafts(device: &Device, findings: &[Finding], state: &State) -> Vec<Draft
     for finding in findings.iter().filter(|finding| finding.policy) {
         by_thing.entry(thing(finding, state)).or_default().push(finding);
     }
-    by_thing.into_iter().map(|(thing, found)| draft(device, &thing, &found, state)).collect()
+    let things = by_thing.into_iter().map(|(thing, found)| draft(device, &thing, &found, state));
+    things.chain(other_serial(device, state)).collect()
+}
+
+/// The laptop tells another serial number than the one it is known by.
+fn other_serial(device: &Device, state: &State) -> Option<Draft> {
+    let told = state.get::<Host>("self")?.serial.filter(|told| !says_nothing(told))?;
+    let known = device.serial.as_deref().unwrap_or("none");
+    if told.trim().eq_ignore_ascii_case(known.trim()) {
+        return None;
+    }
+    let name = words::name(device);
+    let why = format!("tells serial number {told}, and is known by {known}");
+    let summary = format!(
+        "{name} {why}. The one it is known by stays: it decides whose laptop this is and what is exempt.\n\n\
+         This happens when a mainboard is replaced, and also when somebody passes one laptop off as another.\n\n\
+         What would clear it: the laptop tells its own serial number again, or is enrolled anew.\n\n\
+         What to do now: find out which hardware IT gave out under either number; enrol the laptop anew where the \
+         change is an honest one."
+    );
+    let piece = Piece { id: format!("serial {told}"), why };
+    let key = format!("policy/{}/serial", device.id);
+    Some(plain(
+        device,
+        key,
+        Severity::Medium,
+        format!("Another serial number on {name}"),
+        summary,
+        vec![piece],
+    ))
 }
 
 /// Key of the alert about an agent's silence.

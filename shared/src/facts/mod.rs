@@ -43,6 +43,20 @@ pub trait Family: Serialize + DeserializeOwned {
     const NAME: &'static str;
 }
 
+/// Every sensor, by its family's name; `activity` states windows and no facts.
+pub const SENSORS: [&str; 10] = [
+    Host::NAME,
+    RemoteTool::NAME,
+    Session::NAME,
+    Display::NAME,
+    UsbDevice::NAME,
+    HidDevice::NAME,
+    "activity",
+    Network::NAME,
+    Power::NAME,
+    Locale::NAME,
+];
+
 /// Every family, in the order of the design's table: for listings and coverage.
 pub const FAMILIES: [&str; 11] = [
     Host::NAME,

@@ -1,10 +1,11 @@
 //! Linux: DMI tables in sysfs (device tree on ARM), os-release, the kernel's boot time.
 
+use farmwatch_shared::firmware::says_nothing;
 use jiff::Timestamp;
 
 use super::super::read;
 use super::super::{SensorError, assignments};
-use super::{Config, Host, Sensed, is_placeholder, managed};
+use super::{Config, Host, Sensed, managed};
 
 /// `/proc/stat` of a machine with many cores has long lines before the boot time.
 const STAT: usize = 1 << 20;
@@ -55,7 +56,7 @@ pub(super) fn host(config: &Config, out: &mut Sensed) -> Result<Host, SensorErro
 
 /// The first of these that the maker filled in.
 fn firmware(config: &Config, paths: &[&str]) -> Option<String> {
-    let filled = |path: &&str| read::attribute(&config.path(path)).filter(|text| !is_placeholder(text));
+    let filled = |path: &&str| read::attribute(&config.path(path)).filter(|text| !says_nothing(text));
     paths.iter().find_map(filled)
 }
 

@@ -53,30 +53,6 @@ impl HostSensor {
     }
 }
 
-/// What firmware holds where its maker put nothing in.
-fn is_placeholder(text: &str) -> bool {
-    const NOTHING: [&str; 14] = [
-        "to be filled by o.e.m.",
-        "system serial number",
-        "system product name",
-        "system manufacturer",
-        "chassis serial number",
-        "default string",
-        "not specified",
-        "not applicable",
-        "not available",
-        "none",
-        "n/a",
-        "invalid",
-        "unknown",
-        "oem",
-    ];
-    let mut characters = text.chars().filter(|c| c.is_alphanumeric());
-    let first = characters.next();
-    let all_alike = characters.all(|c| Some(c) == first);
-    all_alike || NOTHING.iter().any(|nothing| text.trim().eq_ignore_ascii_case(nothing))
-}
-
 #[cfg(not(target_os = "linux"))]
 mod os {
     use super::{Config, Host, Sensed, SensorError};
@@ -89,15 +65,6 @@ mod os {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn serials_that_every_board_of_a_maker_has_are_none() {
-        for text in ["To Be Filled By O.E.M.", "System Serial Number", "0000000", "", "..", "None", "XXXXXXX"]
-        {
-            assert!(is_placeholder(text), "{text:?}");
-        }
-        assert!(!is_placeholder("PF3KJ1ZT"));
-    }
 
     #[test]
     fn a_clock_that_is_set_does_not_move_the_boot() {

@@ -4,6 +4,7 @@
 //! heartbeat is one small UPDATE: what it is checked against stands in [`super::heads::Heads`].
 
 use farmwatch_shared::facts::{Family as _, Host, Window};
+use farmwatch_shared::firmware::says_nothing;
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::{Digest, FactKey};
@@ -179,12 +180,22 @@ fn write_content(conn: &Connection, head: &mut Head, prepared: &Prepared) -> Res
 }
 
 /// What listings show of a device, from its `host` fact.
+///
+/// The serial number decides who the laptop's person is and what is exempt, so it is the one that the laptop
+/// enrolled with; one that it tells later counts only where it told none then and no other device has it.
 fn name_device(conn: &Connection, number: i64, host: &Host) -> Result<()> {
     let os = if host.os_version.is_empty() { &host.os } else { &host.os_version };
     conn.prepare_cached(
-        "UPDATE device SET hostname = ?2, os = ?3, serial = coalesce(?4, serial) WHERE number = ?1",
+        "UPDATE device SET hostname = ?2, os = ?3, serial = CASE
+             WHEN serial IS NULL AND NOT EXISTS (SELECT 1 FROM device o WHERE o.serial = ?4) THEN ?4
+             ELSE serial END WHERE number = ?1",
     )?
-    .execute(params![number, host.hostname, os, host.serial])?;
+    .execute(params![
+        number,
+        host.hostname,
+        os,
+        host.serial.as_ref().filter(|serial| !says_nothing(serial))
+    ])?;
     Ok(())
 }
 

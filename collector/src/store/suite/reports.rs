@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use farmwatch_shared::facts::{Host, Power, Source, SourceKind, Transition, TransitionKind, Window};
+use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::{Digest, FactKey, State};
 use serde_json::json;
 
-use super::super::{Arrival, Observed, Receipt, SharedStore, Standing};
+use super::super::{Arrival, Device, Observed, Receipt, SharedStore, Standing};
 use super::{Case, arrival, change, enrol, enrolled, heartbeat, laptop, minute};
 
 pub const CASES: &[Case] = &[
@@ -159,23 +160,29 @@ async fn newer_agent(store: SharedStore) {
 }
 
 async fn host_fact(store: SharedStore) {
-    let device = enrol(&store, 1).await;
-    let mut state = State::default();
-    let host = Host {
-        os: "linux".into(),
-        os_version: "Debian GNU/Linux 13".into(),
-        hostname: "acme-0042".into(),
-        serial: Some("PF0001".into()),
-        ..Host::default()
+    let unnamed = Device { serial: None, ..enrolled(1) };
+    let device = unnamed.id.clone();
+    store.add_device(unnamed).await.unwrap();
+    let host = |serial: Option<&str>| {
+        let mut state = State::default();
+        let (os, os_version) = ("linux".into(), "Debian GNU/Linux 13".into());
+        let serial = serial.map(str::to_owned);
+        state.put("self", &Host { os, os_version, hostname: "acme-0042".into(), serial, ..Host::default() });
+        state
     };
-    state.put("self", &host);
-    take(&store, change(&device, 1, &State::default(), &state)).await;
+    let serial = async |id: &DeviceId| store.device(id).await.unwrap().unwrap().serial;
+    let (none, other) = (State::default(), enrol(&store, 2).await);
+    let theirs = serial(&other).await;
+
+    take(&store, change(&device, 1, &none, &host(theirs.as_deref()))).await;
+    assert_eq!(serial(&device).await, None, "another device has it");
+    take(&store, change(&device, 2, &host(theirs.as_deref()), &host(Some("PF0001")))).await;
     let known = store.devices_by_serial("PF0001").await.unwrap().remove(0);
     assert_eq!((known.hostname.as_str(), known.os.as_str()), ("acme-0042", "Debian GNU/Linux 13"));
-    let mut unnamed = State::default();
-    unnamed.put("self", &Host { serial: None, ..host });
-    take(&store, change(&device, 2, &state, &unnamed)).await;
-    assert_eq!(store.device(&device).await.unwrap().unwrap().serial.as_deref(), Some("PF0001"));
+    take(&store, change(&device, 3, &host(Some("PF0001")), &host(None))).await;
+    assert_eq!(serial(&device).await.as_deref(), Some("PF0001"));
+    take(&store, change(&other, 1, &none, &host(Some("PF0002")))).await;
+    assert_eq!(serial(&other).await, theirs, "it keeps the one that it enrolled with");
 }
 
 fn window(at: i64, keys: u32) -> Window {
