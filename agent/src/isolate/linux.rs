@@ -31,7 +31,8 @@ pub fn is_in_force() -> bool {
 /// The resolvers that this machine asks. A resolver on the machine itself asks others: those stand in its own
 /// file.
 pub fn resolvers(root: &Path) -> Vec<IpAddr> {
-    let files = ["etc/resolv.conf", "run/systemd/resolve/resolv.conf"];
+    let files =
+        ["etc/resolv.conf", "run/systemd/resolve/resolv.conf", "run/NetworkManager/no-stub-resolv.conf"];
     let mut found: Vec<IpAddr> = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();

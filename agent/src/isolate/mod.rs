@@ -28,6 +28,9 @@ pub use ruleset::{Way, ruleset};
 
 /// Addresses of the collector that are kept open: the newest, should its name move.
 const MAX_ADDRESSES: usize = 8;
+/// Why an isolation failed that the agent's end has cut short.
+const CUT_SHORT: &str =
+    "the agent ended before it had seen that the collector can be reached; the order comes again";
 
 /// The way that has to stay open to a collector, straight or through a proxy.
 pub async fn way(collector: &Url, proxy: Option<&Url>, allow: &[String]) -> anyhow::Result<Way> {
@@ -65,11 +68,11 @@ pub fn is_in_force() -> bool {
     os::is_in_force()
 }
 
-/// Puts into force what the record says, as after a restart; gives the record if there is one.
+/// Reads the record, if there is one.
 ///
 /// The signed order is checked again: a record that somebody wrote by hand isolates nothing.
-pub fn restore(state: &Path, now: Now, boot: &str) -> anyhow::Result<Option<Record>> {
-    let Some(mut record) = Record::read(state)? else { return Ok(None) };
+pub fn kept(state: &Path) -> anyhow::Result<Option<Record>> {
+    let Some(record) = Record::read(state)? else { return Ok(None) };
     if !record.is_in_force() {
         return Ok(Some(record));
     }
@@ -83,15 +86,55 @@ pub fn restore(state: &Path, now: Now, boot: &str) -> anyhow::Result<Option<Reco
         never,
     )
     .map_err(|refusal| anyhow::anyhow!("the kept order to isolate is refused: {refusal}"))?;
-    if record.remaining(now, boot).is_zero() {
-        record.phase = Phase::Released;
-        remove().map_err(anyhow::Error::msg)?;
-    } else {
-        apply(&record.way).map_err(anyhow::Error::msg)?;
+    Ok(Some(record))
+}
+
+/// Puts into force what the record says, as after a restart; gives the record if there is one.
+pub fn restore(state: &Path, now: Now, boot: &str) -> anyhow::Result<Option<Record>> {
+    let Some(mut record) = kept(state)? else { return Ok(None) };
+    match standing(&record, now, boot) {
+        Standing::Open => {
+            if is_in_force() {
+                remove().map_err(anyhow::Error::msg)?;
+            }
+            return Ok(Some(record));
+        }
+        Standing::CutShort => {
+            remove().map_err(anyhow::Error::msg)?;
+            record.phase = Phase::Failed { why: CUT_SHORT.into() };
+        }
+        Standing::Over => {
+            remove().map_err(anyhow::Error::msg)?;
+            record.phase = Phase::Released;
+        }
+        Standing::Stands => apply(&record.way).map_err(anyhow::Error::msg)?,
     }
     record.rebase(now, boot);
     record.write(state)?;
     Ok(Some(record))
+}
+
+/// What a record means after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Nothing is in force; rules that are there nevertheless go.
+    Open,
+    /// The agent ended before it had seen that the collector can be reached with the rules in force. They might cut
+    /// the laptop off from it, so they go; the order was not answered and comes again.
+    CutShort,
+    /// Its time is over.
+    Over,
+    /// It is in force.
+    Stands,
+}
+
+fn standing(record: &Record, now: Now, boot: &str) -> Standing {
+    match record.phase {
+        Phase::Released | Phase::Failed { .. } => Standing::Open,
+        Phase::Applying => Standing::CutShort,
+        Phase::Isolated if record.remaining(now, boot).is_zero() => Standing::Over,
+        Phase::Isolated => Standing::Stands,
+    }
 }
 
 /// Adds freshly found addresses to a way; the oldest give way beyond the bound.
@@ -123,5 +166,54 @@ pub fn notice(record: &Record, contact: &str) -> String {
              was deleted or looked at. Please call {call}.",
             record.until.to_zoned(jiff::tz::TimeZone::system()).strftime("%A, %-d %B, %H:%M")
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use farmwatch_shared::id::{DeviceId, OrderId};
+    use farmwatch_shared::order::{Order, OrderKind};
+    use farmwatch_shared::sealed::Envelope;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::clock::Mono;
+
+    const DAY: u64 = 24 * 3600;
+
+    fn record(phase: Phase) -> Record {
+        let until = Timestamp::from_second(24 * 3600).unwrap();
+        let kind = OrderKind::Isolate { until, reason: String::new() };
+        let order = Order { id: OrderId::new(1, 1), issued_at: Timestamp::UNIX_EPOCH, kind };
+        let envelope = Envelope { payload: "forged".into(), signature: "forged".into() };
+        let times = (at(0), Timestamp::UNIX_EPOCH);
+        let mut record =
+            Record::new((&order, "", until), DeviceId::new(1, 1), envelope, Way::default(), times, "b");
+        record.phase = phase;
+        record
+    }
+
+    fn at(second: u64) -> Now {
+        let wall = Timestamp::from_second(i64::try_from(second).unwrap()).unwrap();
+        Now { mono: Mono::new(Duration::from_secs(second)), wall }
+    }
+
+    #[test]
+    fn after_a_restart_only_an_isolation_that_has_reached_the_collector_stands() {
+        assert_eq!(standing(&record(Phase::Isolated), at(60), "b"), Standing::Stands);
+        assert_eq!(standing(&record(Phase::Isolated), at(DAY), "b"), Standing::Over);
+        assert_eq!(standing(&record(Phase::Applying), at(60), "b"), Standing::CutShort);
+        assert_eq!(standing(&record(Phase::Released), at(60), "b"), Standing::Open);
+        assert_eq!(standing(&record(Phase::Failed { why: String::new() }), at(60), "b"), Standing::Open);
+    }
+
+    #[test]
+    fn a_record_that_somebody_wrote_by_hand_isolates_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(kept(dir.path()).unwrap(), None);
+        record(Phase::Isolated).write(dir.path()).unwrap();
+        assert!(kept(dir.path()).is_err());
+        record(Phase::Released).write(dir.path()).unwrap();
+        assert_eq!(kept(dir.path()).unwrap(), Some(record(Phase::Released)));
     }
 }

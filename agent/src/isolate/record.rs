@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use farmwatch_shared::id::{DeviceId, OrderId};
+use farmwatch_shared::order::Order;
 use farmwatch_shared::sealed::Envelope;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Way;
@@ -31,6 +32,8 @@ pub struct Record {
     pub way: Way,
     /// Seconds left when the record was last rebased …
     left: u64,
+    /// … when that ends by the laptop's own clock, be it right or wrong …
+    ends: Timestamp,
     /// … in this run of the operating system …
     boot: String,
     /// … this many seconds after its start.
@@ -56,17 +59,34 @@ pub enum Phase {
 
 impl Record {
     /// A record of an order that was just taken.
+    ///
+    /// `collector_time` is now by the collector's clock. The isolation never lasts longer than from the order's issue
+    /// to its end: a clock that is a year behind adds no year.
     pub fn new(
-        (order, reason, until): (OrderId, String, Timestamp),
+        (order, reason, until): (&Order, &str, Timestamp),
         device: DeviceId,
         envelope: Envelope,
         way: Way,
-        now: Now,
+        (now, collector_time): (Now, Timestamp),
         boot: &str,
     ) -> Self {
-        let left = u64::try_from(until.duration_since(now.wall).as_secs()).unwrap_or(0);
-        let (phase, boot, at) = (Phase::Applying, boot.to_owned(), now.mono.since_boot().as_secs());
-        Self { phase, order, device, envelope, reason, until, way, left, boot, at }
+        let lasts = until.duration_since(collector_time).min(until.duration_since(order.issued_at));
+        let left = u64::try_from(lasts.as_secs()).unwrap_or(0);
+        let mut record = Self {
+            phase: Phase::Applying,
+            order: order.id.clone(),
+            device,
+            envelope,
+            reason: reason.to_owned(),
+            until,
+            way,
+            left,
+            ends: until,
+            boot: boot.to_owned(),
+            at: now.mono.since_boot().as_secs(),
+        };
+        record.rebase(now, boot);
+        record
     }
 
     /// Its rules should be in force.
@@ -84,13 +104,15 @@ impl Record {
         if boot == self.boot {
             return left.saturating_sub(now.mono.since_boot().saturating_sub(Duration::from_secs(self.at)));
         }
-        let by_wall = u64::try_from(self.until.duration_since(now.wall).as_secs()).unwrap_or(0);
+        let by_wall = u64::try_from(self.ends.duration_since(now.wall).as_secs()).unwrap_or(0);
         left.min(Duration::from_secs(by_wall))
     }
 
     /// Counts from here on.
     pub fn rebase(&mut self, now: Now, boot: &str) {
         self.left = self.remaining(now, boot).as_secs();
+        let span = SignedDuration::from_secs(i64::try_from(self.left).unwrap_or(i64::MAX));
+        self.ends = now.wall.checked_add(span).unwrap_or(Timestamp::MAX);
         boot.clone_into(&mut self.boot);
         self.at = now.mono.since_boot().as_secs();
     }
@@ -112,6 +134,8 @@ fn path(state: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use farmwatch_shared::order::OrderKind;
+
     use super::*;
     use crate::clock::Mono;
 
@@ -123,9 +147,17 @@ mod tests {
     }
 
     fn record() -> Record {
-        let order = (OrderId::new(1, 1), String::new(), Timestamp::from_second(24 * 3600).unwrap());
+        taken(now(100, 0), 0)
+    }
+
+    /// An order of a day that was issued at 0 and taken at `now`, which is `by_collector` by the collector's clock.
+    fn taken(now: Now, by_collector: i64) -> Record {
+        let until = Timestamp::from_second(24 * 3600).unwrap();
+        let kind = OrderKind::Isolate { until, reason: String::new() };
+        let order = Order { id: OrderId::new(1, 1), issued_at: Timestamp::UNIX_EPOCH, kind };
         let envelope = Envelope { payload: String::new(), signature: String::new() };
-        Record::new(order, DeviceId::new(1, 1), envelope, Way::default(), now(100, 0), "first")
+        let times = (now, Timestamp::from_second(by_collector).unwrap());
+        Record::new((&order, "", until), DeviceId::new(1, 1), envelope, Way::default(), times, "first")
     }
 
     fn hours(record: &Record, now: Now, boot: &str) -> u64 {
@@ -138,6 +170,20 @@ mod tests {
         assert_eq!(hours(&record(), now(later, 365 * 24 * HOUR), "first"), 20);
         assert_eq!(hours(&record(), now(later, 0), "first"), 20);
         assert_eq!(hours(&record(), now(100 + 25 * HOUR, 0), "first"), 0);
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_when_the_order_comes_makes_the_isolation_no_longer_and_no_shorter() {
+        let year = 365 * 24 * HOUR;
+        let ahead = taken(now(100, year), 4 * 3600);
+        assert_eq!(hours(&ahead, now(100, year), "first"), 20);
+        assert_eq!(
+            hours(&ahead, now(10, year + HOUR), "second"),
+            19,
+            "over a restart with the same wrong clock"
+        );
+        let unknown = taken(now(100, 0), -365 * 24 * 3600);
+        assert_eq!(hours(&unknown, now(100, 0), "first"), 24);
     }
 
     #[test]

@@ -41,8 +41,9 @@ impl Daemon {
     pub(super) fn fetched_policy(&mut self, answer: Result<Envelope, Failure>, now: Now) {
         self.work.fetching_policy = false;
         let Some((envelope, key)) = self.fetched("policy", answer, now) else { return };
+        let at = self.client.collector_time(now.wall);
         let state = &self.config.state;
-        match self.adopted.take_policy(&envelope, &key, &self.identity.device, now.wall, state) {
+        match self.adopted.take_policy(&envelope, &key, &self.identity.device, at, state) {
             Ok(()) => {
                 tracing::info!(counter = self.adopted.policy_counter, "policy adopted");
                 self.spool.set_bound(self.adopted.spool_bound());
@@ -57,8 +58,9 @@ impl Daemon {
     pub(super) fn fetched_catalogue(&mut self, answer: Result<Envelope, Failure>, now: Now) {
         self.work.fetching_catalogue = false;
         let Some((envelope, key)) = self.fetched("catalogue", answer, now) else { return };
+        let at = self.client.collector_time(now.wall);
         let state = &self.config.state;
-        match self.adopted.take_catalogue(&envelope, &key, &self.identity.device, now.wall, state) {
+        match self.adopted.take_catalogue(&envelope, &key, &self.identity.device, at, state) {
             Ok(()) => {
                 tracing::info!(counter = self.adopted.catalogue_counter, "catalogue adopted");
                 self.reconfigure_sensors();

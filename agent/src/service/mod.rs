@@ -19,9 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use farmwatch_shared::facts::{FAMILIES, Family as _, Host, Isolation, TransitionKind};
+use farmwatch_shared::facts::{Family as _, Isolation, TransitionKind};
 use farmwatch_shared::id::DeviceId;
-use farmwatch_shared::policy::AgentPolicy;
 use farmwatch_shared::sealed::Envelope;
 use farmwatch_shared::wire::{Ack, Certificate, Orders};
 use tokio::sync::mpsc;
@@ -119,6 +118,8 @@ struct Work {
     tell_not_before: Mono,
     /// The isolation's rules as they were last put into force by this loop.
     rules_in_force: String,
+    /// Rules of an isolation that failed could not be taken back yet.
+    take_back: bool,
     /// The sensors have looked for the first time.
     observed: bool,
     /// The whole state is not sent again before this, however often the collector asks.
@@ -158,8 +159,8 @@ impl Daemon {
         let (adopted, notes) = Adopted::read(&config.state, &identity.order_key()?, &identity.device);
         notes.iter().for_each(|why| tracing::warn!(why, "going on with the default"));
         let isolation = isolate::restore(&config.state, now, &os_boot).unwrap_or_else(|error| {
-            tracing::error!("cannot restore the isolation: {error:#}");
-            None
+            tracing::error!("cannot restore the isolation, trying again: {error:#}");
+            isolate::kept(&config.state).unwrap_or_default()
         });
         let folder = config.state.join("spool");
         let (spool, notes) = Spool::open(&folder, adopted.spool_bound())
@@ -345,15 +346,11 @@ fn sensor_config(
     level_2: bool,
     quiet: bool,
 ) -> anyhow::Result<sensors::Config> {
-    let policy: &AgentPolicy = &adopted.policy;
-    // What the machine is and who manages it says nothing about a person's hours.
-    let all = FAMILIES.iter().filter(|family| **family != Host::NAME).map(ToString::to_string);
-    let off = if quiet { all.collect() } else { policy.sensors_off.clone() };
     Ok(sensors::Config {
         root: places.root.clone(),
         hash_key: identity.hash_key()?,
         catalogue: Arc::clone(&adopted.catalogue),
-        off,
+        off: quiet::sensors_off(&adopted.policy, quiet),
         level_2,
     })
 }

@@ -19,7 +19,7 @@ impl Daemon {
     /// Asks for a fresh certificate two thirds into the life of this one.
     pub(super) fn renew_if_due(&mut self, now: Now) {
         let due = match self.identity.renew_at() {
-            Ok(at) => now.wall >= at,
+            Ok(at) => self.client.collector_time(now.wall) >= at,
             Err(error) => return tracing::error!("{error:#}"),
         };
         let idle = !self.work.renewing && self.identity.next.is_none() && self.work.rekey.is_none();

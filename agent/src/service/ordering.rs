@@ -17,6 +17,8 @@ use crate::uplink::{Failure, schedule};
 const WAIT: Duration = Duration::from_mins(4);
 /// A collector that answers empty-handed at once has no room for us to wait: this is how often we ask then.
 const POLL: Duration = Duration::from_mins(1);
+/// An empty answer after this long is a wait that something on the way has cut short.
+const AT_ONCE: Duration = Duration::from_secs(5);
 /// How often the collector is tried after the rules are in force, before they are taken back.
 const CHECKS: u32 = 3;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(8);
@@ -61,7 +63,8 @@ impl Daemon {
         }
         // Nothing that could be taken, and no wait: without a pause this would be a loop.
         if !took && waited < WAIT / 2 {
-            self.work.poll_not_before = now.mono + if orders.is_empty() { POLL / 4 } else { POLL };
+            let cut_short = orders.is_empty() && waited > AT_ONCE;
+            self.work.poll_not_before = now.mono + if cut_short { Duration::from_secs(1) } else { POLL };
         }
     }
 
@@ -73,7 +76,8 @@ impl Daemon {
                 return false;
             }
         };
-        let opened = self.desk.open(envelope, &key, &self.identity.device, Now::read().wall);
+        let collector_time = self.client.collector_time(Now::read().wall);
+        let opened = self.desk.open(envelope, &key, &self.identity.device, collector_time);
         let Sealed { counter, content: order, .. } = match opened {
             Ok(sealed) => sealed,
             Err(Some(why)) => {
@@ -107,9 +111,10 @@ impl Daemon {
                 let proxy = enrolled::proxy_of(&self.config, &url).map_err(|e| format!("{e:#}"))?;
                 let way = isolate::way(&url, proxy.as_ref(), &self.adopted.policy.isolation.allow).await;
                 let way = way.map_err(|e| format!("{e:#}"))?;
-                let order = (order.id.clone(), reason.clone(), *until);
+                let times = (now, self.client.collector_time(now.wall));
                 let device = self.identity.device.clone();
-                let record = Record::new(order, device, envelope.clone(), way, now, &self.os_boot);
+                let order = (order, reason.as_str(), *until);
+                let record = Record::new(order, device, envelope.clone(), way, times, &self.os_boot);
                 self.isolate(record).await
             }
         }
@@ -117,8 +122,11 @@ impl Daemon {
 
     /// Puts an isolation into force, and takes it back if the collector cannot be reached any more.
     async fn isolate(&mut self, mut record: Record) -> Result<(), String> {
-        let before = self.isolation.take().filter(Record::is_in_force);
+        // Before anything of the isolation that stands is touched: it must end in its time whatever happens here.
         record.write(&self.config.state).map_err(|e| format!("{e:#}"))?;
+        let before = self.isolation.take().filter(Record::is_in_force);
+        self.work.rules_in_force.clear();
+        self.work.take_back = false;
         let applied = match isolate::apply(&record.way) {
             Ok(()) => self.check_reach().await,
             Err(why) => Err(why),
@@ -130,7 +138,8 @@ impl Daemon {
                 None => isolate::remove(),
             };
             if let Err(error) = back {
-                tracing::error!(error, "cannot take the rules back");
+                tracing::error!(error, "cannot take the rules back; trying again");
+                self.work.take_back = before.is_none();
             }
             record.phase = Phase::Failed { why: why.clone() };
             self.keep(if let Some(old) = before { old } else { record });
@@ -186,6 +195,12 @@ impl Daemon {
         let Some(mut record) = self.isolation.take() else { return };
         if !record.is_in_force() {
             self.isolation = Some(record);
+            if self.work.take_back {
+                match isolate::remove() {
+                    Ok(()) => self.work.take_back = false,
+                    Err(error) => tracing::error!(error, "cannot take the rules back; trying again"),
+                }
+            }
             return;
         }
         if record.remaining(now, &self.os_boot).is_zero() {
@@ -212,9 +227,6 @@ impl Daemon {
                 Ok(()) => self.work.rules_in_force = next,
                 Err(why) => tracing::error!(why, "cannot renew the isolation's rules"),
             }
-        }
-        if record.phase == Phase::Applying {
-            record.phase = Phase::Isolated;
         }
         record.rebase(now, &self.os_boot);
         self.keep(record);

@@ -1,12 +1,14 @@
 //! The calls of `farmwatch_shared::wire`, and what can go wrong with them.
 
-use std::sync::PoisonError;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use farmwatch_shared::order::OrderResult;
 use farmwatch_shared::sealed::Envelope;
 use farmwatch_shared::wire::{Ack, Certificate, EnrolRequest, Enrolment, ErrorBody, Orders, RenewRequest};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -76,6 +78,8 @@ pub struct Client {
     url: Url,
     proxy: Option<Url>,
     refused: Refused,
+    /// Seconds by which the collector's clock is ahead of ours, as its last answer said.
+    ahead: Arc<AtomicI64>,
 }
 
 impl Client {
@@ -89,12 +93,19 @@ impl Client {
         let refused = Refused::default();
         let config = tls::config(trust, client, refused.clone())?;
         let http = http(config, proxy)?;
-        Ok(Self { http, url: url.clone(), proxy: proxy.cloned(), refused })
+        Ok(Self { http, url: url.clone(), proxy: proxy.cloned(), refused, ahead: Arc::default() })
     }
 
     /// The collector's address.
     pub fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// What the collector's clock says when ours says `wall`. What it signs ends by its own clock: a laptop whose clock
+    /// is a year ahead must still take its orders.
+    pub fn collector_time(&self, wall: Timestamp) -> Timestamp {
+        let ahead = SignedDuration::from_secs(self.ahead.load(Ordering::Relaxed));
+        wall.checked_add(ahead).unwrap_or(wall)
     }
 
     /// Buys an identity with a token.
@@ -161,6 +172,9 @@ impl Client {
             Err(error) => return Err(self.explain(&error).await),
         };
         let (status, retry_after) = (response.status(), retry_after(&response));
+        if let Some(theirs) = date(&response) {
+            self.ahead.store(theirs.duration_since(Timestamp::now()).as_secs(), Ordering::Relaxed);
+        }
         let mut bytes = Vec::new();
         loop {
             match response.chunk().await {
@@ -236,6 +250,16 @@ fn http(config: rustls::ClientConfig, proxy: Option<&Url>) -> anyhow::Result<req
     builder.build().context("cannot set up TLS")
 }
 
+/// The collector's clock when it answered.
+fn date(response: &reqwest::Response) -> Option<Timestamp> {
+    http_date(response.headers().get("date")?.to_str().ok()?)
+}
+
+/// `Tue, 24 Nov 2026 07:00:00 GMT`.
+fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp())
+}
+
 fn retry_after(response: &reqwest::Response) -> Option<Duration> {
     let seconds = response.headers().get("retry-after")?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
@@ -262,4 +286,16 @@ fn root_cause(error: &reqwest::Error) -> String {
         all = cause.to_string();
     }
     if error.is_timeout() { format!("timed out ({all})") } else { all }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_collectors_clock_is_read_from_its_answer() {
+        let at = http_date("Tue, 24 Nov 2026 07:00:09 GMT").unwrap();
+        assert_eq!(at.to_string(), "2026-11-24T07:00:09Z");
+        assert_eq!(http_date("yesterday"), None);
+    }
 }
