@@ -1,13 +1,18 @@
-//! `alerts`: list, show, take, resolve, reopen, comment.
+//! `alerts`: list, show, take, resolve, reopen, comment, export.
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use farmwatch_shared::id::{AlertId, DeviceId};
 use farmwatch_shared::waterfall::Bar;
+use jiff::Timestamp;
 
 use super::{Context, output};
 use crate::alerts::{Action, change};
+use crate::export::ocsf;
 use crate::store::{Alert, AlertFilter, AlertKind, AlertState, Disposition, Page, SharedStore};
+
+/// Alerts read at once for an export.
+const EXPORTED_AT_ONCE: u32 = 500;
 
 /// Options of `alerts`.
 #[derive(Args)]
@@ -25,6 +30,8 @@ enum AlertsCommand {
         /// Its id
         alert: AlertId,
     },
+    /// Write alerts for other programs: one JSON object a line
+    Export(ExportArgs),
     /// Work on an alert
     Take {
         /// Its id
@@ -79,6 +86,25 @@ struct ListArgs {
     limit: u32,
 }
 
+#[derive(Args)]
+struct ExportArgs {
+    /// In which format
+    #[arg(long, value_enum, default_value = "ocsf")]
+    format: FormatArg,
+    /// Only in this state
+    #[arg(long, value_enum, default_value = "all")]
+    state: StateArg,
+    /// Only raised or changed after this moment: `2026-11-24T06:00:00Z`
+    #[arg(long)]
+    since: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatArg {
+    /// OCSF 1.8.0, Detection Finding
+    Ocsf,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum StateArg {
     Open,
@@ -110,6 +136,7 @@ enum DispositionArg {
 pub async fn run(args: AlertsArgs, context: &Context) -> anyhow::Result<()> {
     match args.command {
         AlertsCommand::List(args) => list(args, context, &context.store()?).await,
+        AlertsCommand::Export(args) => export(&args, &context.store()?).await,
         AlertsCommand::Show { alert } => show(&alert, context, &context.store()?).await,
         AlertsCommand::Take { alert } => act(&alert, Action::Take, context).await,
         AlertsCommand::Resolve { alert, disposition, note } => {
@@ -122,13 +149,7 @@ pub async fn run(args: AlertsArgs, context: &Context) -> anyhow::Result<()> {
 }
 
 async fn list(args: ListArgs, context: &Context, store: &SharedStore) -> anyhow::Result<()> {
-    let states = match args.state.unwrap_or(StateArg::Open) {
-        StateArg::Open => vec![AlertState::New, AlertState::InProgress],
-        StateArg::New => vec![AlertState::New],
-        StateArg::InProgress => vec![AlertState::InProgress],
-        StateArg::Resolved => vec![AlertState::Resolved],
-        StateArg::All => Vec::new(),
-    };
+    let states = args.state.unwrap_or(StateArg::Open).states();
     let kind = args.kind.map(|kind| match kind {
         KindArg::Policy => AlertKind::Policy,
         KindArg::Device => AlertKind::Device,
@@ -161,6 +182,33 @@ async fn list(args: ListArgs, context: &Context, store: &SharedStore) -> anyhow:
         anstream::eprintln!("only the first {} are shown; --limit shows more", args.limit);
     }
     Ok(())
+}
+
+/// Writes alerts page by page, those that a site alert has taken in too.
+async fn export(args: &ExportArgs, store: &SharedStore) -> anyhow::Result<()> {
+    let filter = AlertFilter {
+        states: args.state.states(),
+        since: args.since,
+        absorbed: true,
+        ..AlertFilter::default()
+    };
+    let mut page = Page::first(EXPORTED_AT_ONCE);
+    loop {
+        let alerts = store.alerts(&filter, &page).await?;
+        for alert in &alerts {
+            let mut devices = Vec::new();
+            for id in &alert.devices {
+                devices.extend(store.device(id).await?);
+            }
+            match args.format {
+                FormatArg::Ocsf => output::json(&ocsf::event(alert, &devices))?,
+            }
+        }
+        match alerts.last() {
+            Some(last) if alerts.len() == EXPORTED_AT_ONCE as usize => page.after = Some(last.id.to_string()),
+            _ => return Ok(()),
+        }
+    }
 }
 
 async fn show(id: &AlertId, context: &Context, store: &SharedStore) -> anyhow::Result<()> {
@@ -237,6 +285,19 @@ async fn find(id: &AlertId, store: &SharedStore) -> anyhow::Result<Alert> {
     alert.with_context(|| {
         format!("there is no alert {id}; `farmwatch-collector alerts list` shows those there are")
     })
+}
+
+impl StateArg {
+    /// The states that it names; none for all.
+    fn states(self) -> Vec<AlertState> {
+        match self {
+            Self::Open => vec![AlertState::New, AlertState::InProgress],
+            Self::New => vec![AlertState::New],
+            Self::InProgress => vec![AlertState::InProgress],
+            Self::Resolved => vec![AlertState::Resolved],
+            Self::All => Vec::new(),
+        }
+    }
 }
 
 impl From<DispositionArg> for Disposition {

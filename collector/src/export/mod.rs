@@ -1,1 +1,3 @@
-//! To be written.
+//! Alerts as other programs read them: one file per format, each a pure function of an alert.
+
+pub mod ocsf;
