@@ -49,7 +49,7 @@ pub(crate) struct Console {
 }
 
 /// A request must have come whole, and be answered, within this time.
-const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+const WITHIN: std::time::Duration = std::time::Duration::from_mins(1);
 /// Largest form in bytes: the longest note that a person writes, and some.
 const MAX_FORM: usize = 64 << 10;
 
