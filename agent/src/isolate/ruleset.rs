@@ -48,7 +48,11 @@ pub fn ruleset(way: &Way, resolvers: &[IpAddr]) -> String {
             None => Default::default(),
         };
         let _ = writeln!(output, "    {family} daddr {network}{to} accept");
-        let _ = writeln!(input, "    {family} saddr {network}{from} ct state established,related accept");
+        // What began before the rules is unknown to the kernel's table of connections: an order that the collector
+        // sends on such a connection has to come in, so what opens no connection may.
+        let old =
+            if *proto == "tcp" { "tcp flags & (syn | ack) != syn" } else { "ct state established,related" };
+        let _ = writeln!(input, "    {family} saddr {network}{from} {old} accept");
     }
     format!(
         "table inet {TABLE} {{}}

@@ -105,7 +105,13 @@ fn a_remote_tool_is_seen_and_the_laptop_is_cut_off_until_it_is_released() {
         let fields = [("reason", "it was IT's own helper"), ("back", page.as_str())];
         console.submit(&page, &format!("/devices/{device}/release"), &fields).unwrap();
     });
-    company.until(&laptop, "the release", || (company.isolation(&device) == "released").then_some(()));
+    let released = || (company.isolation(&device) == "released").then_some(());
+    let (_, after) = company.until(&laptop, "the release", released);
+    println!("release ordered → the laptop says that it is done: {:.2} s", after.as_secs_f32());
+    assert!(
+        after < Duration::from_secs(30),
+        "the order did not come in on the connection that waited for it"
+    );
     company.assert_open(&laptop);
     assert!(terminal.read(LIMIT, "open again").contains("open again"));
     let audit = run(&mut company.collector.command(&["audit", "list", "--json"]).unwrap()).unwrap();
