@@ -95,7 +95,7 @@ fn a_remote_tool_is_seen_and_the_laptop_is_cut_off_until_it_is_released() {
 
     // Somebody with root takes the rules away: they come back.
     run(&mut laptop.program(&["nft", "flush", "ruleset"])).unwrap();
-    let ((), after) = company.until(&laptop, "the rules to come back", || {
+    let (_, after) = company.until(&laptop, "the rules to come back", || {
         laptop.isolation().ok().filter(|status| status["in_force"] == true)
     });
     println!("rules taken away → back: {:.2} s", after.as_secs_f32());
