@@ -82,6 +82,9 @@ impl Config {
         if let Some(url) = &self.url {
             collector_url(url)?;
         }
+        tracing_subscriber::EnvFilter::try_new(&self.log).map_err(|e| {
+            anyhow::anyhow!("log is {:?}: {e}; it should be error, warn, info or debug", self.log)
+        })?;
         if let Some(proxy) = &self.proxy {
             let parsed = reqwest::Url::parse(proxy).with_context(|| {
                 format!("proxy is {proxy:?}; it should be like \"http://proxy.example.com:3128\"")

@@ -6,17 +6,20 @@
 
 use std::collections::VecDeque;
 
-use farmwatch_shared::facts::{Transition, Window};
+use farmwatch_shared::facts::{Family as _, Host, Isolation, SensorStatus, Transition, Window};
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::{Report, VERSION};
-use farmwatch_shared::state::State;
-use farmwatch_shared::wire::{MAX_FACTS, MAX_UNPACKED};
+use farmwatch_shared::state::{FactKey, State};
+use farmwatch_shared::wire::{MAX_BODY, MAX_FACTS};
 use jiff::Timestamp;
 
 /// Most windows that wait in memory while the spool takes nothing: two days.
 const MAX_WAITING_WINDOWS: usize = 576;
-/// Largest set of facts in one report in bytes of JSON: whole states above it do not fit a body.
-const MAX_SET_BYTES: usize = MAX_UNPACKED / 4;
+/// Largest set of facts in one report in bytes of JSON: it fits a body even where it does not compress, with
+/// room for windows and transitions.
+const MAX_SET_BYTES: usize = MAX_BODY / 4 * 3;
+/// Facts of these families stay, however many others there are: that a sensor is overrun is itself a fact.
+const FIRST: [&str; 3] = [SensorStatus::NAME, Isolation::NAME, Host::NAME];
 
 /// Who the reports are from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,29 +163,28 @@ impl Reporter {
     }
 
     /// Bounds what a lying machine can make of the state: at most as many facts and bytes as one report
-    /// holds. Gives the number of facts left out, the last by key.
+    /// holds. Gives the number of facts left out: the last by key, those of [`FIRST`] never before others.
     pub fn bound(state: &mut State) -> usize {
         let mut bytes = 0;
-        let over = |(index, (key, value)): (usize, (&_, &serde_json::Value))| {
-            bytes += key_len(key) + value.to_string().len() + 8;
-            (index >= MAX_FACTS || bytes > MAX_SET_BYTES).then(|| Clone::clone(key))
+        let over = |(index, (key, value)): (usize, (&FactKey, &serde_json::Value))| {
+            bytes += key.as_str().len() + value.to_string().len() + 8;
+            (index >= MAX_FACTS || bytes > MAX_SET_BYTES).then(|| key.clone())
         };
-        let extra: Vec<_> = state.raw().iter().enumerate().filter_map(over).collect();
+        let is_first = |key: &FactKey| FIRST.contains(&key.family());
+        let first = state.raw().iter().filter(|(key, _)| is_first(key));
+        let others = state.raw().iter().filter(|(key, _)| !is_first(key));
+        let extra: Vec<_> = first.chain(others).enumerate().filter_map(over).collect();
         extra.iter().for_each(|key| state.remove(key));
         extra.len()
     }
-}
-
-fn key_len(key: &farmwatch_shared::state::FactKey) -> usize {
-    key.as_str().len()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use farmwatch_shared::facts::TransitionKind;
-    use farmwatch_shared::state::{Delta, FactKey};
+    use farmwatch_shared::facts::{SensorState, TransitionKind};
+    use farmwatch_shared::state::Delta;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -248,8 +250,10 @@ mod tests {
         let facts =
             (0..MAX_FACTS + 10).map(|n| (FactKey::try_from(format!("usb_device/{n}")).unwrap(), json!("x")));
         let mut endless = State::from(facts.collect::<BTreeMap<_, _>>());
-        assert_eq!(Reporter::bound(&mut endless), 10);
+        endless.put("usb_device", &SensorStatus::new(SensorState::Blind, "endless"));
+        assert_eq!(Reporter::bound(&mut endless), 11);
         assert_eq!(endless.raw().len(), MAX_FACTS);
+        assert!(endless.get::<SensorStatus>("usb_device").is_some(), "that it is overrun is told");
     }
 
     proptest! {

@@ -5,6 +5,7 @@ mod health;
 mod http;
 mod listener;
 mod people;
+mod retention;
 mod stream;
 mod tasks;
 mod tcp_info;
@@ -124,7 +125,7 @@ impl Server {
             config.agents.names.clone(),
             shutdown.clone(),
         ));
-        tracker.spawn(tasks::trim(Arc::clone(&app), shutdown.clone()));
+        tracker.spawn(retention::keep(Arc::clone(&app), shutdown.clone()));
         let health = Arc::new(Health::new(Arc::clone(&app), &folder, shutdown.clone()));
         tracker.spawn(tasks::gauges(Arc::clone(&app), shutdown.clone()));
         tracker.spawn(tasks::Watchdog::from_environment().run(Arc::clone(&health), shutdown.clone()));

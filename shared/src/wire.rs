@@ -281,14 +281,19 @@ pub fn parse(line: &[u8], number: usize) -> Result<Report, BadBody> {
     if depth(text) > MAX_DEPTH {
         return Err(BadBody::TooDeep(number));
     }
-    let report: Report =
-        serde_json::from_str(text).map_err(|e| BadBody::NotAReport { line: number, why: e.to_string() })?;
+    let report: Report = serde_json::from_str(text)
+        .map_err(|e| BadBody::NotAReport { line: number, why: short(&e.to_string()) })?;
     let most =
         report.set.len().max(report.gone.len()).max(report.windows.len()).max(report.transitions.len());
     if most > MAX_FACTS {
         return Err(BadBody::TooMuch(number));
     }
     Ok(report)
+}
+
+/// A reason quotes what was sent: bounded, and without what would reach a terminal.
+fn short(why: &str) -> String {
+    why.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 /// Deepest nesting of a JSON text, without parsing it.

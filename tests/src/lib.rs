@@ -1,8 +1,10 @@
 //! What Farmwatch is tested with: a simulated fleet, and the real binaries in a folder of their own.
 
+pub mod books;
 pub mod browser;
 pub mod fleet;
 pub mod lan;
 pub mod load;
+pub mod machine;
 pub mod web;
 pub mod world;

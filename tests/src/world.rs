@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use farmwatch_shared::report::Report;
 use serde_json::Value;
 
 /// Where the binaries are: beside the running program, or where `FARMWATCH_BIN_DIR` says.
@@ -124,6 +125,7 @@ impl Drop for Program {
 pub struct Collector {
     folder: PathBuf,
     program: Option<Program>,
+    environment: Vec<(String, String)>,
     /// Port of the agents' listener.
     pub agents_port: u16,
     /// Port of the console.
@@ -141,6 +143,7 @@ impl Collector {
         let mut collector = Self {
             folder: folder.to_owned(),
             program: None,
+            environment: Vec::new(),
             agents_port,
             console_port,
             metrics_port,
@@ -164,6 +167,12 @@ impl Collector {
         Ok(collector)
     }
 
+    /// Its environment holds this too, from its next start.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(set, _)| set != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Its folder.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -184,7 +193,9 @@ impl Collector {
     /// Starts it and waits until it is ready.
     pub fn start(&mut self) -> anyhow::Result<()> {
         let log = self.folder.join("collector.log");
-        self.program = Some(Program::start(&mut self.command(&["run"])?, &log)?);
+        let mut command = self.command(&["run"])?;
+        command.envs(self.environment.iter().cloned());
+        self.program = Some(Program::start(&mut command, &log)?);
         let port = self.metrics_port;
         let ready = wait_for("the collector to be ready", Duration::from_secs(20), || {
             Ok(http_get(port, "/readyz")?.starts_with("HTTP/1.1 200").then_some(()))
@@ -218,7 +229,20 @@ impl Collector {
         Ok(made["token"].as_str().context("no token in the answer")?.to_owned())
     }
 
-    /// A value of the metrics page, summed over its labels.
+    /// What the audit says was done to an object, newest first: action and reason.
+    pub fn audit(&self, object: &str) -> anyhow::Result<Vec<(String, String)>> {
+        let entries = self.ask(&["audit", "list", object, "--limit", "1000"])?;
+        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+        let entries = entries.as_array().context("no list of entries")?;
+        Ok(entries.iter().map(|entry| (text(entry, "action"), text(entry, "why"))).collect())
+    }
+
+    /// A device as the store has it, `{"device": {…}, "facts": {…}}`.
+    pub fn device(&self, id: &str) -> anyhow::Result<Value> {
+        self.ask(&["devices", "show", id])
+    }
+
+    /// A value of the metrics page, summed over its labels; or of one series, `name{label="…"}`.
     pub fn metric(&self, name: &str) -> anyhow::Result<f64> {
         let page = http_get(self.metrics_port, "/metrics")?;
         let lines =
@@ -242,6 +266,8 @@ pub fn http_get(port: u16, path: &str) -> anyhow::Result<String> {
 pub struct Agent {
     folder: PathBuf,
     program: Option<Program>,
+    root: Option<PathBuf>,
+    environment: Vec<(String, String)>,
 }
 
 impl Agent {
@@ -249,14 +275,31 @@ impl Agent {
     pub fn new(folder: &Path, config: &str) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
         std::fs::write(folder.join("agent.toml"), config)?;
-        Ok(Self { folder: folder.to_owned(), program: None })
+        Ok(Self { folder: folder.to_owned(), program: None, root: None, environment: Vec::new() })
+    }
+
+    /// It looks at the machine below a folder instead of this one.
+    #[must_use]
+    pub fn below(mut self, root: &Path) -> Self {
+        self.root = Some(root.to_owned());
+        self
+    }
+
+    /// Its environment holds this too, from its next start.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(set, _)| set != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// A command with its folder.
     pub fn command(&self, args: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(binary("farmwatch-agent")?);
         command.arg("--config").arg(self.folder.join("agent.toml"));
-        command.arg("--state").arg(self.folder.join("state")).args(args);
+        command.arg("--state").arg(self.state()).args(args);
+        if let Some(root) = &self.root {
+            command.arg("--root").arg(root);
+        }
+        command.envs(self.environment.iter().cloned());
         Ok(command)
     }
 
@@ -293,5 +336,25 @@ impl Agent {
     /// Its folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Its state folder.
+    pub fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    /// What it says of itself, whether it runs or not.
+    pub fn status(&self) -> anyhow::Result<Value> {
+        let output = self.command(&["status", "--json"])?.output()?;
+        serde_json::from_slice(&output.stdout).context("status printed no JSON")
+    }
+
+    /// Every report that the collector has acknowledged, by its own ledger.
+    pub fn sent(&self) -> anyhow::Result<Vec<Report>> {
+        let output = run(&mut self.command(&["sent", "--json", "--heartbeats", "--last", "30d"])?)?;
+        let text = String::from_utf8(output.stdout)?;
+        let line =
+            |line: &str| Ok(serde_json::from_value(serde_json::from_str::<Value>(line)?["report"].take())?);
+        text.lines().map(line).collect()
     }
 }

@@ -319,6 +319,7 @@ impl Daemon {
         match adopted {
             Ok((client, config)) => {
                 (self.client, self.config) = (client, config);
+                self.schedule.hurry(Now::read().mono);
                 tracing::info!("configuration read again");
             }
             Err(error) => tracing::error!("keeping the old configuration: {error:#}"),

@@ -33,7 +33,8 @@ pub async fn rekey(
     let what = format!(
         "a copy of {original}'s state folder runs on other hardware (serial {serial}), which is {id} from now on"
     );
-    desk.audit("conflict", id.as_str(), what.clone(), now).await?;
+    // One alert, the original's; the copy's page says where it comes from.
+    desk.audit("rekey", id.as_str(), what.clone(), now).await?;
     desk.conflict(&original, &what, now).await?;
     Ok(Json(desk.enrolment(id, issued)))
 }

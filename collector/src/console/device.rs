@@ -19,7 +19,7 @@ use super::session::Person;
 use super::{Console, alert, facts, frame, words};
 use crate::quarantine::{self, Belief, Stage};
 use crate::store::{
-    Alert, AlertFilter, AnchorSeen, Device, OrderState, Page, SentReport, Standing, StoredOrder,
+    Alert, AlertFilter, AnchorSeen, AuditEntry, Device, OrderState, Page, SentReport, Standing, StoredOrder,
 };
 
 /// The page.
@@ -43,6 +43,7 @@ pub async fn page(
     let anchors = store.anchors_of(&id).await?;
     let orders = store.orders(&id, 20).await?;
     let sent = store.sent(&id, 20).await?;
+    let audit = store.audit_entries(Some(id.as_str()), &Page::first(20)).await?;
     let back = format!("/devices/{id}");
     let name = words::name(&device).to_owned();
     let body = html! {
@@ -61,6 +62,7 @@ pub async fn page(
         (all_facts(&facts))
         (anchor_list(&anchors, now))
         (order_list(&orders, now))
+        (audit_list(&audit, now))
         (sent_list(&sent, now))
     };
     Ok(frame::page(&person, "/devices", &name, &body))
@@ -246,6 +248,21 @@ fn order_list(orders: &[StoredOrder], now: Timestamp) -> Markup {
                     li { (words::time(order.updated_at, now)) " " strong { (order.actor) } " "
                          (kind(&order.sealed.content.kind)) ": " (state(order.state))
                          @if let Some(why) = &order.why { " (" (why) ")" } }
+                } }
+            }
+        }
+    }
+}
+
+/// What was decided about the laptop and what of it was refused, newest first.
+fn audit_list(entries: &[AuditEntry], now: Timestamp) -> Markup {
+    html! {
+        @if !entries.is_empty() {
+            section aria-labelledby="audit" {
+                h2 id="audit" { "Audit" }
+                ol.timeline { @for AuditEntry { entry, .. } in entries {
+                    li { (words::time(entry.at, now)) " " strong { (entry.actor) } " "
+                         (entry.action.replace('_', " ")) ": " (entry.why) }
                 } }
             }
         }

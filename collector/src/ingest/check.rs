@@ -37,8 +37,10 @@ pub fn settle_times(report: &mut Report, now: Timestamp) {
     let ahead = report.at.duration_since(now);
     let shift = if ahead > bound { ahead } else { SignedDuration::ZERO };
     let settle = |at: Timestamp| {
-        let at = at.checked_sub(shift).unwrap_or(now);
-        if at.duration_since(now) > bound { now } else { at }
+        let moved = at.checked_sub(shift).unwrap_or(now);
+        let settled = if moved.duration_since(now) > bound { now } else { moved };
+        // What was told to the second stays so.
+        if settled == at { at } else { Timestamp::from_second(settled.as_second()).unwrap_or(settled) }
     };
     for window in &mut report.windows {
         window.start = Window::start_of(settle(window.start));

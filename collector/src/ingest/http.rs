@@ -41,6 +41,9 @@ async fn reports(
         Ok(ack) => (StatusCode::ACCEPTED, Json(ack)).into_response(),
         Err(answer) => {
             tracing::debug!(device = %peer.device, result, "reports refused");
+            if let Some(why) = answer.lasting() {
+                ingest.complain(&peer, "bad_report", why, Timestamp::now()).await;
+            }
             answer.into_response()
         }
     }
@@ -101,6 +104,16 @@ enum Answer {
 }
 
 impl Answer {
+    /// Why what was sent can never be taken, if that is so and nobody has been told yet.
+    fn lasting(&self) -> Option<String> {
+        match self {
+            Self::Body(_, "too_large" | "bad_body", message) | Self::Report { message, .. } => {
+                Some(format!("refused what it sent: {message} (told once an hour)"))
+            }
+            _ => None,
+        }
+    }
+
     /// One word for metrics.
     fn word(&self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::health::{Health, STORE_SILENT};
@@ -24,21 +24,6 @@ pub async fn keep_certificate_fresh(
             .and_then(|authority| certificate.keep_fresh(&folder, &authority, &names, Timestamp::now()));
         if let Err(error) = fresh {
             tracing::error!(error = format!("{error:#}"), "cannot keep the listener's certificate fresh");
-        }
-    }
-}
-
-/// Deletes what is older than the policy keeps it.
-pub async fn trim(app: Arc<App>, shutdown: CancellationToken) {
-    let keep = SignedDuration::from_hours(24 * i64::from(app.policy.retention.windows_days.max(1)));
-    loop {
-        match app.store.trim(Timestamp::now() - keep).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "deleted what is older than the policy keeps it"),
-            Err(error) => tracing::error!(%error, "cannot delete what is older than the policy keeps it"),
-        }
-        if !waits(&shutdown, Duration::from_hours(1)).await {
-            return;
         }
     }
 }
@@ -95,7 +80,7 @@ pub fn notify(states: &[sd_notify::NotifyState<'_>]) {
 }
 
 /// Waits; false if the shutdown came first.
-async fn waits(shutdown: &CancellationToken, time: Duration) -> bool {
+pub(super) async fn waits(shutdown: &CancellationToken, time: Duration) -> bool {
     tokio::select! {
         () = tokio::time::sleep(time) => true,
         () = shutdown.cancelled() => false,

@@ -128,7 +128,7 @@ async fn a_copied_state_folder_becomes_a_pending_device_and_the_original_keeps_i
     assert_eq!(field.alerts().await, [format!("policy/{}/conflict", original.device)]);
     let audited = field.audited().await;
     let names_it = |(action, object, why): &(String, String, String)| {
-        action == "conflict" && object == copy.device.as_str() && why.contains(original.device.as_str())
+        action == "rekey" && object == copy.device.as_str() && why.contains(original.device.as_str())
     };
     assert!(audited.iter().any(names_it), "{audited:?}");
 }
