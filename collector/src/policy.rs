@@ -85,13 +85,11 @@ pub enum QuarantineMode {
 pub struct Retention {
     /// Activity windows, transitions, reports as sent.
     pub windows_days: u32,
-    /// Resolved alerts.
-    pub alerts_days: u32,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { windows_days: 14, alerts_days: 90 }
+        Self { windows_days: 14 }
     }
 }
 
