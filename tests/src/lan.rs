@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 
@@ -102,7 +102,7 @@ impl Host {
     /// Runs a command in the host's network; true if it ends well.
     pub fn succeeds(&self, command: &str) -> bool {
         let mut it = Command::new("ip");
-        it.args(["netns", "exec", &self.namespace, "bash", "-c", command]);
+        it.args(["netns", "exec", &self.namespace, "timeout", "30", "bash", "-c", command]);
         it.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         it.status().is_ok_and(|status| status.success())
     }
@@ -220,12 +220,13 @@ impl Laptop {
     /// Ends the agent as a crash does.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         let agent = self.agent.take().context("no agent runs")?;
-        let mut last = agent.id();
-        while let Ok(child) = child_of(last) {
-            last = child;
+        // Below what led there, and above what the agent itself may run just now.
+        let mut process = agent.id();
+        while !std::fs::read_to_string(format!("/proc/{process}/comm"))?.starts_with("farmwatch-agent") {
+            process =
+                child_of(process).with_context(|| format!("the agent is gone already: {}", agent.said()))?;
         }
-        ensure!(last != agent.id(), "the agent is gone already: {}", agent.said());
-        run(Command::new("kill").args(["-KILL", &last.to_string()]))?;
+        run(Command::new("kill").args(["-KILL", &process.to_string()]))?;
         drop(agent);
         Ok(())
     }
@@ -255,9 +256,8 @@ impl Laptop {
 
 impl Drop for Laptop {
     fn drop(&mut self) {
-        if self.agent.is_some() {
-            let _ = self.kill();
-        }
+        // With its first process all others end.
+        let _ = Command::new("kill").args(["-KILL", &self.init.to_string()]).status();
     }
 }
 
