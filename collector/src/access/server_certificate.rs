@@ -102,6 +102,10 @@ fn reason_to_sign(
     if leaf.verify_signature(Some(ca.public_key())).is_err() {
         return Some("it is another authority's".into());
     }
+    let from = Timestamp::from_second(leaf.validity().not_before.timestamp()).unwrap_or(Timestamp::MAX);
+    if from > now {
+        return Some(format!("it begins at {from}: the clock was ahead when it was signed"));
+    }
     let end = Timestamp::from_second(leaf.validity().not_after.timestamp()).unwrap_or(Timestamp::MIN);
     if end < now + SignedDuration::from_hours(24 * RENEW_BELOW_DAYS) {
         return Some(format!("it ends at {end}"));
@@ -164,6 +168,8 @@ mod tests {
         assert!(refresh(&names[..2], now).unwrap().contains("names changed"));
         let late = now + SignedDuration::from_hours(24 * (GOOD_DAYS - RENEW_BELOW_DAYS + 1));
         assert!(refresh(&names[..2], late).unwrap().contains("ends at"));
+        let back = now + SignedDuration::from_hours(24);
+        assert!(refresh(&names[..2], back).unwrap().contains("begins at"), "the clock was put right");
         std::fs::write(folder.server_key(), "damaged").unwrap();
         assert!(refresh(&names[..2], late).unwrap().contains("none that can be used"));
     }

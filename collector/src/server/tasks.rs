@@ -19,7 +19,8 @@ pub async fn keep_certificate_fresh(
     names: Vec<String>,
     shutdown: CancellationToken,
 ) {
-    while waits(&shutdown, Duration::from_hours(12)).await {
+    // Often, because a clock that is put right may make it one of the future.
+    while waits(&shutdown, Duration::from_mins(5)).await {
         let fresh = Authority::load(&folder)
             .and_then(|authority| certificate.keep_fresh(&folder, &authority, &names, Timestamp::now()));
         if let Err(error) = fresh {

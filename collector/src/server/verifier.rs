@@ -15,8 +15,9 @@ use rustls::{
 use crate::access::Presented;
 use crate::access::authority::Authority;
 
-/// Verifies as webpki does, save that a certificate which ended not long ago still makes a connection. The gate
-/// lets such a device renew its certificate and nothing else: laptops lie in drawers.
+/// Verifies as webpki does, save for time, in two cases. A certificate which ended not long ago still makes a
+/// connection: the gate lets such a device renew its certificate and nothing else, since laptops lie in drawers. And
+/// one that begins in the future is good: our clock was ahead when we signed it, and has been put right since.
 #[derive(Debug)]
 pub struct Verifier {
     strict: Arc<dyn ClientCertVerifier>,
@@ -45,6 +46,13 @@ impl Verifier {
     }
 }
 
+/// The moment at which a certificate begins to be good.
+fn beginning(certificate: &CertificateDer<'_>) -> Option<UnixTime> {
+    let (_, read) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let from = u64::try_from(read.validity().not_before.timestamp()).ok()?;
+    Some(UnixTime::since_unix_epoch(Duration::from_secs(from)))
+}
+
 impl ClientCertVerifier for Verifier {
     fn offer_client_auth(&self) -> bool {
         self.strict.offer_client_auth()
@@ -65,13 +73,17 @@ impl ClientCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.strict.verify_client_cert(end_entity, intermediates, now);
-        let Err(Error::InvalidCertificate(
-            CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        )) = verified
-        else {
-            return verified;
+        let Err(Error::InvalidCertificate(why)) = &verified else { return verified };
+        let moment = match why {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                self.moment_within_grace(end_entity, now)
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                beginning(end_entity)
+            }
+            _ => None,
         };
-        match self.moment_within_grace(end_entity, now) {
+        match moment {
             Some(moment) => self.strict.verify_client_cert(end_entity, intermediates, moment),
             None => verified,
         }

@@ -155,6 +155,25 @@ async fn a_laptop_from_the_drawer_renews_its_ended_certificate_and_goes_on() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_was_signed_while_our_clock_was_ahead_is_good_when_it_is_right_again() {
+    let field = Field::new().await;
+    let (enrolment, _) = field.enrolled("S1").await;
+    let (csr, key) = signing_request();
+    let request = Request::from_pem(&csr).unwrap();
+    let ahead = Timestamp::now() + jiff::SignedDuration::from_hours(24 * 100);
+    let issued = field.authority.sign_device(&enrolment.device, &request, 30, ahead).unwrap();
+    let laptop = field.laptop(&issued.pem, &key);
+    assert_eq!(
+        refusal(laptop.get("/v1/policy").await).await,
+        (409, "conflict".into()),
+        "not one of the device's"
+    );
+    let serial = std::slice::from_ref(&issued.serial);
+    field.app.store.set_certificates(&enrolment.device, serial).await.unwrap();
+    assert_eq!(laptop.get("/v1/policy").await.status(), 200);
+}
+
+#[tokio::test]
 async fn a_certificate_that_ended_long_ago_makes_no_connection() {
     let field = Field::with(|config| {
         config.agents.certificate_days = 0;
