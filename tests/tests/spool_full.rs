@@ -184,33 +184,3 @@ fn on_a_full_disk_facts_stay_the_oldest_windows_go_and_are_counted_and_there_is_
     assert_eq!(rows.digest, rows.sum);
     println!("{dropped} of {WEEK} windows dropped, {CHANGES} changes kept");
 }
-
-#[test]
-fn where_nothing_is_left_to_give_up_what_is_new_waits_in_memory_until_there_is_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut field = Field::new(folder.path());
-    field.collector.program().unwrap().kill();
-    let mut changes = 0;
-    wait_for("the agent to say that the disk is full", LONG, || {
-        field.disk.fill();
-        changes += 1;
-        if changes % 2 == 1 {
-            field.machine.install("anydesk")?;
-        } else {
-            field.machine.remove("anydesk")?;
-        }
-        field.machine.mains(changes % 2 == 0)?;
-        std::thread::sleep(Duration::from_millis(300));
-        Ok(field.agent.said().contains("what is new stays in memory").then_some(()))
-    })
-    .unwrap_or_else(|error| panic!("{error:#}\n{}", field.agent.said()));
-    field.machine.install("rustdesk").unwrap();
-    std::thread::sleep(Duration::from_secs(3));
-    assert!(field.agent.program().unwrap().runs(), "{}", field.agent.said());
-    field.disk.make_room();
-    field.collector.start().unwrap();
-    field.hurry();
-    field.shows("rustdesk");
-    let rows = books::rows(&field.collector, &field.device).unwrap();
-    assert_eq!((rows.gaps, rows.digest), (0, rows.sum));
-}
