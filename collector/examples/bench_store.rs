@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use farmwatch_collector::store::{Arrival, Device, Observed, Receipt, SharedStore, Standing, sqlite};
+use farmwatch_collector::store::{Arrival, Device, Observed, Receipt, SharedStore, sqlite};
 use farmwatch_shared::facts::{Source, SourceKind, Window};
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::{Report, VERSION};
@@ -53,25 +53,12 @@ fn device(n: u64) -> DeviceId {
 async fn enrol(store: &SharedStore, devices: u64) -> Result<()> {
     let adding = (0..devices).map(|n| {
         store.add_device(Device {
-            id: device(n),
-            standing: Standing::Enrolled,
             serial: Some(format!("SN{n}")),
             hostname: format!("laptop-{n}"),
             os: "linux".into(),
             machine: "9f8e7d6c".into(),
             certificates: vec!["0a".into()],
-            enrolled_at: Timestamp::UNIX_EPOCH,
-            last_seen: None,
-            boot: String::new(),
-            seq: 0,
-            digest: Digest::default(),
-            public_address: None,
-            country: None,
-            network: None,
-            clock_skew: 0,
-            dropped_windows: 0,
-            judged: None,
-            site: None,
+            ..Device::new(device(n), Timestamp::UNIX_EPOCH)
         })
     });
     for chunk in adding.collect::<Vec<_>>().chunks_mut(4096) {

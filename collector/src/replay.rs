@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use farmwatch_shared::facts::Host;
 use farmwatch_shared::id::{AlertId, DeviceId, KeyedHash};
 use farmwatch_shared::report::Report;
-use farmwatch_shared::state::{Digest, FactKey};
+use farmwatch_shared::state::FactKey;
 use farmwatch_shared::waterfall::Bar;
 use farmwatch_shared::wire::MAX_FACTS;
 use jiff::{SignedDuration, Timestamp};
@@ -21,7 +21,7 @@ use crate::access::peer::Peer;
 use crate::app::App;
 use crate::correlate::{check_silence, judge_devices};
 use crate::ingest::{Ingest, Places, Refused};
-use crate::store::{Alert, AlertKind, Asset, Device, Place, Standing};
+use crate::store::{Alert, AlertKind, Asset, Device, Place};
 
 /// Lines that arrive within this time are judged together, as a running collector does.
 const TOGETHER: SignedDuration = SignedDuration::from_secs(1);
@@ -211,25 +211,11 @@ impl Replay {
 fn unknown(report: &Report, now: Timestamp) -> Device {
     let host = report.set.get(&FactKey::of::<Host>("self")).and_then(|value| Host::deserialize(value).ok());
     Device {
-        id: report.device.clone(),
-        standing: Standing::Enrolled,
         serial: host.as_ref().and_then(|host| host.serial.clone()),
         hostname: host.as_ref().map(|host| host.hostname.clone()).unwrap_or_default(),
         os: host.map(|host| host.os).unwrap_or_default(),
         machine: report.machine.clone(),
-        certificates: Vec::new(),
-        enrolled_at: now,
-        last_seen: None,
-        boot: String::new(),
-        seq: 0,
-        digest: Digest::default(),
-        public_address: None,
-        country: None,
-        network: None,
-        clock_skew: 0,
-        dropped_windows: 0,
-        judged: None,
-        site: None,
+        ..Device::new(report.device.clone(), now)
     }
 }
 

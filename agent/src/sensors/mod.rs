@@ -10,6 +10,7 @@
 
 mod assignments;
 mod frame;
+mod hot_plug;
 #[cfg(target_os = "linux")]
 mod kernel_events;
 #[cfg(test)]

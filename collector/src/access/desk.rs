@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use farmwatch_shared::firmware::says_nothing;
 use farmwatch_shared::id::DeviceId;
-use farmwatch_shared::state::State as Facts;
 use farmwatch_shared::wire::{Certificate, EnrolRequest, Enrolment};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
@@ -92,25 +91,13 @@ impl Desk {
         let id = DeviceId::new(unix_ms, (self.app.draw)());
         let issued = self.sign(&id, &applicant.request, now)?;
         let device = Device {
-            id: id.clone(),
             standing,
             serial: applicant.serial.clone(),
             hostname: applicant.hostname.clone(),
             os: applicant.os.clone(),
             machine: applicant.machine.clone(),
             certificates: vec![issued.serial.clone()],
-            enrolled_at: now,
-            last_seen: None,
-            boot: String::new(),
-            seq: 0,
-            digest: Facts::default().digest(),
-            public_address: None,
-            country: None,
-            network: None,
-            clock_skew: 0,
-            dropped_windows: 0,
-            judged: None,
-            site: None,
+            ..Device::new(id.clone(), now)
         };
         self.app.store.add_device(device).await?;
         Ok((id, issued))

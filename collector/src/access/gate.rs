@@ -202,31 +202,14 @@ fn decide(device: Option<&Device>, presented: &Presented, path: &str, now: Times
 
 #[cfg(test)]
 mod tests {
-    use farmwatch_shared::state::State as Facts;
-
     use super::*;
 
     fn device(standing: Standing, certificates: &[&str]) -> Device {
         Device {
-            id: DeviceId::new(1, 1),
             standing,
-            serial: None,
-            hostname: String::new(),
-            os: String::new(),
             machine: "00000000".into(),
             certificates: certificates.iter().map(|&c| c.to_owned()).collect(),
-            enrolled_at: Timestamp::UNIX_EPOCH,
-            last_seen: None,
-            boot: String::new(),
-            seq: 0,
-            digest: Facts::default().digest(),
-            public_address: None,
-            country: None,
-            network: None,
-            clock_skew: 0,
-            dropped_windows: 0,
-            judged: None,
-            site: None,
+            ..Device::new(DeviceId::new(1, 1), Timestamp::UNIX_EPOCH)
         }
     }
 

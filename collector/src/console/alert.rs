@@ -123,10 +123,7 @@ async fn find(console: &Console, id: &str) -> Result<Alert, Failure> {
 async fn laptop(console: &Console, id: &DeviceId, now: Timestamp) -> Result<Option<Laptop>, Failure> {
     let store = &console.app.store;
     let Some(device) = store.device(id).await? else { return Ok(None) };
-    let asset = match &device.serial {
-        Some(serial) => store.asset(serial).await?,
-        None => None,
-    };
+    let asset = store.asset_of(&device).await?;
     let belief = quarantine::status(&console.app, id, now).await?;
     let facts = store.state(id).await?;
     Ok(Some(Laptop { device, asset, belief, facts }))

@@ -32,10 +32,7 @@ pub async fn page(
     let store = &console.app.store;
     let id: DeviceId = id.parse().map_err(|_| Failure::NotFound)?;
     let device = store.device(&id).await?.ok_or(Failure::NotFound)?;
-    let asset = match &device.serial {
-        Some(serial) => store.asset(serial).await?,
-        None => None,
-    };
+    let asset = store.asset_of(&device).await?;
     let facts = store.state(&id).await?;
     let belief = quarantine::status(&console.app, &id, now).await?;
     let filter = AlertFilter { device: Some(id.clone()), absorbed: true, ..AlertFilter::default() };

@@ -36,8 +36,7 @@ impl Wanted {
 
     /// The page that is asked for.
     pub fn page(&self, rows: u32) -> Page {
-        let after = (!self.after.is_empty()).then(|| self.after.clone());
-        Page { after, limit: rows }
+        Page::after(&self.after, rows)
     }
 }
 
@@ -53,10 +52,7 @@ pub async fn page(
     let (enrolled, revoked) = store.device_count().await?;
     let mut rows = Vec::with_capacity(devices.len());
     for device in &devices {
-        let asset = match &device.serial {
-            Some(serial) => store.asset(serial).await?,
-            None => None,
-        };
+        let asset = store.asset_of(device).await?;
         let stage = quarantine::status(&console.app, &device.id, now).await?.stage;
         rows.push((device, alert::assigned(asset.as_ref()), words::stage(stage)));
     }

@@ -27,10 +27,7 @@ pub async fn page(
     let mut rows = Vec::new();
     for member in &site.devices {
         let Some(device) = store.device(member).await? else { continue };
-        let asset = match &device.serial {
-            Some(serial) => store.asset(serial).await?,
-            None => None,
-        };
+        let asset = store.asset_of(&device).await?;
         let stage = quarantine::status(&console.app, member, now).await?.stage;
         rows.push((device, alert::assigned(asset.as_ref()), words::stage(stage)));
     }

@@ -27,8 +27,7 @@ pub struct Wanted {
 impl Wanted {
     /// The page that is asked for.
     pub fn page(&self, rows: u32) -> Page {
-        let after = (!self.after.is_empty()).then(|| self.after.clone());
-        Page { after, limit: rows }
+        Page::after(&self.after, rows)
     }
 }
 

@@ -72,10 +72,7 @@ pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> a
 
 /// The device with everything that is judged of it. A revoked device is judged on nothing: it leaves its site.
 async fn subject(app: &App, known: &Known, device: Device, state: &State, now: Timestamp) -> Result<Subject> {
-    let asset = match &device.serial {
-        Some(serial) => app.store.asset(serial).await?,
-        None => None,
-    };
+    let asset = app.store.asset_of(&device).await?;
     let address = device.public_address.filter(|address| !known.is_exit(Some(*address)));
     let revoked = device.standing == Standing::Revoked;
     let shown = if revoked {

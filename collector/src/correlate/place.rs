@@ -182,10 +182,7 @@ async fn add(app: &App, all: &mut BTreeMap<DeviceId, Resident>, id: &DeviceId) -
         return Ok(());
     }
     let Some(device) = app.store.device(id).await? else { return Ok(()) };
-    let asset = match &device.serial {
-        Some(serial) => app.store.asset(serial).await?,
-        None => None,
-    };
+    let asset = app.store.asset_of(&device).await?;
     let judged = device.judged.clone().unwrap_or_default();
     all.insert(id.clone(), Resident { device, judged, asset, anchors: Vec::new() });
     Ok(())

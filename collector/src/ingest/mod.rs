@@ -17,7 +17,7 @@ use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::Report;
 use farmwatch_shared::wire::{self, Ack};
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 pub use http::router;
 pub use place::Places;
@@ -39,8 +39,6 @@ const COMPLAINTS: usize = 10_000;
 pub struct Ingest {
     app: Arc<App>,
     places: Places,
-    /// Woken when a device may be waiting to be judged anew: correlation need not poll for it.
-    pub changed: Arc<Notify>,
     room: Semaphore,
     complaints: Mutex<HashMap<(DeviceId, &'static str), Timestamp>>,
 }
@@ -76,13 +74,7 @@ pub enum Refused {
 impl Ingest {
     /// Ingest into an app's store.
     pub fn new(app: Arc<App>, places: Places) -> Self {
-        Self {
-            app,
-            places,
-            changed: Arc::new(Notify::new()),
-            room: Semaphore::new(ROOM_KIB),
-            complaints: Mutex::default(),
-        }
+        Self { app, places, room: Semaphore::new(ROOM_KIB), complaints: Mutex::default() }
     }
 
     /// Takes reports of one device, in order. When this returns, what it acknowledges is durable.
@@ -106,7 +98,6 @@ impl Ingest {
 
     async fn write(&self, reports: Vec<Report>, peer: &Peer, now: Timestamp) -> Result<Ack, Refused> {
         let numbers: Vec<u64> = reports.iter().map(|report| report.seq).collect();
-        let changes = reports.iter().any(|report| !report.is_heartbeat());
         let address = peer.address.ip().to_canonical();
         let origin = self.places.look_up(address);
         let arrivals = reports.into_iter().map(|mut report| {
@@ -126,9 +117,6 @@ impl Ingest {
         });
         let receipts = self.app.store.ingest(arrivals.collect()).await;
         let receipts = receipts.map_err(|error| Refused::Store(error.to_string()))?;
-        if changes {
-            self.changed.notify_one();
-        }
         let mut ack =
             Ack { policy: self.app.policy.version, catalogue: self.app.catalogue, ..Ack::default() };
         for (receipt, seq) in receipts.into_iter().zip(numbers) {
@@ -171,7 +159,6 @@ impl Ingest {
         if let Err(error) = written {
             tracing::error!(%error, device = %peer.device, action, "cannot write this to the audit");
         }
-        self.changed.notify_one();
     }
 
     fn is_news(&self, device: &DeviceId, action: &'static str, now: Timestamp) -> bool {

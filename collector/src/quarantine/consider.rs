@@ -103,10 +103,7 @@ async fn decided(
         AlertKind::Device => alert.posterior,
         AlertKind::Site => site.and_then(|site| site.judged.devices.get(&device.id).copied()),
     };
-    let asset = match &device.serial {
-        Some(serial) => app.store.asset(serial).await?,
-        None => None,
-    };
+    let asset = app.store.asset_of(device).await?;
     let orders = app.store.orders(&device.id, 20).await?;
     let says = app.store.state(&device.id).await?.get::<Isolation>("self");
     let believed = belief(&orders, says.as_ref(), now);

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Result;
+use super::{Device, Result};
 
 /// What IT knows of a laptop: a line of the asset list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -78,6 +78,13 @@ pub trait Operator {
     async fn put_assets(&self, assets: Vec<Asset>) -> Result<()>;
     /// A line of the asset list.
     async fn asset(&self, serial: &str) -> Result<Option<Asset>>;
+    /// The line of a device's serial number.
+    async fn asset_of(&self, device: &Device) -> Result<Option<Asset>> {
+        match &device.serial {
+            Some(serial) => self.asset(serial).await,
+            None => Ok(None),
+        }
+    }
     /// How many lines there are.
     async fn asset_count(&self) -> Result<u64>;
     /// All sanctioned places, by name.

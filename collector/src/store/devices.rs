@@ -53,6 +53,33 @@ pub struct Device {
     pub site: Option<SiteId>,
 }
 
+impl Device {
+    /// A device as it is when it has just enrolled and nothing else is known of it.
+    pub fn new(id: DeviceId, enrolled_at: Timestamp) -> Self {
+        Self {
+            id,
+            standing: Standing::Enrolled,
+            serial: None,
+            hostname: String::new(),
+            os: String::new(),
+            machine: String::new(),
+            certificates: Vec::new(),
+            enrolled_at,
+            last_seen: None,
+            boot: String::new(),
+            seq: 0,
+            digest: Digest::default(),
+            public_address: None,
+            country: None,
+            network: None,
+            clock_skew: 0,
+            dropped_windows: 0,
+            judged: None,
+            site: None,
+        }
+    }
+}
+
 /// Whether a device may report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

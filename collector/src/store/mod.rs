@@ -77,4 +77,9 @@ impl Page {
     pub fn first(limit: u32) -> Self {
         Self { after: None, limit }
     }
+
+    /// The page after an id as addresses carry it: empty for the first page.
+    pub fn after(id: &str, limit: u32) -> Self {
+        Self { after: (!id.is_empty()).then(|| id.to_owned()), limit }
+    }
 }

@@ -19,10 +19,10 @@ use std::pin::Pin;
 
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::{Report, VERSION};
-use farmwatch_shared::state::{Digest, State};
+use farmwatch_shared::state::State;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Arrival, Device, Observed, SharedStore, Standing};
+use super::{Arrival, Device, Observed, SharedStore};
 
 /// A case at work.
 pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -64,25 +64,12 @@ pub async fn enrol(store: &SharedStore, n: u128) -> DeviceId {
 /// The n-th laptop as it is when it has just enrolled.
 pub fn enrolled(n: u128) -> Device {
     Device {
-        id: laptop(n),
-        standing: Standing::Enrolled,
         serial: Some(format!("SN{n:04}")),
         hostname: format!("laptop-{n}"),
         os: "linux".into(),
         machine: "9f8e7d6c".into(),
         certificates: vec!["0a".into()],
-        enrolled_at: minute(0),
-        last_seen: None,
-        boot: String::new(),
-        seq: 0,
-        digest: Digest::default(),
-        public_address: None,
-        country: None,
-        network: None,
-        clock_skew: 0,
-        dropped_windows: 0,
-        judged: None,
-        site: None,
+        ..Device::new(laptop(n), minute(0))
     }
 }
 
