@@ -1,5 +1,7 @@
 //! Full disks, refused neighbours, other processes, tampering.
 
+use std::time::Duration;
+
 use farmwatch_shared::facts::Power;
 use farmwatch_shared::state::State;
 use rusqlite::Connection;
@@ -176,4 +178,27 @@ async fn a_file_of_something_else_or_of_a_newer_version_is_refused_and_kept() {
     assert!(refused.to_string().contains("newer"), "{refused}");
     let missing = open(&folder.path().join("no/such/folder.db")).err().unwrap();
     assert!(missing.to_string().contains("no/such"), "{missing}");
+}
+
+#[test]
+fn a_store_that_is_closed_never_hangs() {
+    // Its writer and its readers close their connections at the same time. SQLite 3.51.1 deadlocked on that.
+    let (done, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder);
+        for round in 0..2000_u64 {
+            let hand = Hand::new(schema::open_to_write(&path).unwrap());
+            let reader = schema::open_to_read(&path).unwrap();
+            reader.query_row("SELECT count(*) FROM device", [], |row| row.get::<_, i64>(0)).unwrap();
+            let writer = std::thread::spawn(move || drop(hand));
+            for _ in 0..(round % 64) * 40 {
+                std::hint::spin_loop();
+            }
+            drop(reader);
+            writer.join().unwrap();
+        }
+        done.send(()).unwrap();
+    });
+    end.recv_timeout(Duration::from_mins(1)).expect("a store's threads wait for each other for ever");
 }
