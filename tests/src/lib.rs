@@ -6,5 +6,6 @@ pub mod fleet;
 pub mod lan;
 pub mod load;
 pub mod machine;
+pub mod scoreboard;
 pub mod web;
 pub mod world;

@@ -7,7 +7,7 @@ mod check_config;
 mod completions;
 mod enrol;
 mod isolation;
-mod judge;
+pub mod judge;
 mod man;
 mod run;
 mod scan;

@@ -54,9 +54,8 @@ fn name_has(edid: &Edid, words: &[&str]) -> bool {
 
 fn is_capture_chip(edid: &Edid) -> bool {
     let macro_silicon = edid.manufacturer == "HJW" && [0x0001, 0x3618].contains(&edid.product);
-    let lontium = edid.manufacturer == "LTM" && name_has(edid, &["lontium"]);
     let names = ["hdmi to usb", "hdmi encoder", "macrosilicon", "capture", "cam link", "elgato", "magewell"];
-    known::is_bridge_reference(edid) || macro_silicon || lontium || name_has(edid, &names)
+    known::is_bridge_reference(edid) || macro_silicon || name_has(edid, &names)
 }
 
 /// Hypervisors and drivers: QEMU (`RHT`), VirtualBox (`VBX`), VMware (`VMW`), Parallels (`PRL`), Hyper-V

@@ -75,7 +75,8 @@ impl Verdict {
         Self { label: label.into(), found: Err(reason.to_string()) }
     }
 
-    fn word(&self) -> &'static str {
+    /// The verdict in one word: `suspicious`, `unremarkable`, `unreadable`.
+    pub fn word(&self) -> &'static str {
         match &self.found {
             Err(_) => "unreadable",
             Ok(found) if found.iter().any(|finding| finding.llr > 0.0) => "suspicious",
@@ -117,7 +118,8 @@ pub fn run(args: &JudgeArgs, json: bool) -> anyhow::Result<ExitCode> {
     Ok(if none_readable { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn judge_of(kind: Kind, weights: &Weights) -> Judge<'_> {
+/// What judges the lines of a kind.
+pub fn judge_of(kind: Kind, weights: &Weights) -> Judge<'_> {
     match kind {
         Kind::Edid => edid::judge(weights),
         Kind::Usb => usb::judge(weights),
