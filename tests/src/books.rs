@@ -108,11 +108,16 @@ pub fn balance(collector: &Collector, device: &str, reports: &[Report]) -> anyho
     Ok(reports.len())
 }
 
-/// Reports that lie whole in an agent's spool, read from its files. Each record is the payload's length (4 bytes),
-/// a check (4), the report's number (8), all little-endian, and the report as JSON.
+/// Names of the reports that lie whole in an agent's spool.
 pub fn spooled(state: &Path) -> anyhow::Result<Vec<Name>> {
-    let mut names = Vec::new();
-    let Ok(entries) = std::fs::read_dir(state.join("spool")) else { return Ok(names) };
+    Ok(spooled_reports(state)?.into_iter().map(|report| (report.boot, report.seq)).collect())
+}
+
+/// Reports that lie whole in an agent's spool, read from its files, by number. Each record is the payload's length
+/// (4 bytes), a check (4), the report's number (8), all little-endian, and the report as JSON.
+pub fn spooled_reports(state: &Path) -> anyhow::Result<Vec<Report>> {
+    let mut reports = Vec::new();
+    let Ok(entries) = std::fs::read_dir(state.join("spool")) else { return Ok(reports) };
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_none_or(|extension| extension != "seg") {
@@ -127,9 +132,10 @@ pub fn spooled(state: &Path) -> anyhow::Result<Vec<Name>> {
                 break;
             }
             let Ok(report) = serde_json::from_slice::<Report>(&payload) else { break };
-            names.push((report.boot, report.seq));
+            reports.push(report);
             offset += 16 + payload.len() as u64;
         }
     }
-    Ok(names)
+    reports.sort_by_key(|report| report.seq);
+    Ok(reports)
 }

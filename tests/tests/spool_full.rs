@@ -9,14 +9,17 @@ use std::process::Command;
 use std::time::Duration;
 
 use farmwatch_agent::spool::Spool;
-use farmwatch_shared::facts::{Transition, TransitionKind, Window};
+use farmwatch_shared::facts::{RemoteTool, Transition, TransitionKind, Window};
 use farmwatch_shared::report::Report;
+use farmwatch_shared::state::FactKey;
 use farmwatch_tests::books;
 use farmwatch_tests::machine::Machine;
 use farmwatch_tests::world::{Agent, Collector, wait_for};
 use jiff::{SignedDuration, Timestamp};
 
 const LONG: Duration = Duration::from_mins(2);
+/// The tool that comes and goes.
+const TOOL: &str = "anydesk";
 /// Windows of a week.
 const WEEK: u64 = 7 * 288;
 /// Every so many windows, something happened.
@@ -132,6 +135,21 @@ fn spool_a_week(agent: &Agent, like: &Report) -> Vec<Timestamp> {
     starts
 }
 
+/// Installs a remote tool, or removes it.
+fn toggle(machine: &Machine, install: bool) -> std::io::Result<()> {
+    if install { machine.install(TOOL) } else { machine.remove(TOOL) }
+}
+
+/// What the spool last says of it: is it there? A change is only sure to be seen when the one before it was.
+fn spooled_tool(state: &Path) -> anyhow::Result<Option<bool>> {
+    let key = FactKey::of::<RemoteTool>(TOOL);
+    let says = |report: &Report| {
+        let gone = report.gone.contains(&key).then_some(false);
+        report.set.contains_key(&key).then_some(true).or(gone)
+    };
+    Ok(books::spooled_reports(state)?.iter().filter_map(says).next_back())
+}
+
 #[test]
 fn on_a_full_disk_facts_stay_the_oldest_windows_go_and_are_counted_and_there_is_life_after_it() {
     const CHANGES: usize = 40;
@@ -143,14 +161,9 @@ fn on_a_full_disk_facts_stay_the_oldest_windows_go_and_are_counted_and_there_is_
 
     disk.fill();
     agent.start().unwrap();
-    let spooled = || books::spooled(&agent.state()).unwrap().into_iter().map(|(_, seq)| seq).max().unwrap();
-    let mut last = spooled();
     for n in 0..CHANGES {
-        if n % 2 == 0 {
-            machine.install("anydesk").unwrap();
-        } else {
-            machine.remove("anydesk").unwrap();
-        }
+        let installed = n % 2 == 0;
+        toggle(&machine, installed).unwrap();
         if n % 10 == 0 {
             machine.mains(n % 20 == 10).unwrap();
         }
@@ -158,8 +171,10 @@ fn on_a_full_disk_facts_stay_the_oldest_windows_go_and_are_counted_and_there_is_
         if n < 3 {
             disk.fill();
         }
-        last = wait_for("the change in the spool", LONG, || Ok(Some(spooled()).filter(|seq| *seq > last)))
-            .unwrap_or_else(|error| panic!("{error:#}, after {n} changes\n{}", agent.said()));
+        wait_for("the change in the spool", LONG, || {
+            Ok((spooled_tool(&agent.state())? == Some(installed)).then_some(()))
+        })
+        .unwrap_or_else(|error| panic!("{error:#}, after {n} changes\n{}", agent.said()));
     }
     assert!(agent.program().unwrap().runs(), "{}", agent.said());
 
@@ -183,4 +198,35 @@ fn on_a_full_disk_facts_stay_the_oldest_windows_go_and_are_counted_and_there_is_
     assert!(pulls >= 1, "{:?}", rows.transitions);
     assert_eq!(rows.digest, rows.sum);
     println!("{dropped} of {WEEK} windows dropped, {CHANGES} changes kept");
+}
+
+#[test]
+fn where_nothing_is_left_to_give_up_what_is_new_waits_in_memory_until_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut field = Field::new(folder.path());
+    field.collector.program().unwrap().kill();
+    let full = |field: &Field| field.agent.said().contains("what is new stays in memory");
+    // What others leave is less with each change, until one finds no place.
+    let mut changes = 0_u32;
+    while !full(&field) {
+        assert!(changes < 200, "{changes} changes found place on a full disk\n{}", field.agent.said());
+        let installed = changes.is_multiple_of(2);
+        changes += 1;
+        field.disk.fill();
+        toggle(&field.machine, installed).unwrap();
+        wait_for("the change in the spool, or that there is no room", LONG, || {
+            let spooled = spooled_tool(&field.agent.state())? == Some(installed);
+            Ok((spooled || full(&field)).then_some(()))
+        })
+        .unwrap_or_else(|error| panic!("{error:#}, after {changes} changes\n{}", field.agent.said()));
+    }
+    field.machine.install("rustdesk").unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(field.agent.program().unwrap().runs(), "{}", field.agent.said());
+    field.disk.make_room();
+    field.collector.start().unwrap();
+    field.hurry();
+    field.shows("rustdesk");
+    let rows = books::rows(&field.collector, &field.device).unwrap();
+    assert_eq!((rows.gaps, rows.digest), (0, rows.sum));
 }
