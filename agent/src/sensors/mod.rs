@@ -19,6 +19,8 @@ mod machine;
 pub mod read;
 mod run;
 mod sysfs;
+#[cfg(target_os = "linux")]
+mod tcp_sockets;
 
 mod activity;
 mod display;

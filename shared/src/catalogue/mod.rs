@@ -173,6 +173,20 @@ impl Catalogue {
         self.program(os, script, command_line)
     }
 
+    /// Whether [`Catalogue::by_process`] goes by the command line of a program of this name or path: a wrapper's,
+    /// or a tool's that is told by its arguments. Of all others it need not be read.
+    pub fn asks_for_command_line(&self, os: Os, name_or_path: &str) -> bool {
+        let path = names::clean(os, name_or_path);
+        let base = names::base(os, path);
+        let other = names::other_name(os, base);
+        names::is_wrapper(base)
+            || [Some(base), other.as_deref()]
+                .into_iter()
+                .flatten()
+                .flat_map(|base| self.named_entries(os, base, path))
+                .any(|entry| entry.args != parse::Span::default())
+    }
+
     /// A service, unit, launchd item or autostart entry. The suffix `.service` may be there or not.
     pub fn by_service(&self, os: Os, unit: &str) -> Option<Match<'_>> {
         let unit = unit.strip_suffix(".service").unwrap_or(unit);
@@ -268,10 +282,14 @@ impl Catalogue {
         path: &'a str,
         command_line: &'a str,
     ) -> impl Iterator<Item = &'a Entry> {
+        self.named_entries(os, base, path)
+            .filter(move |entry| has_arguments(entry.args.of(&self.text), command_line))
+    }
+
+    /// Entries that name this program, whatever its arguments.
+    fn named_entries<'a>(&'a self, os: Os, base: &'a str, path: &'a str) -> impl Iterator<Item = &'a Entry> {
         self.candidates(Kind::Process, base).chain(self.globs(Kind::Process, os)).filter(move |entry| {
-            entry.os & os.bit() != 0
-                && named_so(os, entry.pattern.of(&self.text), base, path)
-                && has_arguments(entry.args.of(&self.text), command_line)
+            entry.os & os.bit() != 0 && named_so(os, entry.pattern.of(&self.text), base, path)
         })
     }
 

@@ -102,13 +102,18 @@ fn after_program(command_line: &str) -> &str {
     }
 }
 
-/// The program that a wrapper runs: `python3 /usr/bin/x11vnc`, `java -jar tool.jar`, `env A=b tool`.
-pub(super) fn wrapped<'a>(os: Os, base: &str, command_line: &'a str) -> Option<&'a str> {
+/// Whether a program of this name runs another that its command line names.
+pub(super) fn is_wrapper(base: &str) -> bool {
     let lower = base.to_ascii_lowercase();
     let stem = lower.strip_suffix(".exe").unwrap_or(&lower);
     // python3, python3.13, ruby3.3
     let stem = stem.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    if !WRAPPERS.iter().any(|name| *name == stem || *name == lower) {
+    WRAPPERS.iter().any(|name| *name == stem || *name == lower)
+}
+
+/// The program that a wrapper runs: `python3 /usr/bin/x11vnc`, `java -jar tool.jar`, `env A=b tool`.
+pub(super) fn wrapped<'a>(os: Os, base: &str, command_line: &'a str) -> Option<&'a str> {
+    if !is_wrapper(base) {
         return None;
     }
     // An option's own value (`sudo -u name`) is taken for the program at worst, and then matches nothing.

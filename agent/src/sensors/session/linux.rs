@@ -1,9 +1,11 @@
 //! Linux: logind's session files, virtual X servers by their lock files, forwarded X11 by its ports; utmp where
 //! there is no logind.
 
+use std::net::Ipv4Addr;
+
 use farmwatch_shared::facts::SessionKind;
 
-use super::super::{assignments, read};
+use super::super::{assignments, read, tcp_sockets};
 use super::{Config, SensorError, Session, utmp};
 
 const SESSIONS: &str = "run/systemd/sessions";
@@ -94,7 +96,17 @@ fn virtual_displays(config: &Config) -> Vec<u16> {
 
 /// Ports on which sshd offers another machine's screen to programs here.
 fn forwarded_displays(config: &Config) -> Vec<u16> {
-    let Ok(table) = read::start(&config.path("proc/net/tcp"), TCP) else { return Vec::new() };
+    if config.is_live()
+        && let Ok(sockets) = tcp_sockets::listening()
+    {
+        let local = sockets.iter().filter(|socket| socket.address == Ipv4Addr::LOCALHOST);
+        return local.map(|socket| socket.port).filter(|port| FORWARDED.contains(port)).collect();
+    }
+    let table = read::start(&config.path("proc/net/tcp"), TCP).unwrap_or_default();
+    forwarded_in(&table)
+}
+
+fn forwarded_in(table: &str) -> Vec<u16> {
     let port = |line: &str| {
         let mut words = line.split_whitespace().skip(1);
         let (address, port) = words.next()?.split_once(':')?;

@@ -1,6 +1,7 @@
 //! The thread that listens: to starts of programs, to the end of tools' processes, to install folders.
 //!
-//! It compares each program that starts with the catalogue and wakes the sensor only for a hit.
+//! It compares programs that start with the catalogue and wakes the sensor only for a hit. Starts are taken together,
+//! a moment late: most programs that start on a laptop are over in milliseconds, and one that is gone costs nothing.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,17 +17,16 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::Wake;
 use super::folders::Folders;
-use super::processes::Reader;
+use super::processes::{Looked, Reader};
+use super::rounds::{Budget, Round};
 use super::starts::{Heard, Starts};
 
-/// Starts that are looked at per second, over time …
-const PER_SECOND: u32 = 1000;
-/// … and at once after a quiet time.
-const AT_ONCE: u32 = 1000;
-/// Time between two rounds of starts: they are taken together.
-const ROUND: Duration = Duration::from_millis(50);
-/// A storm is over when no start was lost for this long.
-const STORM: Duration = Duration::from_secs(10);
+/// From the first start after a quiet time until starts are looked at …
+const GATHER: Duration = Duration::from_millis(50);
+/// … and between two rounds while programs keep starting.
+const ROUND: Duration = Duration::from_millis(400);
+/// In a storm the kernel is asked to tell nothing for this long.
+const MUTED: Duration = Duration::from_secs(10);
 /// Most processes whose end is waited for.
 const MOST_FOLLOWED: usize = 256;
 
@@ -44,6 +44,8 @@ pub(super) struct Hints {
     pub(super) started: Vec<u32>,
     /// Something was installed or removed.
     pub(super) installs: bool,
+    /// Programs may have started of which the kernel did not tell.
+    pub(super) untold: bool,
 }
 
 struct Shared {
@@ -55,8 +57,8 @@ struct Shared {
 struct Inner {
     catalogue: Arc<Catalogue>,
     hints: Hints,
-    /// When starts were last lost.
-    storm: Option<Instant>,
+    /// More programs start than the agent may spend time on: the kernel tells of none.
+    storm: bool,
     /// Processes whose end is waited for, with their starts.
     followed: BTreeMap<u32, u64>,
     /// Their handles, on their way to the thread.
@@ -80,7 +82,7 @@ impl Events {
         let inner = Inner {
             catalogue,
             hints: Hints::default(),
-            storm: None,
+            storm: false,
             followed: BTreeMap::new(),
             handles: Vec::new(),
             stop: false,
@@ -93,6 +95,7 @@ impl Events {
             folders: Folders::watch(root),
             reader: Reader::new(root),
             budget: Budget::new(Instant::now()),
+            next: Next::Event,
         };
         let thread = std::thread::Builder::new().name("events".into()).stack_size(256 << 10);
         let thread = thread.spawn(move || ears.run())?;
@@ -106,7 +109,7 @@ impl Events {
 
     /// More programs start than are looked at.
     pub(super) fn in_storm(&self) -> bool {
-        self.shared.lock().storm.is_some_and(|last| last.elapsed() < STORM)
+        self.shared.lock().storm
     }
 
     /// Waits for the end of these processes from now on.
@@ -160,6 +163,18 @@ struct Ears {
     folders: Option<Folders>,
     reader: Reader,
     budget: Budget,
+    next: Next,
+}
+
+/// When starts are taken.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// A while after the next one.
+    Event,
+    /// At this time, whether there are any or not.
+    Round(Instant),
+    /// Not before this time: there was a storm.
+    Muted(Instant),
 }
 
 /// What there is to do after a wait.
@@ -172,9 +187,8 @@ struct Ready {
 impl Ears {
     fn run(mut self) {
         let mut handles: Vec<OwnedFd> = Vec::new();
-        let mut next_round = Instant::now();
         loop {
-            let ready = self.wait(&handles, next_round);
+            let ready = self.wait(&handles);
             {
                 let mut inner = self.shared.lock();
                 if inner.stop {
@@ -190,26 +204,28 @@ impl Ears {
             if installs {
                 self.shared.lock().hints.installs = true;
             }
-            let mut news = installs || !ready.ended.is_empty();
-            if ready.starts {
-                news |= self.hear();
-                next_round = Instant::now() + ROUND;
-            }
+            let news = self.turn(&ready) || installs || !ready.ended.is_empty();
             if news && !self.shared.wake.up() {
                 return;
             }
         }
     }
 
-    /// Waits until there is something to hear; to starts it listens only from `next_round` on.
-    fn wait(&self, handles: &[OwnedFd], next_round: Instant) -> Ready {
-        let rest = next_round.saturating_duration_since(Instant::now());
-        let resting = self.starts.is_some() && !rest.is_zero();
+    /// Waits until there is something to hear or to do.
+    fn wait(&self, handles: &[OwnedFd]) -> Ready {
+        let due = match self.next {
+            Next::Event => None,
+            Next::Round(at) | Next::Muted(at) => Some(at.saturating_duration_since(Instant::now())),
+        };
+        let listened = self.starts.as_ref().filter(|_| due.is_none());
         let mut fds = vec![PollFd::new(&self.shared.poke, PollFlags::IN)];
         fds.extend(handles.iter().map(|handle| PollFd::new(handle, PollFlags::IN)));
         fds.extend(self.folders.iter().map(|folders| PollFd::new(folders, PollFlags::IN)));
-        fds.extend(self.starts.iter().filter(|_| !resting).map(|starts| PollFd::new(starts, PollFlags::IN)));
-        let timeout = resting.then(|| Timespec { tv_sec: 0, tv_nsec: i64::from(rest.subsec_nanos()) });
+        fds.extend(listened.map(|starts| PollFd::new(starts, PollFlags::IN)));
+        let timeout = due.map(|due| Timespec {
+            tv_sec: due.as_secs().cast_signed(),
+            tv_nsec: i64::from(due.subsec_nanos()),
+        });
         // An interrupted wait is one in which nothing was heard.
         let heard = poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0);
         let is_ready = |place: usize| heard && fds.get(place).is_some_and(|fd| !fd.revents().is_empty());
@@ -217,94 +233,68 @@ impl Ears {
             let _ = rustix::io::read(&self.shared.poke, &mut [0; 8]);
         }
         let folders = handles.len() + 1;
-        let starts = folders + usize::from(self.folders.is_some());
         Ready {
-            starts: self.starts.is_some() && !resting && is_ready(starts),
+            starts: listened.is_some() && is_ready(folders + usize::from(self.folders.is_some())),
             folders: self.folders.is_some() && is_ready(folders),
             ended: (0..handles.len()).filter(|place| is_ready(place + 1)).collect(),
         }
     }
 
-    /// Takes what started, within the budget. Answers whether a tool was among it.
-    fn hear(&mut self) -> bool {
+    /// Goes on with what is due. Answers whether the sensor is to look.
+    fn turn(&mut self, ready: &Ready) -> bool {
+        let now = Instant::now();
+        match self.next {
+            Next::Event if ready.starts => {
+                self.next = Next::Round(now + GATHER);
+                false
+            }
+            Next::Round(at) if now >= at => self.hear(now),
+            Next::Muted(at) if now >= at => {
+                self.starts.iter().for_each(|starts| starts.mute(false));
+                let mut inner = self.shared.lock();
+                inner.storm = false;
+                inner.hints.untold = true;
+                self.next = Next::Round(now + GATHER);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes what started, within the budget. Answers whether the sensor is to look.
+    fn hear(&mut self, now: Instant) -> bool {
         let Some(starts) = &self.starts else { return false };
-        let catalogue = Arc::clone(&self.shared.lock().catalogue);
-        let mut hits = Vec::new();
-        let mut lost = false;
-        self.budget.refill(Instant::now());
-        loop {
+        let mut round = Round::default();
+        self.budget.refill(now);
+        let all = loop {
             if !self.budget.take() {
-                lost = true;
-                break;
+                break false;
             }
             match starts.hear() {
-                Heard::Start(pid) if self.reader.look(&catalogue, pid).is_some() => hits.push(pid),
-                Heard::Start(_) => {}
-                Heard::Overflow => lost = true,
-                Heard::Silence => break,
+                Heard::Silence => break true,
+                Heard::Overflow => break false,
+                heard => round.add(heard),
             }
+        };
+        self.next = if round.is_empty() { Next::Event } else { Next::Round(now + ROUND) };
+        if !all {
+            starts.mute(true);
+            self.next = Next::Muted(now + MUTED);
         }
-        let news = !hits.is_empty() || lost;
+        let catalogue = Arc::clone(&self.shared.lock().catalogue);
+        let mut hits = round.look(|pid| match self.reader.look(&catalogue, pid) {
+            Looked::Gone => None,
+            found => Some(matches!(found, Looked::Tool(_))),
+        });
+        let news = !hits.is_empty() || !all;
         let mut inner = self.shared.lock();
         inner.hints.started.append(&mut hits);
-        let calm = inner.storm.is_none_or(|last| last.elapsed() >= STORM);
-        if lost {
-            inner.storm = Some(Instant::now());
-        }
-        // The sensor is told of a storm once, so that it begins to poll.
-        if lost && !calm { !inner.hints.started.is_empty() } else { news }
-    }
-}
-
-/// How many starts may be looked at: a bucket that fills steadily.
-#[derive(Debug)]
-struct Budget {
-    left: u32,
-    filled: Instant,
-}
-
-impl Budget {
-    fn new(now: Instant) -> Self {
-        Self { left: AT_ONCE, filled: now }
-    }
-
-    fn refill(&mut self, now: Instant) {
-        let millis = now.saturating_duration_since(self.filled).as_millis();
-        let more = u32::try_from(millis).unwrap_or(u32::MAX).saturating_mul(PER_SECOND / 1000);
-        if more > 0 {
-            self.left = self.left.saturating_add(more).min(AT_ONCE);
-            self.filled = now;
-        }
-    }
-
-    fn take(&mut self) -> bool {
-        let any = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        any
+        inner.storm = !all;
+        news
     }
 }
 
 fn handle(pid: u32) -> Option<OwnedFd> {
     let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
     pidfd_open(pid, PidfdFlags::empty()).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_storm_is_looked_at_a_thousand_times_a_second_and_no_more() {
-        let start = Instant::now();
-        let mut budget = Budget::new(start);
-        let mut taken = 0;
-        for round in 0..=40u32 {
-            budget.refill(start + ROUND * round);
-            while budget.take() {
-                taken += 1;
-            }
-        }
-        let allowed = AT_ONCE + PER_SECOND * 2;
-        assert!((allowed - 40..=allowed).contains(&taken), "{taken} in two seconds");
-    }
 }

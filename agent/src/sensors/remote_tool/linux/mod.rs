@@ -7,6 +7,7 @@ mod installed;
 mod packages;
 mod paths;
 mod processes;
+mod rounds;
 mod sockets;
 mod starts;
 #[cfg(test)]
@@ -153,7 +154,11 @@ impl Eyes {
             self.table.scan(&mut self.reader, catalogue)
         } else {
             hints.started.iter().for_each(|pid| self.table.look(reader, catalogue, *pid));
-            if self.polls() { self.table.poll(&mut self.reader, &self.catalogue) } else { Ok(()) }
+            if hints.untold || self.polls() {
+                self.table.poll(&mut self.reader, &self.catalogue)
+            } else {
+                Ok(())
+            }
         };
         outcome.map_err(|error| SensorError::Blind(format!("processes cannot be listed: {error}")))?;
         if self.table.found.keys().any(|pid| !before.contains(pid)) {
@@ -189,7 +194,7 @@ impl Eyes {
 
     fn tools(&self, level_2: bool) -> Tools {
         let mut tools = Tools::default();
-        let mut sockets = sockets::Reader::new(&self.root);
+        let mut sockets = sockets::Reader::new(&self.root, self.live);
         for (pid, process) in &self.table.found {
             let Sockets { ports, connected } = sockets.of(*pid);
             let runs = Runs { hit: &process.hit, since: process.since, ports: &ports, connected };

@@ -1,4 +1,6 @@
-//! Processes of the catalogue, read straight from `/proc`: three small reads each, in buffers that are reused.
+//! Processes of the catalogue, read straight from `/proc`, as little as tells: the program's path first (one
+//! system call, in which most short-lived processes are already gone), then its name, and the command line only
+//! where the catalogue goes by it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,6 +10,7 @@ use std::path::{Path, PathBuf};
 use farmwatch_shared::catalogue::{Catalogue, Os};
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::super::tools::Hit;
 use crate::sensors::read::{self, ReadError};
@@ -30,6 +33,25 @@ pub(super) struct Process {
     pub(super) since: Option<Timestamp>,
     /// Whose it is.
     pub(super) hit: Hit,
+}
+
+/// What a look at a process found.
+#[derive(Debug)]
+pub(super) enum Looked {
+    /// It runs a tool.
+    Tool(Process),
+    /// It runs something else.
+    Other,
+    /// It has ended, or is a thread of the kernel's.
+    Gone,
+}
+
+/// A process's program.
+enum Program {
+    At(String),
+    /// The agent may not know.
+    Hidden,
+    Gone,
 }
 
 /// Reads processes below one root.
@@ -61,23 +83,56 @@ impl Reader {
         Ok(pids)
     }
 
-    /// Looks at one process. `None`: gone, a kernel thread, or no tool's.
-    pub(super) fn look(&mut self, catalogue: &Catalogue, pid: u32) -> Option<Process> {
-        let stat = self.stat(pid)?;
-        if stat.kernel_thread {
-            return None;
-        }
-        let command_line = self.read(pid, "cmdline").unwrap_or_default();
-        let program = self.program(pid);
+    /// Looks at one process.
+    pub(super) fn look(&mut self, catalogue: &Catalogue, pid: u32) -> Looked {
+        let program = match self.program(pid) {
+            Program::Gone => return Looked::Gone,
+            Program::At(path) => Some(path),
+            Program::Hidden => None,
+        };
+        let mut command_line = None;
         let by_program =
-            program.as_deref().and_then(|path| catalogue.by_process(Os::Linux, path, Some(&command_line)));
-        // A script's own name, a program that runs from memory, or one whose path is not ours to read.
-        let same = program.as_deref().and_then(file_name).is_some_and(|name| name.starts_with(&stat.name));
-        let hit = by_program.or_else(|| {
-            let named = catalogue.by_process(Os::Linux, &stat.name, Some(&command_line));
-            named.filter(|_| !same)
-        })?;
-        Some(Process { started: stat.started, since: self.since(stat.started), hit: hit.into() })
+            program.as_deref().and_then(|path| self.hit(catalogue, pid, path, &mut command_line));
+        let hit = by_program.or_else(|| self.by_name(catalogue, pid, program.as_deref(), &mut command_line));
+        if hit.is_none() && program.is_some() {
+            return Looked::Other;
+        }
+        let Some(stat) = self.stat(pid) else { return Looked::Gone };
+        if stat.kernel_thread {
+            return Looked::Other;
+        }
+        self.forbidden += u32::from(program.is_none());
+        let Some(hit) = hit else { return Looked::Other };
+        Looked::Tool(Process { started: stat.started, since: self.since(stat.started), hit })
+    }
+
+    /// Whose a name or path is. The command line is read once, and only if the catalogue asks for it.
+    fn hit(
+        &mut self,
+        catalogue: &Catalogue,
+        pid: u32,
+        name: &str,
+        command_line: &mut Option<String>,
+    ) -> Option<Hit> {
+        if command_line.is_none() && catalogue.asks_for_command_line(Os::Linux, name) {
+            *command_line = Some(self.read(pid, "cmdline").unwrap_or_default());
+        }
+        catalogue.by_process(Os::Linux, name, command_line.as_deref()).map(Hit::from)
+    }
+
+    /// By the name that the process goes by: a script's own, a link's, that of a program that runs from memory or
+    /// whose path is not ours to read.
+    fn by_name(
+        &mut self,
+        catalogue: &Catalogue,
+        pid: u32,
+        program: Option<&str>,
+        command_line: &mut Option<String>,
+    ) -> Option<Hit> {
+        let name = self.read(pid, "comm")?;
+        let name = name.strip_suffix('\n').unwrap_or(&name);
+        let same = program.and_then(file_name).is_some_and(|program| program.starts_with(name));
+        if same { None } else { self.hit(catalogue, pid, name, command_line) }
     }
 
     /// When a process started, in ticks; `None` if it is gone or only waits to be buried.
@@ -97,21 +152,20 @@ impl Reader {
         parse_stat(&self.read(pid, "stat")?)
     }
 
-    fn program(&mut self, pid: u32) -> Option<String> {
-        let proc = self.proc.as_ref()?;
+    /// The path of the program that a process runs.
+    fn program(&mut self, pid: u32) -> Program {
+        let Some(proc) = self.proc.as_ref() else { return Program::Gone };
         name(&mut self.name, pid, "exe");
         match rustix::fs::readlinkat(proc, self.name.as_str(), std::mem::take(&mut self.text)) {
             Ok(path) => {
                 let text = path.to_string_lossy().into_owned();
                 self.text = path.into_bytes();
                 self.permitted += 1;
-                Some(text)
+                Program::At(text)
             }
-            Err(error) => {
-                let forbidden = error == rustix::io::Errno::ACCESS || error == rustix::io::Errno::PERM;
-                self.forbidden += u32::from(forbidden);
-                None
-            }
+            Err(Errno::ACCESS | Errno::PERM) => Program::Hidden,
+            // Threads of the kernel's own have no program either.
+            Err(_) => Program::Gone,
         }
     }
 
@@ -148,7 +202,10 @@ impl Table {
     pub(super) fn scan(&mut self, reader: &mut Reader, catalogue: &Catalogue) -> Result<(), ReadError> {
         self.listed = reader.all()?;
         self.young.clear();
-        let look = |pid: &u32| Some((*pid, reader.look(catalogue, *pid)?));
+        let look = |pid: &u32| match reader.look(catalogue, *pid) {
+            Looked::Tool(process) => Some((*pid, process)),
+            Looked::Other | Looked::Gone => None,
+        };
         self.found = self.listed.iter().filter_map(look).collect();
         Ok(())
     }
@@ -168,11 +225,10 @@ impl Table {
 
     /// Looks at one process.
     pub(super) fn look(&mut self, reader: &mut Reader, catalogue: &Catalogue, pid: u32) {
-        let Some(process) = reader.look(catalogue, pid) else {
-            self.found.remove(&pid);
-            return;
+        match reader.look(catalogue, pid) {
+            Looked::Tool(process) => self.found.insert(pid, process),
+            Looked::Other | Looked::Gone => self.found.remove(&pid),
         };
-        self.found.insert(pid, process);
     }
 
     /// Forgets processes that are gone. Answers whether there were any.
@@ -184,15 +240,13 @@ impl Table {
 }
 
 struct Stat {
-    name: String,
     kernel_thread: bool,
     started: u64,
 }
 
 /// `/proc/PID/stat` (proc_pid_stat(5)): the name stands in parentheses and may hold any character.
 fn parse_stat(text: &str) -> Option<Stat> {
-    let (head, fields) = text.rsplit_once(')')?;
-    let (_, name) = head.split_once('(')?;
+    let (_, fields) = text.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();
     let state = fields.next()?;
     if ["Z", "X", "x"].contains(&state) {
@@ -200,7 +254,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
     }
     let flags: u64 = fields.nth(5)?.parse().ok()?;
     let started = fields.nth(12)?.parse().ok()?;
-    Some(Stat { name: name.to_owned(), kernel_thread: flags & KERNEL_THREAD != 0, started })
+    Some(Stat { kernel_thread: flags & KERNEL_THREAD != 0, started })
 }
 
 fn name(into: &mut String, pid: u32, file: &str) {
@@ -230,7 +284,7 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_start() {
         let stat = parse_stat(STAT).unwrap();
-        assert_eq!((stat.name.as_str(), stat.started, stat.kernel_thread), ("x11vnc :) S", 123_456, false));
+        assert_eq!((stat.started, stat.kernel_thread), (123_456, false));
         assert!(parse_stat(&STAT.replace(") S 1", ") Z 1")).is_none(), "dead and not yet buried");
     }
 

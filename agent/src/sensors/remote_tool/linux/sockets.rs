@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::sensors::read;
+use crate::sensors::{read, tcp_sockets};
 
 /// Most files of one process that are looked at.
 const MOST_FILES: usize = 4096;
@@ -25,19 +25,24 @@ pub(super) struct Sockets {
 /// Reads sockets; each namespace's tables once.
 pub(super) struct Reader<'a> {
     root: &'a Path,
-    tables: BTreeMap<PathBuf, Vec<Socket>>,
+    /// The agent's own namespace, of which the kernel tells at less cost; `None` below a test's folder.
+    own: Option<PathBuf>,
+    tables: BTreeMap<PathBuf, Table>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Socket {
-    port: u16,
-    inode: u64,
-    listens: bool,
+/// The TCP sockets of one namespace.
+#[derive(Default)]
+struct Table {
+    /// Sockets that listen, by inode.
+    listening: Vec<(u64, u16)>,
+    /// Ports with somebody at the other end; `None` until somebody asks.
+    connected: Option<HashSet<u16>>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(root: &'a Path) -> Self {
-        Self { root, tables: BTreeMap::new() }
+    pub(super) fn new(root: &'a Path, live: bool) -> Self {
+        let own = live.then(|| read::link(&root.join("proc/self/ns/net")).ok()).flatten();
+        Self { root, own, tables: BTreeMap::new() }
     }
 
     /// Sockets of a process; none if it may not be looked at.
@@ -48,12 +53,29 @@ impl<'a> Reader<'a> {
             return Sockets::default();
         }
         let namespace = read::link(&folder.join("ns/net")).unwrap_or_default();
-        let table = self.tables.entry(namespace).or_insert_with(|| tables(&folder.join("net")));
-        let listening = table.iter().filter(|socket| socket.listens && inodes.contains(&socket.inode));
-        let ports: BTreeSet<u16> = listening.map(|socket| socket.port).take(MOST_PORTS).collect();
-        let connected = table.iter().any(|socket| !socket.listens && ports.contains(&socket.port));
+        let own = self.own.as_ref() == Some(&namespace);
+        let table = self.tables.entry(namespace).or_insert_with(|| {
+            let told = own.then(|| told_by_the_kernel().ok()).flatten();
+            told.unwrap_or_else(|| read_table(&folder.join("net")))
+        });
+        let listening = table.listening.iter().filter(|(inode, _)| inodes.contains(inode));
+        let ports: BTreeSet<u16> = listening.map(|(_, port)| *port).take(MOST_PORTS).collect();
+        let connected = !ports.is_empty() && {
+            let connected = table.connected.get_or_insert_with(connected_ports);
+            ports.iter().any(|port| connected.contains(port))
+        };
         Sockets { ports, connected }
     }
+}
+
+fn told_by_the_kernel() -> std::io::Result<Table> {
+    let listening = tcp_sockets::listening()?;
+    let listening = listening.iter().map(|socket| (socket.inode, socket.port)).collect();
+    Ok(Table { listening, connected: None })
+}
+
+fn connected_ports() -> HashSet<u16> {
+    tcp_sockets::connected().unwrap_or_default().iter().map(|socket| socket.port).collect()
 }
 
 fn inodes(files: &Path) -> HashSet<u64> {
@@ -65,25 +87,34 @@ fn inodes(files: &Path) -> HashSet<u64> {
     names.iter().filter_map(inode).collect()
 }
 
-fn tables(net: &Path) -> Vec<Socket> {
-    let text = |name| read::start(&net.join(name), MOST_TABLE).unwrap_or_default();
-    ["tcp", "tcp6"].into_iter().flat_map(|name| parse(&text(name))).collect()
+fn read_table(net: &Path) -> Table {
+    let mut table = Table::default();
+    let mut connected = HashSet::new();
+    for name in ["tcp", "tcp6"] {
+        let text = read::start(&net.join(name), MOST_TABLE).unwrap_or_default();
+        parse(&text, &mut table.listening, &mut connected);
+    }
+    table.connected = Some(connected);
+    table
 }
 
 /// `/proc/net/tcp`: sockets that listen (`0A`) or are connected (`01`).
-fn parse(text: &str) -> Vec<Socket> {
-    let socket = |line: &str| {
+fn parse(text: &str, listening: &mut Vec<(u64, u16)>, connected: &mut HashSet<u16>) {
+    for line in text.lines().skip(1) {
         let mut words = line.split_ascii_whitespace();
-        let (_, port) = words.nth(1)?.split_once(':')?;
-        let port = u16::from_str_radix(port, 16).ok()?;
-        let listens = match words.nth(1)? {
-            "0A" => true,
-            "01" => false,
-            _ => return None,
-        };
-        Some(Socket { port, listens, inode: words.nth(5)?.parse().ok()? })
-    };
-    text.lines().skip(1).filter_map(socket).collect()
+        let port = words.nth(1).and_then(|address| address.split_once(':'));
+        let Some(port) = port.and_then(|(_, port)| u16::from_str_radix(port, 16).ok()) else { continue };
+        match words.nth(1) {
+            Some("0A") => {
+                let inode = words.nth(5).and_then(|inode| inode.parse().ok());
+                listening.extend(inode.map(|inode| (inode, port)));
+            }
+            Some("01") => {
+                connected.insert(port);
+            }
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +135,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), &[("proc/9/net/tcp", TABLE), ("proc/9/fd/0", ""), ("proc/8/net/tcp", TABLE)]);
         symlink("socket:[5001]", root.path().join("proc/9/fd/7")).unwrap();
-        let mut reader = Reader::new(root.path());
+        let mut reader = Reader::new(root.path(), false);
         assert_eq!(reader.of(9), Sockets { ports: [5900].into(), connected: true });
         assert_eq!(reader.of(8), Sockets::default(), "listening, but not this process");
     }

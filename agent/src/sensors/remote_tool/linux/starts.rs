@@ -1,7 +1,7 @@
 //! Starts of programs, as the kernel's proc connector tells them (Documentation/driver-api/connector.rst).
 //!
-//! Needs CAP_NET_ADMIN in the machine's own namespaces. A socket filter lets the kernel drop all but `exec`
-//! before it wakes anybody, so a storm of forks costs nothing here.
+//! Needs CAP_NET_ADMIN in the machine's own namespaces. A socket filter lets the kernel drop all but new programs
+//! and new processes before it wakes anybody, and in a storm everything.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,6 +17,7 @@ const LISTEN: u32 = 1;
 const IGNORE: u32 = 2;
 /// `PROC_EVENT_NONE`: the answer to [`LISTEN`].
 const ANSWER: u32 = 0;
+const FORK: u32 = 1;
 const EXEC: u32 = 2;
 /// `NLMSG_DONE`.
 const DONE: u16 = 3;
@@ -26,6 +27,8 @@ const WHAT: usize = 36;
 const DATA: usize = WHAT + 16;
 /// Room for events that wait: some hundreds.
 const BUFFER: usize = 512 << 10;
+/// More messages than that buffer can hold.
+const MOST_WAITING: u32 = 10_000;
 /// Longest wait for the kernel's answer.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 
@@ -37,6 +40,8 @@ pub(super) struct Starts(OwnedFd);
 pub(super) enum Heard {
     /// A process became another program.
     Start(u32),
+    /// A process made another that runs the same program.
+    Fork { parent: u32, child: u32 },
     /// There were more than the socket has room for: some are lost.
     Overflow,
     /// Nothing more for now.
@@ -65,9 +70,18 @@ impl Starts {
         send(&socket, LISTEN).map_err(refused)?;
         await_answer(&socket).map_err(refused)?;
         let starts = Self(socket);
-        // An unfiltered socket works, too, at a price.
-        let _ = filter::only(starts.0.as_fd(), EXEC);
+        starts.mute(false);
         Ok(starts)
+    }
+
+    /// Lets the kernel drop everything, or no longer. What waited until now is dropped by muting as well.
+    pub(super) fn mute(&self, mute: bool) {
+        // An unfiltered socket works, too, at a price.
+        let _ = if mute { filter::nothing(self.0.as_fd()) } else { filter::starts(self.0.as_fd()) };
+        let mut waiting = if mute { MOST_WAITING } else { 0 };
+        while waiting > 0 && self.hear() != Heard::Silence {
+            waiting -= 1;
+        }
     }
 
     /// What there is to hear now; never blocks.
@@ -77,10 +91,10 @@ impl Starts {
             match rustix::net::recv(&self.0, &mut message, RecvFlags::DONTWAIT) {
                 Ok((length, _)) => {
                     let message = message.get(..length).unwrap_or_default();
-                    if word(message, WHAT) == Some(EXEC)
-                        && let Some(pid) = word(message, DATA + 4)
-                    {
-                        return Heard::Start(pid);
+                    match (word(message, WHAT), word(message, DATA + 4), word(message, DATA + 12)) {
+                        (Some(EXEC), Some(pid), _) => return Heard::Start(pid),
+                        (Some(FORK), Some(parent), Some(child)) => return Heard::Fork { parent, child },
+                        _ => {}
                     }
                 }
                 Err(Errno::INTR) => {}
@@ -151,25 +165,49 @@ fn word(message: &[u8], at: usize) -> Option<u32> {
 mod filter {
     use std::os::fd::{AsRawFd as _, BorrowedFd};
 
-    use super::{WHAT, io};
+    use super::{DATA, EXEC, FORK, WHAT, io};
 
-    /// Makes the kernel drop every message of a connector's socket but events of one kind.
+    const LOAD_WORD: u16 = 0x20;
+    const KEEP_AS_X: u16 = 0x07;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const JUMP_IF_EQUAL_X: u16 = 0x1d;
+    const RETURN: u16 = 0x06;
+
+    /// Makes the kernel drop every message of a connector's socket but programs and processes that are new.
+    /// Threads are told as processes whose own id is not their group's.
     ///
-    /// Classic BPF: load the kind, compare, keep all or nothing. The load turns the word from network order,
-    /// in which the kernel's own words do not stand, so the comparand is turned as well.
-    pub(super) fn only(socket: BorrowedFd<'_>, kind: u32) -> io::Result<()> {
-        const LOAD_WORD: u16 = 0x20;
-        const JUMP_IF_EQUAL: u16 = 0x15;
-        const RETURN: u16 = 0x06;
-        let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-        #[allow(clippy::cast_possible_truncation, reason = "36")]
-        let mut program = [
-            step(LOAD_WORD, 0, 0, WHAT as u32),
-            step(JUMP_IF_EQUAL, 0, 1, kind.to_be()),
-            step(RETURN, 0, 0, u32::MAX),
-            step(RETURN, 0, 0, 0),
-        ];
-        #[allow(clippy::cast_possible_truncation, reason = "4 steps, 16 bytes")]
+    /// Classic BPF. A load turns the word from network order, in which the kernel's own words do not stand, so the
+    /// comparands are turned as well.
+    pub(super) fn starts(socket: BorrowedFd<'_>) -> io::Result<()> {
+        #[allow(clippy::cast_possible_truncation, reason = "36 and 52")]
+        let (what, data) = (WHAT as u32, DATA as u32);
+        attach(
+            socket,
+            &mut [
+                step(LOAD_WORD, 0, 0, what),
+                step(JUMP_IF_EQUAL, 5, 0, EXEC.to_be()),
+                step(JUMP_IF_EQUAL, 0, 5, FORK.to_be()),
+                step(LOAD_WORD, 0, 0, data + 8), // the child's id
+                step(KEEP_AS_X, 0, 0, 0),
+                step(LOAD_WORD, 0, 0, data + 12), // its group's
+                step(JUMP_IF_EQUAL_X, 0, 1, 0),
+                step(RETURN, 0, 0, u32::MAX),
+                step(RETURN, 0, 0, 0),
+            ],
+        )
+    }
+
+    /// Makes the kernel drop every message.
+    pub(super) fn nothing(socket: BorrowedFd<'_>) -> io::Result<()> {
+        attach(socket, &mut [step(RETURN, 0, 0, 0)])
+    }
+
+    fn step(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
+        libc::sock_filter { code, jt, jf, k }
+    }
+
+    fn attach(socket: BorrowedFd<'_>, program: &mut [libc::sock_filter]) -> io::Result<()> {
+        #[allow(clippy::cast_possible_truncation, reason = "a few steps, 16 bytes")]
         let (steps, size) = (program.len() as u16, size_of::<libc::sock_fprog>() as libc::socklen_t);
         let program = libc::sock_fprog { len: steps, filter: program.as_mut_ptr() };
         // SAFETY: the socket is open for as long as it is borrowed; `program` and the steps that it points to

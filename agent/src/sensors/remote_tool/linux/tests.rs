@@ -19,7 +19,9 @@ const STAT: &str = "S 1 1 1 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 360000 1 2 3";
 fn process(root: &Path, pid: u32, name: &str, program: &str, command_line: &str) {
     let folder = format!("proc/{pid}");
     let stat = format!("{pid} ({name}) {STAT}");
-    write(root, &[(&format!("{folder}/stat"), &stat), (&format!("{folder}/cmdline"), command_line)]);
+    let file = |name: &str| format!("{folder}/{name}");
+    write(root, &[(&file("stat"), &stat), (&file("comm"), &format!("{name}\n"))]);
+    write(root, &[(&file("cmdline"), command_line)]);
     symlink(program, root.join(folder).join("exe")).unwrap();
 }
 
@@ -71,6 +73,50 @@ fn a_vnc_server_that_runs_listens_and_has_somebody_connected() {
     }
     let told = serde_json::to_string(&state).unwrap();
     assert!(!told.contains("s3cret") && !told.contains("firefox"), "{told}");
+}
+
+#[test]
+fn a_tool_is_found_however_it_was_started() {
+    let cases = [
+        // its own name, and one that its caller gave it
+        ("x11vnc", "/usr/bin/x11vnc", "x11vnc\0", "x11vnc"),
+        ("x11vnc", "/usr/bin/x11vnc", "[kworker/0:1]\0", "x11vnc"),
+        ("kworker/0:1", "/usr/bin/x11vnc", "[kworker/0:1]\0", "x11vnc"),
+        ("x11vnc", "/usr/bin/x11vnc (deleted)", "x11vnc\0", "x11vnc"),
+        // through a link, from memory, cut to 15 characters
+        ("anydesk", "/srv/data/a-1.2", "anydesk\0--service\0", "anydesk"),
+        ("rustdesk", "/memfd:x (deleted)", "rustdesk\0", "rustdesk"),
+        ("chrome-remote-d", "/srv/x", "chrome-remote-desktop-host\0", "chrome-remote-desktop"),
+        // scripts, Java, a loader
+        ("python3", "/usr/bin/python3.13", "python3\0-u\0/opt/x/x11vnc\0", "x11vnc"),
+        ("x11vnc", "/usr/bin/python3.13", "/usr/bin/python3\0/opt/x/x11vnc\0", "x11vnc"),
+        ("sh", "/usr/bin/dash", "sh\0/home/anna/x11vnc\0-forever\0", "x11vnc"),
+        ("java", "/usr/lib/jvm/bin/java", "java\0-jar\0/opt/anydesk\0", "anydesk"),
+        ("ld-linux-x86-64", "/usr/lib/ld-linux-x86-64.so.2", "ld.so\0./x11vnc\0", "x11vnc"),
+        // an AppImage, a Flatpak
+        ("rustdesk", "/tmp/.mount_rustdeAbC/usr/bin/rustdesk", "rustdesk\0", "rustdesk"),
+        ("rustdesk", "/app/bin/rustdesk", "/app/bin/rustdesk\0", "rustdesk"),
+        // told by its arguments only
+        ("code", "/usr/share/code/code", "code\0tunnel\0", "vscode-tunnel"),
+    ];
+    for (n, (name, program, command_line, id)) in cases.into_iter().enumerate() {
+        let root = laptop();
+        process(root.path(), 4711, name, program, command_line);
+        let state = look("remote_tool", root.path()).state;
+        let found: Vec<_> = state.all::<RemoteTool>().map(|(id, _)| id.to_string()).collect();
+        assert_eq!(found, [format!("remote_tool/{id}")], "case {n}: {name} {program}");
+    }
+}
+
+#[test]
+fn a_thread_of_the_kernel_and_a_process_that_waits_to_be_buried_are_no_tools() {
+    let root = laptop();
+    process(root.path(), 50, "x11vnc", "/usr/bin/x11vnc", "x11vnc\0");
+    write(root.path(), &[("proc/50/stat", &format!("50 (x11vnc) {}", STAT.replacen('S', "Z", 1)))]);
+    process(root.path(), 51, "x11vnc", "/", "");
+    write(root.path(), &[("proc/51/stat", &format!("51 (x11vnc) {}", STAT.replace("4194304", "2129984")))]);
+    let state = look("remote_tool", root.path()).state;
+    assert_eq!(state.all::<RemoteTool>().count(), 0);
 }
 
 #[test]
@@ -156,6 +202,35 @@ fn tool(seen: &Observation) -> Option<RemoteTool> {
     seen.state.get("probe")
 }
 
+/// A catalogue of one tool, a program of this name, and nothing else to look at.
+fn only(name: &str) -> Config {
+    let catalogue =
+        format!("farmwatch-catalogue 1\ntool probe remote_desktop Probe\nlinux process {name} ; serving\n");
+    let catalogue = Arc::new(Catalogue::parse(&catalogue).unwrap());
+    let off =
+        ["host", "session", "power", "locale", "display", "usb_device", "hid_device", "activity", "network"];
+    Config { root: "/".into(), catalogue, off: off.map(str::to_owned).to_vec(), ..config(Path::new("/")) }
+}
+
+/// It is gone before anybody looks, and its child starts no program.
+#[test]
+fn a_server_that_goes_to_the_background_at_once_is_seen() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("daemon{}", std::process::id());
+    let program = folder.path().join(&name);
+    fs::write(&program, "#!/usr/bin/perl\nexit if fork; exit if fork; sleep 4;\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut running = start(only(&name)).unwrap();
+    wait(&mut running, "the first observation", |_| true);
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(Command::new(&program).status().expect("perl is needed by this test").success());
+    let seen = wait(&mut running, "the start", |seen| tool(seen).is_some());
+    let gone = wait(&mut running, "its end", |seen| tool(seen).is_none());
+    println!("seen after {seen:?}, its end after {gone:?}");
+    assert!(seen < Duration::from_secs(3), "{seen:?}");
+}
+
 /// A real x11vnc on a real X server, under a name of its own so that others on this machine are not taken
 /// for it.
 #[test]
@@ -164,19 +239,12 @@ fn x11vnc_is_seen_within_a_second_its_port_soon_after_and_its_end_as_well() {
     let name = format!("probe{}", std::process::id());
     let program = folder.path().join(&name);
     fs::copy("/usr/bin/x11vnc", &program).expect("x11vnc is needed by this test");
-    let catalogue =
-        format!("farmwatch-catalogue 1\ntool probe remote_desktop Probe\nlinux process {name} ; serving\n");
-    let catalogue = Arc::new(Catalogue::parse(&catalogue).unwrap());
-    let off =
-        ["host", "session", "power", "locale", "display", "usb_device", "hid_device", "activity", "network"];
-    let off = off.map(str::to_owned).to_vec();
-    let config = Config { root: "/".into(), catalogue, off, ..config(Path::new("/")) };
     let (display, port) =
         (format!(":{}", 100 + std::process::id() % 500), 20_000 + std::process::id() % 10_000);
     let _server = run(Path::new("Xvfb"), &[&display, "-screen", "0", "640x480x24"]);
     std::thread::sleep(Duration::from_secs(1));
 
-    let mut running = start(config).unwrap();
+    let mut running = start(only(&name)).unwrap();
     wait(&mut running, "the first observation", |_| true);
     let mut best = Duration::MAX;
     for _ in 0..3 {
