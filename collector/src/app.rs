@@ -28,6 +28,8 @@ pub struct App {
     pub catalogue: u64,
     /// What correlation remembers to save work.
     pub recent: crate::correlate::Recent,
+    /// What correlation remembers of devices' windows and transitions.
+    pub habits: crate::correlate::Habits,
     /// Draws 128 random bits for ids; replay draws the same ones each time.
     pub draw: Box<dyn Fn() -> u128 + Send + Sync>,
 }
@@ -45,6 +47,7 @@ impl App {
             hash_key: HashKey::new([2; 32]),
             catalogue: 0,
             recent: crate::correlate::Recent::default(),
+            habits: crate::correlate::Habits::default(),
             draw: Box::new(move || u128::from(drawn.fetch_add(1, Ordering::Relaxed))),
         }
     }

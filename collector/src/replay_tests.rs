@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::alerts::{Action, change};
+use crate::correlate::Habits;
 use crate::policy::{Policy, QuarantineMode};
 use crate::store::{
     AlertFilter, AlertState, Disposition, Exception, ExceptionScope, Page, SharedStore, sqlite,
@@ -231,4 +232,51 @@ async fn a_bad_line_is_refused_and_changes_nothing() {
         assert!(replay.line(bad).await.is_err());
     }
     assert_eq!(replay.finish().await.unwrap(), Vec::new());
+}
+
+/// A line of a laptop whose hands come and go: windows of each kind, of before and of the same five minutes again.
+fn busy_line(laptop: &Laptop, seq: u64) -> Vec<u8> {
+    let hour = i64::try_from(seq).unwrap() * 9;
+    let mut line: serde_json::Value = serde_json::from_slice(&laptop.line(seq, hour)).unwrap();
+    let kind = ["built_in", "usb", "virtual"][usize::try_from(seq).unwrap() % 3];
+    let window = |hours_before: i64| {
+        json!({
+            "start": at(hour - hours_before), "observed_seconds": 150, "absolute_permille": 900, "pointer_centinats": 40,
+            "injected_seconds": seq % 5, "sources": { kind: { "keys": 90, "pointer": 900, "active_seconds": 120 } },
+        })
+    };
+    line["report"]["windows"] = json!([window(1), window(9), window(30), window(100)]);
+    line["report"]["transitions"] = json!([
+        { "at": at(hour), "kind": "mains_lost" }, { "at": at(hour), "kind": "locked" },
+        { "at": at(hour - 9), "kind": "mains_lost" },
+    ]);
+    line.to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn what_correlation_remembers_of_windows_changes_no_alert_and_no_judgement() {
+    let mut runs = Vec::new();
+    for habits in [Habits::default(), Habits::of_windows(100), Habits::of_windows(0)] {
+        let store = sqlite::in_memory().unwrap();
+        let app = App { habits, ..App::fixed(Arc::clone(&store), Policy::default()) };
+        let mut replay = Replay::new(app, true, Vec::new(), Vec::new()).await.unwrap();
+        let (laptops, mut told) = (home(3, true), Vec::new());
+        for seq in 1..60 {
+            for laptop in &laptops {
+                told.extend(replay.line(&busy_line(laptop, seq)).await.unwrap());
+            }
+        }
+        told.extend(replay.finish().await.unwrap());
+        assert_eq!(replay.take_refused(), Vec::<String>::new());
+        let mut judged = Vec::new();
+        for laptop in &laptops {
+            judged.push(store.device(&id(laptop.number)).await.unwrap().unwrap().judged.unwrap());
+        }
+        runs.push((told, judged));
+    }
+    assert!(
+        runs[0].1.iter().flat_map(|judged| &judged.findings).any(|finding| finding.rule.contains("input"))
+    );
+    assert_eq!(runs[0], runs[1]);
+    assert_eq!(runs[0], runs[2]);
 }

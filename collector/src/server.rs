@@ -118,7 +118,7 @@ impl Server {
             tls::for_agents(&authority, Arc::clone(&self.certificate), config.agents.renewal_grace_days)?;
 
         tracker.spawn(async move { counter.watch().await });
-        tracker.spawn(crate::correlate::run(Arc::clone(&app), shutdown.clone()));
+        tracker.spawn(tasks::judge(Arc::clone(&app), shutdown.clone()));
         tracker.spawn(tasks::keep_certificate_fresh(
             self.certificate,
             folder.clone(),

@@ -173,14 +173,7 @@ impl Line {
 
     /// Calls; an error leaves no connection behind, so the next call makes a new one.
     pub async fn call(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Answer> {
-        let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\ncontent-length: \
-             {}\r\n\r\n",
-            body.len()
-        )
-        .into_bytes();
-        request.extend_from_slice(body);
-        self.exchange(&request).await
+        self.exchange(&request(method, path, body)).await
     }
 
     /// Sends a whole request, head and body, and reads its answer.
@@ -225,6 +218,16 @@ impl Line {
     }
 }
 
+/// A whole request: head and body.
+pub fn request(method: &str, path: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\ncontent-length: \
+         {length}\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
 /// Reads one answer; whether the connection ends with it.
 async fn read_answer(
     stream: &mut TlsStream<TcpStream>,
@@ -236,18 +239,21 @@ async fn read_answer(
         }
         more(stream, buffer).await?;
     };
-    let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
+    let text = std::str::from_utf8(&buffer[..head])?;
     let status = text.split(' ').nth(1).context("no status")?.parse()?;
-    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let length: usize = match field("content-length:") {
+    let field = |name: &str| {
+        let fields = text.lines().filter_map(|line| line.split_once(':'));
+        fields.filter(|(of, _)| of.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+    };
+    let length: usize = match field("content-length") {
         Some(length) => length.parse()?,
         None if status == 204 => 0,
         None => bail!("an answer without content-length: {text}"),
     };
+    let closes = field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
     while buffer.len() < head + length {
         more(stream, buffer).await?;
     }
-    let closes = field("connection:") == Some("close");
     Ok((Answer { status, body: buffer[head..head + length].to_vec() }, closes))
 }
 

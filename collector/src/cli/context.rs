@@ -84,6 +84,7 @@ impl Context {
             hash_key: HashKey::new(folder.read_key(&folder.store_hash_key())?),
             catalogue: 0,
             recent: crate::correlate::Recent::default(),
+            habits: crate::correlate::Habits::default(),
             draw: Box::new(draw_from_system),
         })
     }

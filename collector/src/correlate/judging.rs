@@ -1,6 +1,5 @@
 //! One device judged: what is fetched, what the pure functions make of it, and what is written.
 
-use farmwatch_shared::facts::Transition;
 use farmwatch_shared::id::{AlertId, DeviceId};
 use farmwatch_shared::judge;
 use farmwatch_shared::rules::{self, Evidence};
@@ -85,13 +84,14 @@ async fn subject(app: &App, known: &Known, device: Device, state: &State, now: T
     let sightings = anchors::sightings(&device.id, &before, &shown, now);
 
     let since = now - LOOK_BACK;
-    let windows = app.store.windows(&device.id, since).await?;
-    let transitions: Vec<Transition> = app.store.transitions(&device.id, since).await?;
+    let habit = app.habits.of(&app.store, &device.id, since).await?;
+    let (windows, transitions) = (&habit.windows, &habit.transitions);
     let min_rtt_ms = app.store.min_rtt_ms(&device.id, since).await?;
     let context = known.context(&device, asset.as_ref(), &shown, min_rtt_ms);
-    let evidence = Evidence { state, windows: &windows, transitions: &transitions, context: &context, now };
+    let evidence = Evidence { state, windows, transitions, context: &context, now };
     let findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
     let judged = judge::device(findings, &app.weights);
+    app.habits.keep(&device.id, habit);
     let refreshed = sightings.is_some();
     Ok(Subject { device, asset, judged, anchors: sightings.unwrap_or(before), moved, refreshed })
 }

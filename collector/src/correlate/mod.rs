@@ -6,6 +6,7 @@
 
 pub mod anchors;
 pub mod evidence;
+mod habits;
 mod judging;
 pub mod known;
 mod place;
@@ -24,6 +25,7 @@ use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+pub use habits::Habits;
 pub use recent::Recent;
 pub use silence::check_silence;
 
@@ -33,8 +35,6 @@ use known::Known;
 
 /// Devices taken from the queue at once.
 const BATCH: u32 = 64;
-/// Between looks at an empty queue.
-const IDLE: Duration = Duration::from_millis(50);
 /// After the store failed.
 const BREATHE: Duration = Duration::from_secs(2);
 /// Between looks for silent agents.
@@ -46,29 +46,27 @@ const TRIES: usize = 5;
 pub async fn run(app: Arc<App>, shutdown: CancellationToken) {
     let mut looked = tokio::time::Instant::now();
     while !shutdown.is_cancelled() {
-        let pause = match app.store.take_work(BATCH, Timestamp::now()).await {
-            Ok(ids) if ids.is_empty() => IDLE,
-            Ok(ids) => {
-                judge_devices(&app, &ids, Timestamp::now()).await;
-                Duration::ZERO
-            }
+        match app.store.take_work(BATCH, Timestamp::now()).await {
+            Ok(ids) if ids.is_empty() => or_shutdown(&shutdown, app.store.wait_for_work()).await,
+            Ok(ids) => drop(judge_devices(&app, &ids, Timestamp::now()).await),
             Err(error) => {
                 tracing::error!(%error, "cannot take work from the store; trying again");
-                BREATHE
+                or_shutdown(&shutdown, tokio::time::sleep(BREATHE)).await;
             }
-        };
+        }
         if looked.elapsed() >= SILENCE {
             looked = tokio::time::Instant::now();
             if let Err(error) = check_silence(&app, Timestamp::now()).await {
                 tracing::error!(error = %format!("{error:#}"), "cannot look for silent agents; trying again");
             }
         }
-        if !pause.is_zero() {
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
+    }
+}
+
+async fn or_shutdown(shutdown: &CancellationToken, wait: impl Future<Output = ()>) {
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = wait => {}
     }
 }
 

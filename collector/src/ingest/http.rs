@@ -35,8 +35,8 @@ async fn reports(
     let start = Instant::now();
     let answer = take(&ingest, &peer, body).await;
     let result = answer.as_ref().map_or_else(Answer::word, |_| "taken");
-    metrics::counter!("farmwatch_ingest_batches_total", "result" => result).increment(1);
-    metrics::histogram!("farmwatch_ingest_duration_seconds").record(start.elapsed().as_secs_f64());
+    ingest.meters.batch(result);
+    ingest.meters.duration.record(start.elapsed().as_secs_f64());
     match answer {
         Ok(ack) => (StatusCode::ACCEPTED, Json(ack)).into_response(),
         Err(answer) => {
@@ -51,7 +51,7 @@ async fn reports(
 
 async fn take(ingest: &Ingest, peer: &Peer, body: Body) -> Result<Ack, Answer> {
     let bytes = read(body).await?;
-    metrics::counter!("farmwatch_ingest_bytes_total").increment(bytes.len() as u64);
+    ingest.meters.bytes.increment(bytes.len() as u64);
     let Unpacked { reports, bytes: size, bad } = unpack(bytes).await?;
     // Counts until the reports are written.
     let kib = u32::try_from(size / 1024 + 1).unwrap_or(u32::MAX);

@@ -5,6 +5,7 @@
 
 mod check;
 mod http;
+mod meters;
 pub mod place;
 mod rehash;
 #[cfg(test)]
@@ -23,6 +24,8 @@ pub use http::router;
 pub use place::Places;
 pub use rehash::{hash_again, rehash};
 
+use meters::Meters;
+
 use crate::access::peer::Peer;
 use crate::app::App;
 use crate::store::{Arrival, NewAudit, Observed, Receipt, StoreError};
@@ -39,6 +42,7 @@ const COMPLAINTS: usize = 10_000;
 pub struct Ingest {
     app: Arc<App>,
     places: Places,
+    meters: Meters,
     room: Semaphore,
     complaints: Mutex<HashMap<(DeviceId, &'static str), Timestamp>>,
 }
@@ -74,7 +78,8 @@ pub enum Refused {
 impl Ingest {
     /// Ingest into an app's store.
     pub fn new(app: Arc<App>, places: Places) -> Self {
-        Self { app, places, room: Semaphore::new(ROOM_KIB), complaints: Mutex::default() }
+        let (room, complaints) = (Semaphore::new(ROOM_KIB), Mutex::default());
+        Self { app, places, meters: Meters::new(), room, complaints }
     }
 
     /// Takes reports of one device, in order. When this returns, what it acknowledges is durable.
@@ -101,8 +106,7 @@ impl Ingest {
         let address = peer.address.ip().to_canonical();
         let origin = self.places.look_up(address);
         let arrivals = reports.into_iter().map(|mut report| {
-            let unreadable = wire::unreadable(&report);
-            metrics::counter!("farmwatch_ingest_unreadable_facts_total").increment(unreadable as u64);
+            self.meters.unreadable(wire::unreadable(&report));
             check::settle_times(&mut report, now);
             let as_sent = rehash(&mut report, &self.app.hash_key);
             Arrival {
@@ -120,7 +124,7 @@ impl Ingest {
         let mut ack =
             Ack { policy: self.app.policy.version, catalogue: self.app.catalogue, ..Ack::default() };
         for (receipt, seq) in receipts.into_iter().zip(numbers) {
-            count(&receipt);
+            self.meters.report(&receipt);
             match receipt {
                 Receipt::Taken { want_state } => {
                     ack.seq = ack.seq.max(seq);
@@ -173,14 +177,4 @@ impl Ingest {
         complaints.insert((device.clone(), action), now);
         true
     }
-}
-
-fn count(receipt: &Receipt) {
-    let result = match receipt {
-        Receipt::Taken { .. } => "taken",
-        Receipt::Duplicate => "duplicate",
-        Receipt::Conflict { .. } => "conflict",
-        Receipt::Unknown => "unknown",
-    };
-    metrics::counter!("farmwatch_ingest_reports_total", "result" => result).increment(1);
 }

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connections::Devices;
 use super::http;
-use super::stream::SharedStream;
+use super::stream::WatchedStream;
 use crate::access::{Connection, Presented};
 use crate::config::Config;
 use crate::policy::Policy;
@@ -74,7 +74,7 @@ pub async fn serve(
             continue;
         };
         let handled = handle(
-            SharedStream::new(stream),
+            WatchedStream::new(stream),
             address,
             (room, stranger),
             tls.clone(),
@@ -103,7 +103,7 @@ pub async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
 }
 
 async fn handle(
-    stream: SharedStream,
+    stream: WatchedStream,
     address: SocketAddr,
     (room, stranger): (OwnedSemaphorePermit, OwnedSemaphorePermit),
     tls: TlsAcceptor,
@@ -111,8 +111,9 @@ async fn handle(
     limits: Limits,
     shutdown: CancellationToken,
 ) {
+    let path = stream.path();
     let opened = tokio::select! {
-        opened = tokio::time::timeout(limits.head_timeout, tls.accept(stream.clone())) => opened,
+        opened = tokio::time::timeout(limits.head_timeout, tls.accept(stream)) => opened,
         () = shutdown.cancelled() => return,
     };
     let secured = match opened {
@@ -123,7 +124,7 @@ async fn handle(
     let shown = secured.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let presented = shown.and_then(Presented::from_certificate);
     let seat = presented.as_ref().map(|presented| limits.devices.enter(&presented.device));
-    let connection = Arc::new(Connection::new(address, presented, move || stream.observe()));
+    let connection = Arc::new(Connection::new(address, presented, move || path.observed()));
     let _open = Open::count();
     let extend = |extensions: &mut axum::http::Extensions| {
         extensions.insert(Arc::clone(&connection));

@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::stream::SharedStream;
+use super::stream::WatchedStream;
 use super::{http, listener};
 use crate::config::Console;
 
@@ -62,7 +62,7 @@ pub async fn serve(
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
         let (tls, router, shutdown) = (tls.clone(), router.clone(), shutdown.clone());
         tracker.spawn(async move {
-            let stream = SharedStream::new(stream);
+            let stream = WatchedStream::new(stream);
             let extend = move |extensions: &mut axum::http::Extensions| {
                 extensions.insert(ConnectInfo(address));
             };

@@ -2,9 +2,9 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -13,22 +13,48 @@ use tokio::net::TcpStream;
 use super::tcp_info;
 use crate::store::Observed;
 
-/// A connection that has several holders; one reads and writes.
-#[derive(Clone)]
-pub struct SharedStream(Arc<TcpStream>);
+/// The kernel is asked about a path when something came on it, at most this often.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
-impl SharedStream {
+/// A connection whose path is looked at.
+pub struct WatchedStream {
+    stream: TcpStream,
+    asked: Option<Instant>,
+    path: Path,
+}
+
+/// What a connection's path showed last.
+#[derive(Clone, Default)]
+pub struct Path(Arc<Mutex<Observed>>);
+
+impl Path {
+    /// What it showed when something came on it last, or within the second before.
+    pub fn observed(&self) -> Observed {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl WatchedStream {
     /// Takes a connection, and has the kernel notice within some two minutes that the other end is gone.
     pub fn new(stream: TcpStream) -> Self {
         if let Err(error) = keep_alive(&stream) {
             tracing::debug!(%error, "cannot set a connection's options");
         }
-        Self(Arc::new(stream))
+        Self { stream, asked: None, path: Path::default() }
     }
 
-    /// What the path shows now.
-    pub fn observe(&self) -> Observed {
-        tcp_info::observe(&self.0)
+    /// Its path, for whoever serves it.
+    pub fn path(&self) -> Path {
+        self.path.clone()
+    }
+
+    fn ask(&mut self) {
+        let now = Instant::now();
+        if self.asked.is_some_and(|asked| now.duration_since(asked) < ASK_EVERY) {
+            return;
+        }
+        self.asked = Some(now);
+        *self.path.0.lock().unwrap_or_else(PoisonError::into_inner) = tcp_info::observe(&self.stream);
     }
 }
 
@@ -43,39 +69,40 @@ fn keep_alive(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-impl AsyncRead for SharedStream {
+impl AsyncRead for WatchedStream {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read_buf(buffer) {
-                Ok(_) => return Poll::Ready(Ok(())),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
+        self.ask();
+        Poll::Ready(read)
     }
 }
 
-impl AsyncWrite for SharedStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            match self.0.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
-        }
+impl AsyncWrite for WatchedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(rustix::net::shutdown(&*self.0, rustix::net::Shutdown::Write).map_err(Into::into))
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

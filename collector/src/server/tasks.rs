@@ -11,6 +11,11 @@ use crate::access::Folder;
 use crate::access::authority::Authority;
 use crate::access::server_certificate::ServerCertificate;
 use crate::app::App;
+use crate::correlate;
+use crate::store::sqlite::read_on_this_thread;
+
+/// How much the thread that judges gives way.
+const NICE: i32 = 5;
 
 /// Has the listener's certificate signed anew when that is due.
 pub async fn keep_certificate_fresh(
@@ -27,6 +32,30 @@ pub async fn keep_certificate_fresh(
             tracing::error!(error = format!("{error:#}"), "cannot keep the listener's certificate fresh");
         }
     }
+}
+
+/// Judges what changes, on a thread of its own: it reads much, and reads there itself. Where there is more to do than
+/// there is time, reports are taken first.
+pub async fn judge(app: Arc<App>, shutdown: CancellationToken) {
+    let runtime = tokio::runtime::Handle::current();
+    let (ended, end) = tokio::sync::oneshot::channel();
+    let stop = shutdown.clone();
+    let run = move || {
+        read_on_this_thread();
+        // On Linux this is the thread's, not the process's.
+        if cfg!(target_os = "linux")
+            && let Err(error) = rustix::process::nice(NICE)
+        {
+            tracing::debug!(%error, "cannot give way to those that take reports");
+        }
+        runtime.block_on(correlate::run(app, stop));
+        let _ = ended.send(());
+    };
+    if let Err(error) = std::thread::Builder::new().name("judge".into()).spawn(run) {
+        tracing::error!(%error, "cannot start the thread that judges; stopping");
+        return shutdown.cancel();
+    }
+    let _ = end.await;
 }
 
 /// Keeps gauges of what the store holds.

@@ -27,7 +27,7 @@ pub use change::Change;
 pub use context::{Asset, Exception, ExceptionScope, Operator, Place};
 pub use devices::{Device, DeviceFilter, Devices, Standing};
 pub use orders::{OrderState, Orders, StoredOrder};
-pub use reports::{Arrival, Observed, Receipt, Reports, SentReport};
+pub use reports::{Arrival, Observed, Receipt, Recorded, Reports, SentReport};
 pub use sites::{Anchor, AnchorKind, AnchorSeen, Site, Sites};
 pub use work::Work;
 

@@ -76,6 +76,19 @@ pub struct SentReport {
     pub report: Report,
 }
 
+/// What a device did, as it stands in the store.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recorded {
+    /// Number of the last report that was taken.
+    pub upto: u64,
+    /// It is all since the time that was asked for, not only what newer reports touched.
+    pub whole: bool,
+    /// Windows, oldest first if `whole`.
+    pub windows: Vec<Window>,
+    /// Transitions, oldest first if `whole`.
+    pub transitions: Vec<Transition>,
+}
+
 /// Reports and what they amount to.
 #[async_trait]
 pub trait Reports {
@@ -89,6 +102,9 @@ pub trait Reports {
     async fn windows(&self, id: &DeviceId, since: Timestamp) -> Result<Vec<Window>>;
     /// A device's transitions since a time, oldest first.
     async fn transitions(&self, id: &DeviceId, since: Timestamp) -> Result<Vec<Transition>>;
+    /// What a device did since a time; with the number of a report that is known, only what later reports touched,
+    /// or all of it where the store finds that cheaper.
+    async fn recorded(&self, id: &DeviceId, since: Timestamp, after: Option<u64>) -> Result<Recorded>;
     /// What a device sent last, newest first.
     async fn sent(&self, id: &DeviceId, limit: u32) -> Result<Vec<SentReport>>;
     /// Shortest round trip to a device since a time, in milliseconds.

@@ -10,6 +10,8 @@ pub trait Work {
     /// Takes up to `limit` devices that changed, oldest first, for this caller alone; they come back if
     /// [`Change::Done`] is not applied within a minute.
     async fn take_work(&self, limit: u32, now: Timestamp) -> Result<Vec<DeviceId>>;
+    /// Waits until there may be work: at once when this collector put some there, and in time for what others did.
+    async fn wait_for_work(&self);
     /// Puts devices on the queue.
     async fn queue(&self, devices: &[DeviceId], now: Timestamp) -> Result<()>;
     /// How many devices wait.

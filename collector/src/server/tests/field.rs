@@ -67,6 +67,7 @@ impl Field {
             catalogue: 0,
             draw: Box::new(draw_from_system),
             recent: crate::correlate::Recent::default(),
+            habits: crate::correlate::Habits::default(),
         });
         let parts = Parts {
             config,

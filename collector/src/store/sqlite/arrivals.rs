@@ -94,7 +94,7 @@ pub fn take_all(hand: &mut Hand, reports: &[Prepared]) -> Result<Vec<Receipt>> {
 }
 
 fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
-    let Hand { conn, heads } = hand;
+    let Hand { conn, heads, queued, .. } = hand;
     let report = &prepared.arrival.report;
     let Some(head) = heads.get(conn, &report.device)? else { return Ok(Receipt::Unknown) };
     if head.revoked {
@@ -111,6 +111,7 @@ fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
     write_head(conn, head, prepared, before)?;
     if queue {
         work::put(conn, head.number, prepared.arrival.received_at)?;
+        *queued = true;
     }
     Ok(Receipt::Taken { want_state: head.digest != report.digest })
 }
@@ -281,7 +282,9 @@ fn write_head(conn: &Connection, head: &mut Head, prepared: &Prepared, before: D
         head.boot = report.boot.as_str().into();
         head.boot_from = report.seq;
     }
-    metrics::counter!("farmwatch_ingest_missing_reports_total").increment(gap);
+    if gap > 0 {
+        metrics::counter!("farmwatch_ingest_missing_reports_total").increment(gap);
+    }
     let machine: Box<str> = machine.into();
     conn.prepare_cached(
         "UPDATE head SET seq = ?2, last_seen = ?3, clock_skew = ?4, boot = ?5, boot_from = ?6, machine = ?7,

@@ -29,16 +29,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
+use tokio::sync::Notify;
 
 use super::{Result, SharedStore, StoreError};
 use readers::Readers;
+pub use readers::read_on_this_thread;
 use writer::{Hand, Writer};
 
 /// Opens a store file, and makes it where there is none. Its tables are brought to this version's.
 pub fn open(path: &Path) -> Result<SharedStore> {
     let hand = Hand::new(schema::open_to_write(path)?);
+    let bell = Arc::clone(&hand.bell);
     let readers = Readers::new(path)?;
-    Ok(Arc::new(Sqlite::File { writer: Writer::start(hand)?, readers }))
+    Ok(Arc::new(Sqlite::File { writer: Writer::start(hand)?, readers, bell }))
 }
 
 /// A store that lives as long as it is held, in memory: for replay and tests. Calls run where they are made,
@@ -51,7 +54,12 @@ pub fn in_memory() -> Result<SharedStore> {
 /// The store on SQLite.
 enum Sqlite {
     /// In a file.
-    File { writer: Writer, readers: Readers },
+    File {
+        writer: Writer,
+        readers: Readers,
+        /// Rung when there is work.
+        bell: Arc<Notify>,
+    },
     /// In memory: one connection for all.
     Memory(Mutex<Hand>),
 }

@@ -1,5 +1,6 @@
 //! A few connections that read.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,6 +15,16 @@ use super::schema;
 const CONNECTIONS: usize = 4;
 /// Longest wait for a free connection.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+thread_local! {
+    static READS_HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that this thread holds up nobody while it waits for the disk: what it reads, it reads itself, which saves the
+/// way to another thread and back.
+pub fn read_on_this_thread() {
+    READS_HERE.set(true);
+}
 
 /// Connections that read, opened as they are needed.
 pub struct Readers {
@@ -44,7 +55,7 @@ impl Readers {
             return Err(StoreError::Unavailable("all of its readers are busy".into()));
         };
         let (free, path) = (self.free.clone(), self.path.clone());
-        let run = tokio::task::spawn_blocking(move || {
+        let run = move || {
             let _turn = turn;
             let taken = free.lock().ok().and_then(|mut free| free.pop());
             let conn = match taken {
@@ -56,7 +67,11 @@ impl Readers {
                 free.push(conn);
             }
             answer
-        });
+        };
+        if READS_HERE.get() {
+            return run();
+        }
+        let run = tokio::task::spawn_blocking(run);
         run.await.unwrap_or_else(|e| Err(StoreError::Unavailable(format!("a query was cut short: {e}"))))
     }
 }

@@ -1,19 +1,22 @@
 use async_trait::async_trait;
 use farmwatch_shared::facts::{Transition, Window};
 use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::report::Report;
 use farmwatch_shared::state::State;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::{Arrival, Receipt, Reports, Result, SentReport};
+use super::super::{Arrival, Receipt, Recorded, Reports, Result, SentReport};
 use super::Sqlite;
 use super::arrivals::{self, Prepared};
-use super::convert::{from_json, from_word, ms, time};
+use super::convert::{count, from_json, from_word, ms, time, uncount};
 use super::devices::DAY;
 use super::{change, facts};
 
 /// Devices trimmed in one transaction: what else is to be written waits no longer than for these.
 const TRIM_AT_ONCE: u32 = 500;
+/// From so many new reports on, all that they amount to is sooner read than they are.
+const MOST_FRESH: u32 = 64;
 
 #[async_trait]
 impl Reports for Sqlite {
@@ -33,37 +36,27 @@ impl Reports for Sqlite {
 
     async fn windows(&self, id: &DeviceId, since: Timestamp) -> Result<Vec<Window>> {
         let id = id.clone();
-        self.read(move |conn| {
-            let Some(number) = change::find(conn, &id)? else { return Ok(Vec::new()) };
-            // primary key
-            let mut statement = conn.prepare_cached(
-                r#"SELECT value FROM "window" WHERE device = ?1 AND start >= ?2 ORDER BY start"#,
-            )?;
-            let mut rows = statement.query(params![number, ms(since)])?;
-            let mut windows = Vec::new();
-            while let Some(row) = rows.next()? {
-                windows.push(from_json(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
-            }
-            Ok(windows)
+        self.read(move |conn| match change::find(conn, &id)? {
+            Some(number) => windows(conn, number, since),
+            None => Ok(Vec::new()),
         })
         .await
     }
 
     async fn transitions(&self, id: &DeviceId, since: Timestamp) -> Result<Vec<Transition>> {
         let id = id.clone();
-        self.read(move |conn| {
-            let Some(number) = change::find(conn, &id)? else { return Ok(Vec::new()) };
-            // primary key
-            let mut statement = conn.prepare_cached(
-                "SELECT at, kind FROM transition WHERE device = ?1 AND at >= ?2 ORDER BY at, kind",
-            )?;
-            let mut rows = statement.query(params![number, ms(since)])?;
-            let mut transitions = Vec::new();
-            while let Some(row) = rows.next()? {
-                transitions
-                    .push(Transition { at: time(row.get(0)?)?, kind: from_word(&row.get::<_, String>(1)?)? });
-            }
-            Ok(transitions)
+        self.read(move |conn| match change::find(conn, &id)? {
+            Some(number) => transitions(conn, number, since),
+            None => Ok(Vec::new()),
+        })
+        .await
+    }
+
+    async fn recorded(&self, id: &DeviceId, since: Timestamp, after: Option<u64>) -> Result<Recorded> {
+        let id = id.clone();
+        self.read(move |conn| match change::find(conn, &id)? {
+            Some(number) => recorded(conn, number, since, after),
+            None => Ok(Recorded { whole: true, ..Recorded::default() }),
         })
         .await
     }
@@ -111,6 +104,73 @@ impl Reports for Sqlite {
             }
         }
     }
+}
+
+/// Windows since a time; primary key.
+fn windows(conn: &Connection, number: i64, since: Timestamp) -> Result<Vec<Window>> {
+    let mut statement = conn
+        .prepare_cached(r#"SELECT value FROM "window" WHERE device = ?1 AND start >= ?2 ORDER BY start"#)?;
+    let mut rows = statement.query(params![number, ms(since)])?;
+    let mut windows = Vec::new();
+    while let Some(row) = rows.next()? {
+        windows.push(from_json(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+    }
+    Ok(windows)
+}
+
+/// Transitions since a time; primary key.
+fn transitions(conn: &Connection, number: i64, since: Timestamp) -> Result<Vec<Transition>> {
+    let mut statement = conn
+        .prepare_cached("SELECT at, kind FROM transition WHERE device = ?1 AND at >= ?2 ORDER BY at, kind")?;
+    let mut rows = statement.query(params![number, ms(since)])?;
+    let mut transitions = Vec::new();
+    while let Some(row) = rows.next()? {
+        transitions.push(Transition { at: time(row.get(0)?)?, kind: from_word(&row.get::<_, String>(1)?)? });
+    }
+    Ok(transitions)
+}
+
+fn recorded(conn: &Connection, number: i64, since: Timestamp, after: Option<u64>) -> Result<Recorded> {
+    // Asked first: what is written from here on comes again with the next question and changes nothing then.
+    let upto = conn
+        .prepare_cached("SELECT seq FROM head WHERE device = ?1")?
+        .query_row([number], |row| row.get(0).map(uncount))?;
+    let reports = match after {
+        Some(after) => reports_after(conn, number, after)?,
+        None => None,
+    };
+    let Some(reports) = reports else {
+        let (windows, transitions) = (windows(conn, number, since)?, transitions(conn, number, since)?);
+        return Ok(Recorded { upto, whole: true, windows, transitions });
+    };
+    let mut recorded = Recorded { upto, ..Recorded::default() };
+    // A window may have come in parts: it is read as it stands; primary key.
+    let mut statement =
+        conn.prepare_cached(r#"SELECT value FROM "window" WHERE device = ?1 AND start = ?2"#)?;
+    for report in reports {
+        for start in report.windows.iter().map(|window| ms(window.start)).filter(|start| *start >= ms(since))
+        {
+            let found = statement.query_row(params![number, start], |row| row.get::<_, String>(0));
+            recorded.windows.extend(found.optional()?.map(|text| from_json(&text)).transpose()?);
+        }
+        for Transition { at, kind } in report.transitions {
+            recorded.transitions.push(Transition { at: time(ms(at))?, kind });
+        }
+    }
+    Ok(recorded)
+}
+
+/// Reports with a number above one; `None` where there are so many that what they amount to is sooner read.
+fn reports_after(conn: &Connection, number: i64, after: u64) -> Result<Option<Vec<Report>>> {
+    // primary key
+    let mut statement =
+        conn.prepare_cached("SELECT report FROM sent WHERE device = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
+    let mut rows = statement.query(params![number, count(after), MOST_FRESH])?;
+    let mut reports = Vec::new();
+    while let Some(row) = rows.next()? {
+        reports.push(arrivals::unpack(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?);
+    }
+    Ok((reports.len() < MOST_FRESH as usize).then_some(reports))
 }
 
 /// Trims the devices that follow `after`; the last of them, if there may be more, and how many rows went.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::super::{Result, StoreError};
@@ -53,6 +54,8 @@ pub fn open_in_memory() -> Result<Connection> {
 fn prepare(conn: &Connection) -> Result<()> {
     sql(conn.busy_timeout(BUSY))?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Else a statement is planned anew whenever other values are bound to it: a fifth of a judgement's time.
+    sql(conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true))?;
     sql(conn.execute_batch("PRAGMA temp_store = MEMORY;"))
 }
 

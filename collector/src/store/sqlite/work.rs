@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use farmwatch_shared::id::DeviceId;
 use jiff::Timestamp;
@@ -10,6 +12,8 @@ use super::convert::{id, ms, uncount};
 
 /// Milliseconds for which a device taken is nobody else's.
 const LEASE: i64 = 60_000;
+/// How often the queue is looked at for what another process put there.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Puts a device on the queue; one that is there keeps its place.
 pub fn put(conn: &Connection, number: i64, now: Timestamp) -> Result<()> {
@@ -58,9 +62,17 @@ impl Work for Sqlite {
         .await
     }
 
+    async fn wait_for_work(&self) {
+        match self {
+            Self::File { bell, .. } => drop(tokio::time::timeout(LOOK_EVERY, bell.notified()).await),
+            Self::Memory(_) => tokio::time::sleep(LOOK_EVERY / 10).await,
+        }
+    }
+
     async fn queue(&self, devices: &[DeviceId], now: Timestamp) -> Result<()> {
         let devices = devices.to_vec();
         self.write(move |hand| {
+            hand.queued = true;
             for device in &devices {
                 if let Some(number) = change::find(&hand.conn, device)? {
                     put(&hand.conn, number, now)?;

@@ -1,10 +1,12 @@
 //! The one thread that writes, and how what waits for it becomes one transaction.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::super::{Result, StoreError};
 use super::convert::sql;
@@ -14,6 +16,10 @@ use super::heads::Heads;
 const QUEUE: usize = 8192;
 /// Most writes in one transaction: bounds what a failed commit throws away, and each answer's delay.
 const GROUP: usize = 4096;
+/// From so many writes in a group on, the next group is waited for, and answers are given elsewhere.
+const CROWD: usize = 16;
+/// Longest wait until a group is as large as half of the last one.
+const GATHER: Duration = Duration::from_millis(2);
 /// Longest wait for a place in the queue.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest wait for a commit. What is given up on may still be written: a report that comes again is known.
@@ -25,12 +31,16 @@ pub struct Hand {
     pub conn: Connection,
     /// Devices' heads.
     pub heads: Heads,
+    /// A device came to the queue in this transaction.
+    pub queued: bool,
+    /// Rung when that is durable.
+    pub bell: Arc<Notify>,
 }
 
 impl Hand {
     /// A hand on a connection.
     pub fn new(conn: Connection) -> Self {
-        Self { conn, heads: Heads::default() }
+        Self { conn, heads: Heads::default(), queued: false, bell: Arc::default() }
     }
 }
 
@@ -52,16 +62,23 @@ impl Writer {
     /// Starts the thread. It ends when the queue's last holder is gone, after what waits is written.
     pub fn start(mut hand: Hand) -> Result<Self> {
         let (queue, mut waiting) = mpsc::channel::<Box<dyn Job>>(QUEUE);
+        let runtime = Handle::try_current().ok();
         let run = move || {
-            let mut group = Vec::new();
-            while let Some(first) = waiting.blocking_recv() {
-                group.push(first);
+            let mut last = Last::default();
+            loop {
+                last.gather(&waiting);
+                let Some(first) = waiting.blocking_recv() else { return };
+                let mut group = vec![first];
                 while group.len() < GROUP
                     && let Ok(next) = waiting.try_recv()
                 {
                     group.push(next);
                 }
-                commit(&mut hand, std::mem::take(&mut group));
+                let (size, start) = (group.len(), Instant::now());
+                metrics::gauge!("farmwatch_store_queue_depth").set((size + waiting.len()) as f64);
+                let answers = commit(&mut hand, group);
+                last = Last { size, took: start.elapsed() };
+                give(answers, runtime.as_ref());
             }
         };
         std::thread::Builder::new()
@@ -83,8 +100,6 @@ impl Writer {
             Kind::Ingest => self.queue.try_send(job).map_err(|_| full())?,
             Kind::Guarded => self.queue.send_timeout(job, PATIENCE).await.map_err(|_| full())?,
         }
-        metrics::gauge!("farmwatch_store_queue_depth")
-            .set((self.queue.max_capacity() - self.queue.capacity()) as f64);
         match tokio::time::timeout(COMMIT_WITHIN, answer).await {
             Ok(Ok((outcome, _work))) => outcome,
             Ok(Err(_)) => Err(StoreError::Unavailable("its writer stopped".into())),
@@ -97,6 +112,38 @@ fn full() -> StoreError {
     StoreError::Unavailable("more waits to be written than it takes".into())
 }
 
+/// The last group.
+#[derive(Default)]
+struct Last {
+    size: usize,
+    took: Duration,
+}
+
+impl Last {
+    /// Waits a moment for those that the last group's answers have woken: one sync for all of them is better than one
+    /// for the first and one for the others. A store with little to do waits for nobody.
+    fn gather(&self, waiting: &mpsc::Receiver<Box<dyn Job>>) {
+        if self.size < CROWD {
+            return;
+        }
+        let until = Instant::now() + self.took.min(GATHER);
+        while waiting.len() < self.size / 2 && Instant::now() < until {
+            std::thread::sleep(GATHER / 20);
+        }
+    }
+}
+
+/// Gives answers. To wake many tasks from outside of their runtime takes long, and the writer's time is dear.
+fn give(answers: Vec<(Box<dyn Job>, Result<()>)>, runtime: Option<&Handle>) {
+    let give = |answers: Vec<(Box<dyn Job>, Result<()>)>| {
+        answers.into_iter().for_each(|(job, end)| job.answer(end));
+    };
+    match runtime {
+        Some(runtime) if answers.len() >= CROWD => drop(runtime.spawn(async move { give(answers) })),
+        _ => give(answers),
+    }
+}
+
 /// Runs one write on the caller's thread.
 pub fn run_here<T, F>(hand: &mut Hand, work: F) -> Result<T>
 where
@@ -104,7 +151,7 @@ where
     F: FnMut(&mut Hand) -> Result<T> + Send + 'static,
 {
     let (reply, mut answer) = oneshot::channel();
-    commit(hand, vec![Box::new(Typed { work, kind: Kind::Guarded, outcome: None, reply })]);
+    give(commit(hand, vec![Box::new(Typed { work, kind: Kind::Guarded, outcome: None, reply })]), None);
     match answer.try_recv() {
         Ok((outcome, _work)) => outcome,
         Err(_) => Err(StoreError::Unavailable("a write was cut short".into())),
@@ -159,23 +206,23 @@ where
     }
 }
 
-/// Writes a group in one transaction and answers each. Where that fails for a reason that may lie in one of
-/// them, each is tried alone.
-fn commit(hand: &mut Hand, mut group: Vec<Box<dyn Job>>) {
+/// Writes a group in one transaction; how each ended. Where that fails for a reason that may lie in one of them, each
+/// is tried alone.
+fn commit(hand: &mut Hand, mut group: Vec<Box<dyn Job>>) -> Vec<(Box<dyn Job>, Result<()>)> {
     metrics::histogram!("farmwatch_store_group_size").record(group.len() as f64);
     match attempt(hand, &mut group) {
         Err(e) if group.len() > 1 && !matches!(e, StoreError::Unavailable(_)) => {
-            for job in group {
-                let mut alone = vec![job];
-                let end = attempt(hand, &mut alone);
-                alone.into_iter().for_each(|job| job.answer(end.clone()));
-            }
+            let alone = group.into_iter().map(|mut job| {
+                let end = attempt(hand, std::slice::from_mut(&mut job));
+                (job, end)
+            });
+            alone.collect()
         }
         end => {
             if let Err(error) = &end {
                 tracing::error!(%error, writes = group.len(), "the store took nothing of a group of writes");
             }
-            group.into_iter().for_each(|job| job.answer(end.clone()));
+            group.into_iter().map(|job| (job, end.clone())).collect()
         }
     }
 }
@@ -190,6 +237,9 @@ fn attempt(hand: &mut Hand, group: &mut [Box<dyn Job>]) -> Result<()> {
         sql(hand.conn.execute_batch("COMMIT"))
     }));
     let end = end.unwrap_or_else(|_| Err(StoreError::Corrupt("a write panicked; please report this".into())));
+    if std::mem::take(&mut hand.queued) && end.is_ok() {
+        hand.bell.notify_one();
+    }
     if end.is_err() {
         hand.heads.forget_all();
         // A full disk has rolled back by itself.

@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use farmwatch_shared::facts::{Source, SourceKind, Window};
 use farmwatch_shared::report::Report;
 use farmwatch_shared::wire;
-use farmwatch_tests::load::{Laptop, enrol_many};
+use farmwatch_tests::load::{Laptop, enrol_many, request};
 use farmwatch_tests::world::{Collector, binary, run};
 use jiff::Timestamp;
 use serde_json::json;
@@ -21,13 +21,14 @@ use crate::row::{Bound, Row};
 
 /// Laptops that send one report after the other, each when the last is acknowledged.
 const LAPTOPS: u32 = 384;
-/// Bodies that each has ready beforehand, so that the generator takes little of the machine.
+/// Requests that each has ready beforehand, so that the generator takes little of the machine.
 const READY: usize = 600;
 
 /// Heartbeats, then reports of one window and one changed fact.
 pub fn measure(span: Duration) -> anyhow::Result<Vec<Row>> {
     let direct = direct(span)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // One thread is enough to keep the collector busy, and leaves it the other core.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut rows = Vec::new();
     for (heartbeats, name, goal) in [(true, "heartbeats", 20_000.0), (false, "reports", 6_000.0)] {
         let (store, statements) = direct.get(name).copied().context("bench_store printed no such row")?;
@@ -75,7 +76,8 @@ async fn load(heartbeats: bool, span: Duration) -> anyhow::Result<Through> {
     let ready: anyhow::Result<Vec<_>> = laptops
         .into_iter()
         .map(|mut laptop| {
-            let bodies: anyhow::Result<Vec<_>> = (0..READY).map(|_| body(&mut laptop, heartbeats)).collect();
+            let bodies: anyhow::Result<Vec<_>> =
+                (0..READY).map(|_| whole_request(&mut laptop, heartbeats)).collect();
             Ok((laptop, bodies?))
         })
         .collect();
@@ -106,27 +108,27 @@ async fn load(heartbeats: bool, span: Duration) -> anyhow::Result<Through> {
 
 async fn send(
     mut laptop: Laptop,
-    bodies: Vec<Vec<u8>>,
+    requests: Vec<Vec<u8>>,
     heartbeats: bool,
     end: Instant,
     done: Arc<AtomicU64>,
 ) -> anyhow::Result<()> {
-    let mut ready = bodies.into_iter();
+    let mut ready = requests.into_iter();
     while Instant::now() < end {
         let bytes = match ready.next() {
             Some(bytes) => bytes,
-            None => body(&mut laptop, heartbeats)?,
+            None => whole_request(&mut laptop, heartbeats)?,
         };
-        let answer = laptop.send_body(&bytes).await?;
+        let answer = laptop.line.exchange(&bytes).await?;
         ensure!(answer.status == 202, "the collector answers {}: {}", answer.status, answer.text());
         done.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
 }
 
-fn body(laptop: &mut Laptop, heartbeat: bool) -> anyhow::Result<Vec<u8>> {
+fn whole_request(laptop: &mut Laptop, heartbeat: bool) -> anyhow::Result<Vec<u8>> {
     let report = if heartbeat { laptop.report() } else { changed(laptop)? };
-    Ok(wire::pack(&[report])?)
+    Ok(request("POST", "/v1/reports", &wire::pack(&[report])?))
 }
 
 /// One fact that changes with each report, as large as most, and one window.

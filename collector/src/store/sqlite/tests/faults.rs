@@ -1,5 +1,6 @@
 //! Full disks, refused neighbours, other processes, tampering.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use farmwatch_shared::facts::Power;
@@ -23,7 +24,7 @@ async fn a_full_disk_refuses_writes_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let hand = Hand::new(schema::open_to_write(&file(&folder)).unwrap());
     let readers = Readers::new(&file(&folder)).unwrap();
-    let store = Sqlite::File { writer: Writer::start(hand).unwrap(), readers };
+    let store = Sqlite::File { bell: Arc::clone(&hand.bell), writer: Writer::start(hand).unwrap(), readers };
     store.add_device(enrolled(1)).await.unwrap();
     let limit = async |pages: u32| {
         let set = move |hand: &mut Hand| {

@@ -1,0 +1,237 @@
+//! Two weeks of windows and transitions, remembered: a judgement then reads what is new and not all of it again.
+//!
+//! It may be lost at any time, and gives what the store would: the store says which reports are new, and a window that
+//! one of them touched is read anew.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use farmwatch_shared::facts::{Transition, Window};
+use farmwatch_shared::id::DeviceId;
+use jiff::Timestamp;
+
+use crate::store::{Recorded, Result, SharedStore};
+
+/// Most windows remembered, of all devices together: some 250 bytes each.
+const MOST: usize = 400_000;
+
+/// What devices did of late.
+#[derive(Debug)]
+pub struct Habits {
+    most: usize,
+    kept: Mutex<Kept>,
+}
+
+/// Those used of late, and those used before: when there are too many of the first, they take the place of the second.
+#[derive(Debug, Default)]
+struct Kept {
+    windows: usize,
+    fresh: HashMap<DeviceId, Habit>,
+    stale: HashMap<DeviceId, Habit>,
+}
+
+/// What one device did of late.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Habit {
+    /// Number of the last report that is in it.
+    pub upto: u64,
+    /// Windows, oldest first.
+    pub windows: Vec<Window>,
+    /// Transitions, oldest first.
+    pub transitions: Vec<Transition>,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self::of_windows(MOST)
+    }
+}
+
+impl Habits {
+    /// Remembers about so many windows.
+    pub fn of_windows(most: usize) -> Self {
+        Self { most, kept: Mutex::default() }
+    }
+
+    /// What a device did since a time: what is remembered, and what the store has since.
+    pub async fn of(&self, store: &SharedStore, device: &DeviceId, since: Timestamp) -> Result<Habit> {
+        let mut habit = self.take(device).unwrap_or_default();
+        let after = (habit.upto > 0).then_some(habit.upto);
+        habit.learn(store.recorded(device, since, after).await?, since);
+        Ok(habit)
+    }
+
+    /// Remembers it for the next time.
+    pub fn keep(&self, device: &DeviceId, habit: Habit) {
+        let mut kept = self.lock();
+        kept.windows += habit.windows.len();
+        if kept.windows > self.most / 2 {
+            kept.stale = std::mem::take(&mut kept.fresh);
+            kept.windows = habit.windows.len();
+        }
+        if habit.windows.len() <= self.most / 2 {
+            kept.fresh.insert(device.clone(), habit);
+        }
+    }
+
+    fn take(&self, device: &DeviceId) -> Option<Habit> {
+        let mut kept = self.lock();
+        if let Some(habit) = kept.fresh.remove(device) {
+            kept.windows = kept.windows.saturating_sub(habit.windows.len());
+            return Some(habit);
+        }
+        kept.stale.remove(device)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Habit {
+    fn learn(&mut self, recorded: Recorded, since: Timestamp) {
+        let Recorded { upto, whole, windows, transitions } = recorded;
+        self.upto = upto;
+        if whole {
+            (self.windows, self.transitions) = (windows, transitions);
+            return;
+        }
+        for window in windows {
+            match self.windows.binary_search_by_key(&window.start, |known| known.start) {
+                Ok(at) => self.windows[at] = window,
+                Err(at) => self.windows.insert(at, window),
+            }
+        }
+        for transition in transitions {
+            let place = self.transitions.partition_point(|known| in_order(known, &transition));
+            if self.transitions.get(place) != Some(&transition) {
+                self.transitions.insert(place, transition);
+            }
+        }
+        // The store's times are whole milliseconds.
+        let since = since.as_millisecond();
+        let old = self.windows.partition_point(|window| window.start.as_millisecond() < since);
+        self.windows.drain(..old);
+        let old = self.transitions.partition_point(|transition| transition.at.as_millisecond() < since);
+        self.transitions.drain(..old);
+    }
+}
+
+/// The first comes before the second, as the store orders them: by time, and of one moment by their word.
+fn in_order(first: &Transition, second: &Transition) -> bool {
+    let word = |transition: &Transition| serde_json::to_string(&transition.kind).unwrap_or_default();
+    match first.at.cmp(&second.at) {
+        std::cmp::Ordering::Equal => word(first) < word(second),
+        order => order.is_lt(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use farmwatch_shared::facts::TransitionKind;
+    use farmwatch_shared::report::Report;
+    use farmwatch_shared::state::Digest;
+    use jiff::SignedDuration;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::{Arrival, Device, Observed, sqlite};
+
+    const KINDS: [TransitionKind; 3] =
+        [TransitionKind::MainsLost, TransitionKind::Locked, TransitionKind::Booted];
+
+    fn device() -> DeviceId {
+        DeviceId::new(1, 1)
+    }
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute)
+    }
+
+    fn window(number: i64, injected: u16) -> Window {
+        Window {
+            start: at(5 * number),
+            observed_seconds: 100,
+            sources: Default::default(),
+            injected_seconds: injected,
+            absolute_permille: 0,
+            periodic_permille: 0,
+            pointer_centinats: None,
+        }
+    }
+
+    fn arrival(seq: u64, windows: Vec<Window>, transitions: Vec<Transition>) -> Arrival {
+        let report = Report {
+            v: 1,
+            device: device(),
+            boot: "0a".into(),
+            seq,
+            at: at(0),
+            machine: String::new(),
+            digest: Digest::default(),
+            whole: false,
+            set: Default::default(),
+            gone: Vec::new(),
+            windows,
+            transitions,
+            dropped_windows: 0,
+            other: Default::default(),
+        };
+        Arrival {
+            report,
+            as_sent: Default::default(),
+            received_at: at(0),
+            source: None,
+            country: None,
+            network: None,
+            observed: Observed::default(),
+        }
+    }
+
+    /// What a report holds: windows by number, transitions by minute and kind; and whether it is judged after it.
+    type Told = (Vec<(i64, u16)>, Vec<(i64, usize)>, bool);
+
+    fn told() -> impl Strategy<Value = Vec<Told>> {
+        let windows = prop::collection::vec((0..40i64, 0..9u16), 0..4);
+        let transitions = prop::collection::vec((0..200i64, 0..3usize), 0..4);
+        prop::collection::vec((windows, transitions, any::<bool>()), 1..30)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn what_is_remembered_is_what_the_store_has(told in told(), most in prop::sample::select(vec![0, 12, 1000])) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let store = sqlite::in_memory().unwrap();
+                store.add_device(Device::new(device(), at(0))).await.unwrap();
+                let habits = Habits::of_windows(most);
+                for (n, (windows, transitions, judged)) in told.into_iter().enumerate() {
+                    let windows = windows.into_iter().map(|(number, injected)| window(number, injected)).collect();
+                    let transitions = transitions.into_iter().map(|(m, k)| Transition { at: at(m), kind: KINDS[k] });
+                    store.ingest(vec![arrival(n as u64 + 1, windows, transitions.collect())]).await.unwrap();
+                    if judged {
+                        let since = at(3 * i64::try_from(n).unwrap());
+                        let habit = habits.of(&store, &device(), since).await.unwrap();
+                        assert_eq!(habit.windows, store.windows(&device(), since).await.unwrap());
+                        assert_eq!(habit.transitions, store.transitions(&device(), since).await.unwrap());
+                        habits.keep(&device(), habit);
+                    }
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn it_does_not_grow_without_bound() {
+        let habits = Habits::of_windows(100);
+        for n in 0..1000 {
+            let windows = (0..20).map(|n| window(n, 0)).collect();
+            habits.keep(&DeviceId::new(1, n), Habit { upto: 1, windows, transitions: Vec::new() });
+        }
+        let kept = habits.lock();
+        assert!(kept.fresh.len() + kept.stale.len() <= 5);
+        assert!(kept.fresh.contains_key(&DeviceId::new(1, 999)));
+    }
+}
