@@ -1,20 +1,14 @@
 //! What the lab's virtual machine runs beside the agent (see `tests/lab/README.md`).
 //!
-//! `lab_guest scan` lets every sensor look once, `lab_guest watch SECONDS` lets them run, `lab_guest jiggle
-//! SECONDS` is a mouse made by software that moves every five seconds.
+//! `lab_guest jiggle SECONDS` is a mouse made by software that moves every five seconds.
 
 #[cfg(target_os = "linux")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let seconds = arguments.get(1).map_or(Ok(0), |text| text.parse())?;
     match arguments.first().map(String::as_str) {
-        Some("scan") => {
-            linux::scan();
-            Ok(())
-        }
-        Some("watch") => linux::watch(seconds),
         Some("jiggle") => linux::jiggle(seconds),
-        _ => Err("usage: lab_guest scan | watch SECONDS | jiggle SECONDS".into()),
+        _ => Err("usage: lab_guest jiggle SECONDS".into()),
     }
 }
 
@@ -25,33 +19,13 @@ fn main() {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::sync::Arc;
     use std::thread::sleep;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use evdev::uinput::VirtualDevice;
     use evdev::{AttributeSet, EventType, InputEvent, KeyCode, RelativeAxisCode};
-    use farmwatch_agent::sensors::{self, Config, Observation};
-    use farmwatch_shared::catalogue::Catalogue;
-    use farmwatch_shared::id::HashKey;
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
-
-    pub(super) fn scan() {
-        print(&sensors::sense_once(&config(), jiff::Timestamp::now()));
-    }
-
-    pub(super) fn watch(seconds: u64) -> Outcome {
-        let mut running = sensors::start(config())?;
-        let end = Instant::now() + Duration::from_secs(seconds);
-        while Instant::now() < end {
-            match running.observations.try_recv() {
-                Ok(observation) => print(&observation),
-                Err(_) => sleep(Duration::from_millis(20)),
-            }
-        }
-        Ok(())
-    }
 
     pub(super) fn jiggle(seconds: u64) -> Outcome {
         let axes = AttributeSet::from_iter([RelativeAxisCode::REL_X, RelativeAxisCode::REL_Y]);
@@ -64,25 +38,5 @@ mod linux {
             mouse.emit(&[InputEvent::new(EventType::RELATIVE.0, RelativeAxisCode::REL_X.0, way)])?;
         }
         Ok(())
-    }
-
-    fn config() -> Config {
-        Config {
-            root: "/".into(),
-            hash_key: HashKey::new([7; 32]),
-            catalogue: Arc::new(Catalogue::shipped()),
-            off: Vec::new(),
-            level_2: true,
-        }
-    }
-
-    fn print(seen: &Observation) {
-        let line = serde_json::json!({
-            "at": jiff::Timestamp::now(),
-            "facts": seen.state.raw(),
-            "windows": seen.windows,
-            "transitions": seen.transitions,
-        });
-        println!("{line}");
     }
 }

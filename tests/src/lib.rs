@@ -3,6 +3,7 @@
 pub mod books;
 pub mod browser;
 pub mod fleet;
+pub mod guest;
 pub mod lan;
 pub mod load;
 pub mod machine;

@@ -45,6 +45,20 @@ impl Session {
         Ok(answer.body)
     }
 
+    /// A page as a person reads it: without markup, one space between words.
+    pub fn text(&self, path: &str) -> anyhow::Result<String> {
+        let page = self.page(path)?;
+        let shown = page.split_once("<main").map_or(page.as_str(), |(_, main)| main);
+        let text: String = shown
+            .split('<')
+            .map(|part| part.split_once('>').map_or(part, |(_, text)| text))
+            .collect::<Vec<_>>()
+            .join(" ");
+        let marks = [("&quot;", "\""), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+        let text = marks.iter().fold(text, |text, (mark, said)| text.replace(mark, said));
+        Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
     /// A list or a thing of the JSON interface.
     pub fn json(&self, path: &str) -> anyhow::Result<Value> {
         let body = self.page(path)?;

@@ -232,7 +232,8 @@ fn title(device: &Device, group: Group, tool: Option<&RemoteTool>) -> String {
         (Some(tool), _) if tool.serving => format!("{} waits for connections on {name}", words::tool(tool)),
         (Some(tool), _) if tool.running() => format!("{} runs on {name}", words::tool(tool)),
         (Some(tool), _) => format!("{} is installed on {name}", words::tool(tool)),
-        (None, Group::UsbHid | Group::Display) => format!("Remote-access hardware on {name}"),
+        (None, Group::UsbHid) => format!("Remote-access hardware on {name}: a USB device"),
+        (None, Group::Display) => format!("Remote-access hardware on {name}: a screen"),
         (None, Group::Hygiene) => format!("Agent hindered on {name}"),
         (None, group) => format!("{} on {name}", group.label()),
     }

@@ -286,13 +286,14 @@ fn sent_list(sent: &[SentReport], now: Timestamp) -> Markup {
 fn contents(sent: &SentReport) -> String {
     let report = &sent.report;
     let parts = [
-        (report.set.len(), "facts"),
-        (report.gone.len(), "gone"),
-        (report.windows.len(), "windows"),
-        (report.transitions.len(), "transitions"),
+        (report.set.len(), "fact", "facts"),
+        (report.gone.len(), "gone", "gone"),
+        (report.windows.len(), "window", "windows"),
+        (report.transitions.len(), "transition", "transitions"),
     ];
+    let said = parts.iter().filter(|(n, ..)| *n > 0);
     let said: Vec<String> =
-        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        said.map(|(n, one, more)| format!("{n} {}", if *n == 1 { one } else { more })).collect();
     said.join(", ")
 }
 

@@ -28,7 +28,8 @@ pub fn table(value: &Value) -> Markup {
         Value::Object(fields) => html! {
             table.fields { tbody {
                 @for (name, value) in fields {
-                    tr { th scope="row" { (name.replace('_', " ")) } td { (table(value)) } }
+                    @let (name, value) = said(name, value);
+                    tr { th scope="row" { (name) } td { (value) } }
                 }
             } }
         },
@@ -38,6 +39,16 @@ pub fn table(value: &Value) -> Markup {
         }
         Value::Array(items) => html! { ul.plain { @for item in items { li { (table(item)) } } } },
         other => html! { (plain(other)) },
+    }
+}
+
+/// A field's name and value as people say them.
+fn said(name: &str, value: &Value) -> (String, Markup) {
+    match (name, value.as_u64()) {
+        ("speed_tenths", Some(tenths)) => {
+            ("speed".into(), html! { (tenths / 10) @if tenths % 10 > 0 { "." (tenths % 10) } " Mb/s" })
+        }
+        _ => (name.replace('_', " "), table(value)),
     }
 }
 
@@ -56,6 +67,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn speeds_are_said_in_megabits() {
+        let text = |tenths: u32| table(&json!({ "speed_tenths": tenths })).into_string();
+        assert!(text(4800).contains("480 Mb/s") && text(15).contains("1.5 Mb/s"));
+    }
 
     #[test]
     fn what_a_device_says_is_never_markup() {

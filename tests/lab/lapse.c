@@ -1,0 +1,59 @@
+/* Time that goes faster, for the machine emulator into which it is preloaded: its whole guest, timers and clocks
+   alike, then lives hours in minutes, and is only slow for its clock. The speed is the byte in a file, and may change
+   while it runs. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static const int64_t SECOND = 1000000000;
+static const uint8_t USUAL = 1;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static const volatile uint8_t *factor;
+static int64_t real, shown;
+
+static int64_t speed(void) {
+    if (!factor) {
+        const char *path = getenv("FARMWATCH_LAB_SPEED");
+        int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        void *byte = file < 0 ? MAP_FAILED : mmap(NULL, 1, PROT_READ, MAP_SHARED, file, 0);
+        if (file >= 0) close(file);
+        factor = byte == MAP_FAILED ? &USUAL : byte;
+    }
+    return *factor > 0 ? *factor : USUAL;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    int result = syscall(SYS_clock_gettime, clock, time);
+    if (result != 0 || clock != CLOCK_MONOTONIC) return result;
+    int64_t now = time->tv_sec * SECOND + time->tv_nsec;
+    pthread_mutex_lock(&lock);
+    if (real == 0) real = shown = now;
+    if (now > real) {
+        shown += (now - real) * speed();
+        real = now;
+    }
+    now = shown;
+    pthread_mutex_unlock(&lock);
+    time->tv_sec = now / SECOND;
+    time->tv_nsec = now % SECOND;
+    return 0;
+}
+
+/* The emulator's main loop waits here for its next timer. */
+int ppoll(struct pollfd *files, nfds_t count, const struct timespec *wait, const sigset_t *mask) {
+    struct timespec less = {0};
+    if (wait) {
+        int64_t nanoseconds = (wait->tv_sec * SECOND + wait->tv_nsec) / speed();
+        less.tv_sec = nanoseconds / SECOND;
+        less.tv_nsec = nanoseconds % SECOND;
+    }
+    return syscall(SYS_ppoll, files, count, wait ? &less : NULL, mask, _NSIG / 8);
+}

@@ -1,0 +1,26 @@
+//! The hardware lab: a laptop in a virtual machine, enrolled with a real collector. Things are plugged into it, and
+//! what a person at the console reads of it is the result. See `tests/lab/README.md`.
+//!
+//! With `FARMWATCH_SCREENSHOTS=FOLDER` pictures of its page are left there.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of a test are the test")]
+
+mod input;
+mod laptop;
+mod pictures;
+mod plugged;
+mod sensors;
+
+use laptop::Laptop;
+
+#[test]
+fn what_is_plugged_into_a_laptop_is_judged_on_its_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut laptop = Laptop::enrolled(folder.path());
+    plugged::nothing(&mut laptop);
+    sensors::of_a_bare_laptop(&laptop);
+    plugged::pikvm(&mut laptop);
+    sensors::of_a_pikvm(&mut laptop);
+    pictures::of(&laptop, folder.path());
+    input::of_three_kinds(&mut laptop);
+    plugged::nothing_any_more(&mut laptop);
+}
