@@ -1,7 +1,8 @@
 //! Remote tools: what they are called, what they install, whom they talk to; and the matcher.
 //!
 //! The catalogue is text, one line for each way to see a tool (its form stands in `parse.rs`): made by
-//! `farmwatch-collector catalogue import` from LOLRMM and from `extra.txt`, which is written by hand.
+//! `farmwatch-collector catalogue import` from LOLRMM and from the files in `data`, which are written by
+//! hand.
 
 mod domain;
 mod file;
@@ -61,12 +62,15 @@ pub struct Tool {
     pub class: ToolClass,
 }
 
-/// What a match proves about the laptop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a match proves about the laptop; least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Proves {
     /// Nothing yet: what the system ships, an editor that could tunnel, a viewer that only looks outward. A
     /// sensor reports it, if at all, as seen by [`crate::facts::SeenBy::BuiltIn`].
     Presence,
+    /// Little: an ordinary word that others use as a name too (`level.exe`), a host of a maker's other products, a
+    /// client that looks outward. It takes a second sign; see [`crate::facts::SeenBy::Hint`].
+    Hint,
     /// The tool itself, which lets somebody else in.
     Use,
 }
@@ -321,8 +325,12 @@ impl Catalogue {
         };
         let what =
             if args.is_empty() { name.to_owned() } else { format!("{name} {}", args.trim_end_matches('*')) };
-        let proves = if entry.presence { Proves::Presence } else { Proves::Use };
-        Match { tool: &self.tools[usize::from(entry.tool)], what, serving: entry.serving, proves }
+        Match {
+            tool: &self.tools[usize::from(entry.tool)],
+            what,
+            serving: entry.serving,
+            proves: entry.proves,
+        }
     }
 }
 
@@ -360,10 +368,16 @@ fn has_arguments(wanted: &str, command_line: &str) -> bool {
         .all(|word| arguments.any(|a| glob::matches(word, a, false)))
 }
 
-/// Which of several entries tells most: arguments, then a path, then a name, then stars.
-fn specificity(entry: Entry, pattern: &str) -> (bool, bool, bool, usize) {
+/// Which of several entries tells most: arguments, then a path, then a name of its own, then stars.
+fn specificity(entry: Entry, pattern: &str) -> (bool, bool, bool, bool, usize) {
     let path = pattern.contains(['/', '\\']);
-    (entry.args != parse::Span::default(), path, !glob::is_glob(pattern), pattern.len())
+    (
+        entry.args != parse::Span::default(),
+        path,
+        entry.proves != Proves::Hint,
+        !glob::is_glob(pattern),
+        pattern.len(),
+    )
 }
 
 /// FNV-1a over the kind and the lower-cased key.

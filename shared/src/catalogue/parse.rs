@@ -15,7 +15,7 @@
 //! `tool ID CLASS NAME` begins a tool; each line below it, `OS KIND PATTERN [; option]…`, is one way to see it.
 //! The text stays as it is and the entries point into it: an embedded catalogue costs no memory of its own.
 
-use super::glob;
+use super::{Proves, glob};
 use crate::facts::ToolClass;
 
 /// Longest catalogue that is read, in bytes.
@@ -80,7 +80,7 @@ pub(super) struct Entry {
     /// Bit set, see [`super::Os::bit`].
     pub(super) os: u8,
     pub(super) serving: Option<bool>,
-    pub(super) presence: bool,
+    pub(super) proves: Proves,
     pub(super) pattern: Span,
     /// Words that the command line must have; empty if none.
     pub(super) args: Span,
@@ -164,7 +164,7 @@ fn entry(text: &str, line: &str, tool: u16) -> Result<Entry, String> {
         kind,
         os: os_bits(os).ok_or_else(|| format!("system `{os}` is not known"))?,
         serving: None,
-        presence: false,
+        proves: Proves::Use,
         pattern: Span::new(text, pattern),
         args: Span::default(),
     };
@@ -172,7 +172,8 @@ fn entry(text: &str, line: &str, tool: u16) -> Result<Entry, String> {
         match option {
             "serving" => entry.serving = Some(true),
             "attended" => entry.serving = Some(false),
-            "presence" => entry.presence = true,
+            "presence" => entry.proves = Proves::Presence,
+            "hint" => entry.proves = Proves::Hint,
             _ => match option.strip_prefix("args ") {
                 Some(args) if kind == Kind::Process => entry.args = Span::new(text, args.trim()),
                 _ => return Err(format!("option `{option}` is not known")),

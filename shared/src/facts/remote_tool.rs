@@ -72,9 +72,36 @@ pub enum SeenBy {
     IdeTunnel,
     /// What the operating system ships itself, switched on.
     BuiltIn,
+    /// Only by something that others share: an ordinary word as a program's name, a host of the maker's other
+    /// products. What it was stands first in `what` (`process level.exe`).
+    Hint,
     /// A way that a newer agent knows.
     #[serde(other)]
     Other,
+}
+
+impl SeenBy {
+    /// The way in a sentence: seen as *process* `x11vnc`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Service => "service",
+            Self::Package => "package",
+            Self::File => "files",
+            Self::Listening => "listening port",
+            Self::Relay => "connection to",
+            Self::BrowserExtension => "browser extension",
+            Self::IdeTunnel => "editor's tunnel",
+            Self::BuiltIn => "part of the system",
+            Self::Hint => "only a likeness:",
+            Self::Other => "",
+        }
+    }
+
+    /// What a [`SeenBy::Hint`] tells of something seen this way.
+    pub fn hint(self, what: &str) -> String {
+        format!("{} {what}", self.word())
+    }
 }
 
 /// Kinds of tools, after what they do.

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use super::{Evidence, finding};
-use crate::facts::{RemoteTool, SeenBy, ToolClass};
+use crate::facts::{RemoteTool, Seen, SeenBy, ToolClass};
 use crate::finding::{Finding, Group};
 use crate::state::FactKey;
 use crate::weights::Weights;
@@ -21,6 +21,7 @@ pub const IDS: &[&str] = &[
     "remote_control.unattended",
     "remote_control.several",
     "remote_control.running",
+    "remote_control.hint",
     "remote_control.present",
     "remote_control.built_in",
     "remote_control.ide_tunnel",
@@ -104,6 +105,15 @@ impl Tool {
                 | ToolClass::SharedTerminal
                 | ToolClass::Other
         ) && !self.only_ships()
+            && !self.only_hints()
+    }
+
+    /// Seen only by something that others share, in one way: two ways are each other's second sign.
+    fn only_hints(&self) -> bool {
+        let signs = || self.fact.seen.iter().filter(|seen| seen.by != SeenBy::BuiltIn);
+        let way = |seen: &Seen| seen.what.split(' ').next().map(str::to_owned);
+        let first = signs().next().and_then(way);
+        first.is_some() && signs().all(|seen| seen.by == SeenBy::Hint && way(seen) == first)
     }
 
     /// Seen only as what the system or an editor ships: that says nothing.
@@ -113,6 +123,7 @@ impl Tool {
 
     /// A process of it runs, listens or is connected.
     fn in_use(&self) -> bool {
+        // Two likenesses of different kinds are a sign together, but not that it runs.
         let live = [SeenBy::Process, SeenBy::IdeTunnel, SeenBy::Listening, SeenBy::Relay];
         self.fact.seen.iter().any(|seen| live.contains(&seen.by))
     }
@@ -128,6 +139,7 @@ impl Tool {
             ToolClass::BuiltIn => self.built_in(weights),
             _ if self.only_ships() => None,
             ToolClass::Meeting => None,
+            _ if self.only_hints() => Some(self.hint(weights)),
             ToolClass::IdeTunnel => {
                 let why = format!(
                     "{name} gives a shell and all files of this laptop to whoever holds its account, through the maker's relay{evidence}"
@@ -186,6 +198,16 @@ impl Tool {
         None
     }
 
+    /// A name that is an ordinary word, a host of the maker's other products, a client: hardly more than nothing.
+    fn hint(&self, weights: &Weights) -> Finding {
+        let why = format!(
+            "{} may be on this laptop, but others share what was seen of it{}; it takes a second sign",
+            self.name(),
+            self.how()
+        );
+        self.make(weights, "remote_control.hint", "T1219.002", why).0
+    }
+
     /// A tool that shows the screen or a shell.
     fn control(&self, weights: &Weights) -> Finding {
         let (name, evidence) = (self.name(), self.how());
@@ -229,7 +251,7 @@ impl Tool {
     /// ` (seen as process `x11vnc`, listening on port 5900; since 10:42)`; empty if nothing is known.
     fn how(&self) -> String {
         let mut seen: Vec<String> =
-            self.fact.seen.iter().map(|s| format!("{} `{}`", word(s.by), s.what)).collect();
+            self.fact.seen.iter().map(|s| format!("{} `{}`", s.by.word(), s.what)).collect();
         let more = seen.len().saturating_sub(3);
         seen.truncate(3);
         if more > 0 {
@@ -253,28 +275,12 @@ impl Made {
     }
 }
 
-fn word(by: SeenBy) -> &'static str {
-    match by {
-        SeenBy::Process => "process",
-        SeenBy::Service => "service",
-        SeenBy::Package => "package",
-        SeenBy::File => "files",
-        SeenBy::Listening => "listening port",
-        SeenBy::Relay => "connection to",
-        SeenBy::BrowserExtension => "browser extension",
-        SeenBy::IdeTunnel => "editor's tunnel",
-        SeenBy::BuiltIn => "part of the system",
-        SeenBy::Other => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
 
     use super::super::testing::Case;
     use super::*;
-    use crate::facts::Seen;
 
     fn tool(name: &str, class: ToolClass, by: &[(SeenBy, &str)]) -> RemoteTool {
         let seen = by.iter().map(|(by, what)| Seen { by: *by, what: (*what).to_owned() }).collect();
@@ -343,6 +349,20 @@ mod tests {
         assert_eq!(ids(&case), ["remote_control.running"]);
         case.state.put("x11vnc", &x11vnc());
         assert!(ids(&case).contains(&"remote_control.several".to_owned()));
+    }
+
+    #[test]
+    fn a_name_that_others_share_is_next_to_nothing_until_a_second_sign_comes() {
+        let mut case = Case::default();
+        let name = (SeenBy::Hint, "process level.exe");
+        let level = |by: &[(SeenBy, &str)]| tool("Level", ToolClass::Rmm, by);
+        case.state.put("level", &level(&[name]));
+        let found = rule(&case.evidence(), &Weights::shipped());
+        assert!(found.len() == 1 && found[0].rule == "remote_control.hint" && found[0].llr < 0.2);
+        case.state.put("level", &level(&[name, (SeenBy::Hint, "connection to level.example")]));
+        assert_eq!(ids(&case), ["remote_control.present"]);
+        case.state.put("level", &level(&[name, (SeenBy::Relay, "*.level.io")]));
+        assert_eq!(ids(&case), ["remote_control.running"]);
     }
 
     #[test]

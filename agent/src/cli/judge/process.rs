@@ -29,11 +29,15 @@ pub fn judge(weights: &Weights) -> Judge<'_> {
 pub(super) fn state(hit: Option<&Match<'_>>, by: SeenBy) -> State {
     let mut state = State::default();
     if let Some(hit) = hit {
-        let by = if hit.proves == Proves::Presence { SeenBy::BuiltIn } else { by };
+        let (by, what) = match hit.proves {
+            Proves::Presence => (SeenBy::BuiltIn, hit.what.clone()),
+            Proves::Hint => (SeenBy::Hint, by.hint(&hit.what)),
+            Proves::Use => (by, hit.what.clone()),
+        };
         let fact = RemoteTool {
             name: hit.tool.name.to_string(),
             class: hit.tool.class,
-            seen: vec![Seen { by, what: hit.what.clone() }],
+            seen: vec![Seen { by, what }],
             serving: hit.serving == Some(true),
             ..RemoteTool::default()
         };

@@ -21,6 +21,8 @@ pub(super) struct Hit {
     pub(super) serving: Option<bool>,
     /// It only shows that something is there which need not let anybody in.
     pub(super) presence: bool,
+    /// Others share what was seen: a second sign must come.
+    pub(super) hint: bool,
 }
 
 impl From<Match<'_>> for Hit {
@@ -30,6 +32,7 @@ impl From<Match<'_>> for Hit {
             what: hit.what,
             serving: hit.serving,
             presence: hit.proves == Proves::Presence,
+            hint: hit.proves == Proves::Hint,
         }
     }
 }
@@ -62,6 +65,10 @@ impl Tools {
             return;
         }
         let tool = self.tool(&hit.tool, name, class);
+        // A port of its own is the second sign.
+        if hit.hint && process.ports.is_empty() {
+            return see(tool, SeenBy::Hint, &SeenBy::Process.hint(&hit.what));
+        }
         let by = if hit.presence { SeenBy::BuiltIn } else { SeenBy::Process };
         see(tool, by, &hit.what);
         if class == ToolClass::IdeTunnel && !hit.presence {
@@ -82,7 +89,9 @@ impl Tools {
     /// Adds something installed. What every system ships is nothing to tell.
     pub(super) fn installed(&mut self, catalogue: &Catalogue, by: SeenBy, hit: &Hit) {
         let Some((name, class)) = known(catalogue, &hit.tool) else { return };
-        if !hit.presence {
+        if hit.hint {
+            see(self.tool(&hit.tool, name, class), SeenBy::Hint, &by.hint(&hit.what));
+        } else if !hit.presence {
             see(self.tool(&hit.tool, name, class), by, &hit.what);
         }
     }

@@ -79,7 +79,7 @@ const NOBODYS: [&str; 14] = [
 const READ_ONLY: [&str; 7] = ["docs.", "forum.", "help.", "support.", "download.", "downloads.", "nightly."];
 
 impl Lolrmm {
-    /// The class that is assumed unless `extra.txt` knows better.
+    /// The class that is assumed unless ours knows better.
     pub(super) fn class(&self) -> &'static str {
         if self.category == "RMM" { "rmm" } else { "remote_desktop" }
     }
@@ -232,7 +232,10 @@ pub(super) fn covered<'a>(line: &str, mut others: impl Iterator<Item = &'a str>)
     };
     let is_domain = line.contains(" domain ");
     others.any(|other| {
-        if other == line || other.contains(" ; args ") || other.contains(" domain ") != is_domain {
+        if other == line
+            || [" ; args ", " ; hint", " ; presence"].iter().any(|option| other.contains(option))
+            || other.contains(" domain ") != is_domain
+        {
             return false;
         }
         let Some((other_os, other)) = split(other) else { return false };
