@@ -1,39 +1,32 @@
 #!/usr/bin/env python3
-"""Learns the pointer model's coefficients and writes shared/src/pointer/coefficients.rs.
+"""Learns the pointer model: writes shared/src/pointer/coefficients.rs and the scoreboard's pointer data.
 
     tests/learn/pointer.py DATA_FOLDER [--check]
 
 DATA_FOLDER holds rdp_mouse_sessions.csv.gz (balabit Mouse-Dynamics-Challenge: 3 people over RDP),
 local_mouse_people.csv.gz (2 people at their own desks) and local_mouse_intervals.csv (5 devices, Linux kernel).
-Deterministic, needs only Python's standard library. With --check it compares instead of writing.
+Deterministic; needs Python's standard library and the zstd program; two minutes. With --check it compares instead of
+writing.
 
-What it does, and why so little:
-- All times are rounded to the millisecond, the coarsest resolution among the recordings, so that the model
-  does not learn the recorder. Features are chosen so that a resolution of 16 ms leaves them standing.
-- Windows are five minutes of use (gaps count five seconds at most). Each person or device is one unit and
-  weighs the same, whatever its number of windows; both classes weigh the same, so the logit is a log-likelihood
-  ratio.
-- The features are those of pointer::features in Rust: keep them alike (a test there holds the numbers).
-- The cap is what the number of units supports: ln(sensitivity / upper 95 % bound of the false-positive rate),
-  for either direction.
+- All times are rounded to the millisecond, the coarsest resolution among the recordings, so that the model does not
+  learn the recorder. Local hands are also played through other devices and through paths (pointer_hands.py).
+- A window is five minutes of use (gaps count five seconds at most), or, of people and paths, the ten seconds of each
+  minute in which the agent listens: the model holds for both.
+- Both classes weigh the same; within a class each kind does, within a kind each person or device, whatever its number
+  of windows. So the logit is a log-likelihood ratio.
+- Features are those of pointer::Timing in Rust: keep them alike (the scoreboard runs Rust's on the histograms).
+- Judged always by a fit that has not seen the person or device (held_out.tsv has these fits).
+- The cap is what the number of people and devices supports: ln(sensitivity / upper 95 % bound of the false-positive
+  rate), for either direction. What is simulated adds none.
 """
-import collections, csv, gzip, math, os, sys
+import bisect, collections, math, os, random, subprocess, sys
+import pointer_hands as hands
 
 WINDOW_MS, GAP_MS, MOTION_MS, SLOW_MS, ENOUGH = 300_000, 5_000, 250, 40, 50
-RIDGE = 0.02
-
-
-def sessions(path, key, time, opener):
-    rows = collections.defaultdict(list)
-    with opener(path, "rt") as file:
-        last = {}
-        for row in csv.DictReader(file):
-            place = (row.get("x"), row.get("y"))
-            if place != (None, None) and last.get(row[key]) == place:
-                continue  # a click or a wheel, not a move
-            last[row[key]] = place
-            rows[row[key]].append(math.floor(float(row[time]) + 0.5))
-    return rows
+CLOCK_MS, BEATS = 5, 3
+RIDGE = 1e-3
+HERE = os.path.dirname(os.path.abspath(__file__))
+FIXTURES = os.path.join(HERE, "../fixtures/scoreboard")
 
 
 def windows(times):
@@ -48,105 +41,173 @@ def windows(times):
     yield window
 
 
-def features(times):
-    """(share of slow intervals, steadiness) of what moves, or None."""
-    moving = [b - a for a, b in zip(times, times[1:]) if 0 < b - a <= MOTION_MS]
-    if len(moving) < ENOUGH:
-        return None
-    counts = collections.Counter(moving)
-    period = max(sorted(counts), key=lambda i: counts[i])
-    steady = sum(counts[i] for i in (period - 1, period, period + 1)) / len(moving)
-    slow = sum(1 for i in moving if i > SLOW_MS) / len(moving)
-    return slow, steady
+def listened(times):
+    """What an agent hears that listens ten seconds a minute."""
+    return [t for t in times if (t - times[0]) % 60_000 < 10_000] if times else []
 
 
-def units(folder):
-    """unit name -> (remote?, its windows' features)"""
-    out = collections.defaultdict(list)
-    for name, key, time, opener, remote in (
-        ("rdp_mouse_sessions.csv.gz", "session", "t_server_ms", gzip.open, True),
-        ("local_mouse_people.csv.gz", "session", "t_ms", gzip.open, False),
-        ("local_mouse_intervals.csv", "device", "t_ms", open, False),
-    ):
-        for session, times in sessions(os.path.join(folder, name), key, time, opener).items():
-            unit = session.split("/")[0] if remote else session.split("-")[0]
-            for window in windows(times):
-                found = features(window)
-                if found:
-                    out[(remote, unit)].append(found)
-    return out
+def timing(times):
+    """(histogram of intervals of movement, histogram of the steps between two that follow each other), or None."""
+    whole = [math.floor(t + 0.5) for t in times]
+    gaps = [b - a for a, b in zip(whole, whole[1:])]
+    intervals = collections.Counter(gap for gap in gaps if 0 < gap <= MOTION_MS)
+    steps = collections.Counter(
+        abs(b - a) for a, b in zip(gaps, gaps[1:]) if 0 <= a <= MOTION_MS and 0 <= b <= MOTION_MS
+    )
+    return (intervals, steps) if sum(intervals.values()) >= ENOUGH and steps else None
 
 
-def fit(data):
-    """Logistic regression with a ridge, by gradient descent; (intercept, slow, steady)."""
-    weight = [0.0, 0.0, 0.0]
-    classes = collections.Counter(remote for remote, _ in data)
-    for _ in range(4000):
-        grad = [0.0, RIDGE * weight[1], RIDGE * weight[2]]
-        for (remote, _), rows in data.items():
-            share = 0.5 / classes[remote] / len(rows)
-            for slow, steady in rows:
-                z = weight[0] + weight[1] * slow + weight[2] * steady
-                error = share * (1 / (1 + math.exp(-z)) - (1.0 if remote else 0.0))
-                for i, x in enumerate((1.0, slow, steady)):
-                    grad[i] += error * x
-        weight = [w - 2.0 * g for w, g in zip(weight, grad)]
+def features(intervals, steps):
+    """(share of slow intervals, steadiness, ln(1 + third quartile of the steps)) of what moves."""
+    moving = sum(intervals.values())
+    period = max(sorted(intervals), key=lambda i: intervals[i])
+    steady = sum(intervals[i] for i in (period - 1, period, period + 1)) / moving
+    slow = sum(n for i, n in intervals.items() if i > SLOW_MS) / moving
+    beats = range(BEATS + 1 if period >= CLOCK_MS else 1)
+    off = collections.Counter()
+    for step, n in steps.items():
+        off[min(abs(step - k * period) for k in beats)] += n
+    before, quartile = 0, 3 * sum(off.values()) // 4
+    for step in sorted(off):
+        before += off[step]
+        if before > quartile:
+            return slow, steady, math.log(1 + step)
+
+
+def hear(folder):
+    """[(remote?, kind, what of it, person or device, histograms)] of all windows."""
+    rng, heard = random.Random(20161), []
+
+    def add(remote, kind, what, unit, times):
+        found = timing(times)
+        if found:
+            heard.append((remote, kind, what, unit, found))
+
+    for session, events in sorted(hands.people(folder).items()):
+        unit, own = session.split("-")[0], [t for t, _, _ in events]
+        for window in windows(own):
+            add(False, "desk", "-", unit, window)
+        for name, how, counts, delay in hands.DEVICES:
+            add(False, name, "-", unit, listened(hands.on_device(events, rng, how, counts, delay)))
+        for kind, poll in hands.ENDS + (hands.SLOW_END,):
+            for frames in hands.FRAMES:
+                for jitter in hands.JITTERS:
+                    for bursts in (False, True):
+                        times = hands.through_path(own, rng, frames, jitter, bursts, poll)
+                        add(True, kind, jitter, unit, listened(times))
+    for device, events in sorted(hands.devices(folder).items()):
+        for window in windows([t for t, _, _ in events]):
+            add(False, "kernel", "-", device, window)
+    for session, events in sorted(hands.over_rdp(folder).items()):
+        for window in windows([t for t, _, _ in events]):
+            add(True, "rdp", "-", session.split("/")[0], window)
+    return heard
+
+
+def fit(rows):
+    """Logistic regression by Newton's steps; (intercept, slow, steady, restless)."""
+    rows = [
+        row for row in rows if row[1] != hands.SLOW_END[0] and (row[2] == "-" or row[2] >= hands.LEARNT_JITTER)
+    ]
+    count = collections.Counter((remote, kind, unit) for remote, kind, _, unit, _ in rows)
+    units = collections.Counter((remote, kind) for remote, kind, _ in count)
+    kinds = collections.Counter(remote for remote, _ in units)
+    data = []
+    for remote, kind, _, unit, found in rows:
+        share = len(rows) / 2 / kinds[remote] / units[remote, kind] / count[remote, kind, unit]
+        data.append((share, 1.0 if remote else 0.0, (1.0, *features(*found))))
+    weight = [0.0] * 4
+    for _ in range(40):
+        gradient = [RIDGE * len(rows) * w for w in weight]
+        hessian = [[RIDGE * len(rows) * (i == j) for j in range(4)] for i in range(4)]
+        for share, truth, x in data:
+            p = 1 / (1 + math.exp(-score(weight, x)))
+            for i in range(4):
+                gradient[i] += share * (p - truth) * x[i]
+                for j in range(4):
+                    hessian[i][j] += share * p * (1 - p) * x[i] * x[j]
+        weight = [w - step for w, step in zip(weight, solve(hessian, gradient))]
     return weight
 
 
-def score(weight, row):
-    return weight[0] + weight[1] * row[0] + weight[2] * row[1]
+def solve(matrix, right):
+    """Gauss's elimination."""
+    rows = [list(row) + [value] for row, value in zip(matrix, right)]
+    for i in range(len(rows)):
+        pivot = max(range(i, len(rows)), key=lambda r: abs(rows[r][i]))
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        for r in range(len(rows)):
+            if r != i:
+                factor = rows[r][i] / rows[i][i]
+                rows[r] = [a - factor * b for a, b in zip(rows[r], rows[i])]
+    return [row[-1] / row[i] for i, row in enumerate(rows)]
+
+
+def score(weight, x):
+    return sum(w * value for w, value in zip(weight, x))
 
 
 def auc(pos, neg):
-    wins = sum((p > n) + 0.5 * (p == n) for p in pos for n in neg)
+    neg = sorted(neg)
+    wins = sum((bisect.bisect_left(neg, p) + bisect.bisect_right(neg, p)) / 2 for p in pos)
     return wins / (len(pos) * len(neg))
 
 
-def main():
-    folder = sys.argv[1]
-    data = units(folder)
-    remote = [u for u in data if u[0]]
-    local = [u for u in data if not u[0]]
-    print(f"{len(remote)} remote people, {len(local)} local people and devices")
-    pos, neg, wrong = [], [], []
-    for unit, rows in sorted(data.items()):
-        held_out = {u: r for u, r in data.items() if u != unit}
-        scores = [score(fit(held_out), row) for row in rows]
-        (pos if unit[0] else neg).extend(scores)
-        errors = sum((s > 0) != unit[0] for s in scores)
-        if errors * 2 > len(scores):
-            wrong.append(unit)
-        print(f"  {'remote' if unit[0] else 'local':6} {unit[1]:28} {len(rows):3} windows, wrong when never seen: "
-              f"{errors}, logit {min(scores):.2f} to {max(scores):.2f}")
-    upper = lambda n: 1 - 0.05 ** (1 / n)
-    misses = [u for u in wrong if u[0]], [u for u in wrong if not u[0]]
-    if misses[0] or misses[1]:
-        sys.exit(f"units judged wrong: {wrong}; the caps below assume none")
-    cap_remote, cap_local = -math.log(upper(len(local))), -math.log(upper(len(remote)))
-    print(f"AUC over windows of people and devices never seen in learning: {auc(pos, neg):.4f}")
-    print(f"caps: remote {cap_remote:.2f} nats (0 of {len(local)}), local {cap_local:.2f} nats (0 of {len(remote)})")
-    w = fit(data)
-    text = f"""//! Written by tests/learn/pointer.py; do not edit.
-//!
-//! Learnt on {len(remote)} people over RDP against {len(local)} local people and devices, each weighing the same. Judged on
-//! windows of those never seen in learning: AUC {auc(pos, neg):.3f}. That is RDP; other ways are not in the data.
+def histogram(counts):
+    return " ".join(f"{value}:{count}" for value, count in sorted(counts.items()))
 
-/// Logit = `INTERCEPT + SLOW · slow + STEADY · steady`.
-pub const INTERCEPT: f64 = {w[0]:.3f};
-/// See [`INTERCEPT`].
-pub const SLOW: f64 = {w[1]:.3f};
-/// See [`INTERCEPT`].
-pub const STEADY: f64 = {w[2]:.3f};
-/// Most nats towards a remote path: 0 of {len(local)} local people and devices were misjudged, so at most {100 * upper(len(local)):.0f} % are.
-pub const CAP_REMOTE: f64 = {cap_remote:.2f};
-/// Most nats towards local: 0 of {len(remote)} remote people were misjudged, so at most {100 * upper(len(remote)):.0f} % are.
-pub const CAP_LOCAL: f64 = {cap_local:.2f};
-"""
-    path = os.path.join(os.path.dirname(__file__), "../../shared/src/pointer/coefficients.rs")
-    if "--check" in sys.argv:
-        sys.exit(0 if open(path).read() == text else "coefficients.rs is not what the data say")
-    open(path, "w").write(text)
+
+def keep(path, text, check):
+    if path.endswith(".zst"):
+        text = subprocess.run(["zstd", "-q", "-19"], input=text.encode(), stdout=subprocess.PIPE, check=True).stdout
+    else:
+        text = text.encode()
+    if check and open(path, "rb").read() != text:
+        sys.exit(f"{os.path.basename(path)} is not what the data say")
+    if not check:
+        open(path, "wb").write(text)
+
+
+def main():
+    heard = hear(sys.argv[1])
+    truth = {unit: remote for remote, kind, _, unit, _ in heard if kind in ("desk", "kernel", "rdp")}
+    fits = {unit: fit([row for row in heard if row[3] != unit]) for unit in truth}
+    judged = collections.defaultdict(list)
+    for remote, kind, what, unit, found in heard:
+        judged[remote, kind, what].append((score(fits[unit], (1.0, *features(*found))), unit))
+    local = [s for (remote, _, _), scores in judged.items() if not remote for s, _ in scores]
+    for (remote, kind, what), scores in judged.items():
+        wrong = sum((s > 0) != remote for s, _ in scores)
+        line = f"{'remote' if remote else 'local':6} {kind:10} {what:>3}: {len(scores):4} windows, wrong when never seen {wrong:3}"
+        print(line + (f", AUC {auc([s for s, _ in scores], local):.4f}" if remote else ""))
+    misjudged = []
+    for unit, remote in truth.items():
+        own = [s for (_, kind, _), scores in judged.items() if kind in ("desk", "kernel", "rdp") for s, u in scores if u == unit]
+        if sum((s > 0) != remote for s in own) * 2 > len(own):
+            misjudged.append(unit)
+    if misjudged:
+        sys.exit(f"misjudged: {misjudged}; the caps below assume none")
+    count = collections.Counter(truth.values())
+    upper = {remote: 1 - 0.05 ** (1 / n) for remote, n in count.items()}
+    weight, check = fit(heard), "--check" in sys.argv
+    keep(os.path.join(FIXTURES, "pointer_held_out.tsv"), "".join(
+        "\t".join([unit, *(f"{w:.4f}" for w in fits[unit])]) + "\n" for unit in sorted(fits)), check)
+    keep(os.path.join(FIXTURES, "pointer_windows.tsv.zst"), "".join(
+        f"{'remote' if remote else 'local'}\t{kind}\t{what}\t{unit}\t{histogram(found[0])}\t{histogram(found[1])}\n"
+        for remote, kind, what, unit, found in heard), check)
+    keep(os.path.join(HERE, "../../shared/src/pointer/coefficients.rs"), f"""//! Written by tests/learn/pointer.py; do not edit.
+
+use super::Coefficients;
+
+/// Learnt on {count[True]} people over RDP and {count[False]} local people and devices, the local people also on other devices and
+/// through simulated paths; each person or device weighs the same within its kind.
+pub const LEARNT: Coefficients =
+    Coefficients {{ intercept: {weight[0]:.4f}, slow: {weight[1]:.4f}, steady: {weight[2]:.4f}, restless: {weight[3]:.4f} }};
+/// Most nats towards a remote path: 0 of {count[False]} local people and devices were misjudged, so at most {100 * upper[False]:.0f} % are.
+pub const CAP_REMOTE: f64 = {-math.log(upper[False]):.2f};
+/// Most nats towards local: 0 of {count[True]} remote people were misjudged, so at most {100 * upper[True]:.0f} % are.
+pub const CAP_LOCAL: f64 = {-math.log(upper[True]):.2f};
+""", check)
 
 
 main()

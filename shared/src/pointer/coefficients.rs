@@ -1,14 +1,11 @@
 //! Written by tests/learn/pointer.py; do not edit.
-//!
-//! Learnt on 3 people over RDP against 7 local people and devices, each weighing the same. Judged on
-//! windows of those never seen in learning: AUC 1.000. That is RDP; other ways are not in the data.
 
-/// Logit = `INTERCEPT + SLOW · slow + STEADY · steady`.
-pub const INTERCEPT: f64 = -0.603;
-/// See [`INTERCEPT`].
-pub const SLOW: f64 = 3.009;
-/// See [`INTERCEPT`].
-pub const STEADY: f64 = -1.803;
+use super::Coefficients;
+
+/// Learnt on 3 people over RDP and 7 local people and devices, the local people also on other devices and
+/// through simulated paths; each person or device weighs the same within its kind.
+pub const LEARNT: Coefficients =
+    Coefficients { intercept: -1.0343, slow: 0.4470, steady: -6.9090, restless: 2.9514 };
 /// Most nats towards a remote path: 0 of 7 local people and devices were misjudged, so at most 35 % are.
 pub const CAP_REMOTE: f64 = 1.06;
 /// Most nats towards local: 0 of 3 remote people were misjudged, so at most 63 % are.

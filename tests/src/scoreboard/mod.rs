@@ -5,6 +5,7 @@
 
 mod data;
 mod displays;
+mod pointer;
 pub mod print;
 pub mod row;
 
@@ -17,7 +18,7 @@ use row::Row;
 pub type Rows = fn() -> anyhow::Result<Vec<Row>>;
 
 /// All sections: title, and what computes them.
-pub const SECTIONS: &[(&str, Rows)] = &[("Displays", displays::rows)];
+pub const SECTIONS: &[(&str, Rows)] = &[("Displays", displays::rows), ("Pointer", pointer::rows)];
 
 /// Some lines under a title.
 #[derive(Debug, Serialize)]
