@@ -16,6 +16,10 @@ const MOST_TRANSITIONS: usize = 1024;
 /// Most windows that wait to be taken: a day's and a half.
 const MOST_WINDOWS: usize = 432;
 
+/// What a sensor says of itself that may not look as often as it is woken.
+const LIMITED: &str =
+    "limited: more happens than the agent may spend time on; it looks now and then, seconds apart";
+
 /// Lets every sensor look once.
 pub fn sense_once(config: &Config, now: Timestamp) -> Observation {
     let mut frame = Frame::new(config.clone(), SENSORS);
@@ -87,17 +91,21 @@ impl Frame {
 
     pub(super) fn sense_all(&mut self, now: Timestamp) {
         (0..self.len()).for_each(|index| {
-            self.sense(index, now);
+            self.sense(index, now, false);
         });
     }
 
-    /// Lets one sensor look. Answers `false` if it panicked and was replaced by a fresh one.
-    pub(super) fn sense(&mut self, index: usize, now: Timestamp) -> bool {
+    /// Lets one sensor look; `limited`: it had to wait, so as not to cost too much. Answers `false` if it panicked
+    /// and was replaced by a fresh one.
+    pub(super) fn sense(&mut self, index: usize, now: Timestamp, limited: bool) -> bool {
         let Some(slot) = self.slots.get_mut(index) else { return true };
         let Some(sensor) = slot.sensor.as_deref_mut() else { return true };
         let mut sensed = Sensed::new(Arc::clone(&self.config));
         let outcome = catch_unwind(AssertUnwindSafe(|| sensor.sense(now, &mut sensed)));
         let survived = outcome.is_ok();
+        if limited {
+            sensed.note(LIMITED);
+        }
         let (facts, status) = match outcome {
             Ok(Ok(())) => (std::mem::take(&mut sensed.facts), status_of(&sensed)),
             Ok(Err(error)) => (Vec::new(), status_of_error(&error)),
@@ -295,13 +303,23 @@ mod tests {
     }
 
     #[test]
+    fn a_sensor_that_is_limited_says_so_while_it_is() {
+        let mut frame = frame();
+        for (limited, reason) in [(true, Some(LIMITED)), (false, None)] {
+            frame.sense(1, now(), limited);
+            let status = frame.take().state.get::<SensorStatus>("locale").unwrap();
+            assert_eq!((status.state, status.reason.as_deref()), (SensorState::Ok, reason));
+        }
+    }
+
+    #[test]
     fn nothing_new_is_no_news_and_what_was_not_delivered_comes_again() {
         let mut frame = frame();
-        frame.sense(1, now());
+        frame.sense(1, now(), false);
         let first = frame.take();
-        frame.sense(1, now());
+        frame.sense(1, now(), false);
         assert!(!frame.has_news());
-        frame.sense(0, now());
+        frame.sense(0, now(), false);
         let second = frame.take();
         assert_eq!(second.transitions.len(), 1);
         frame.put_back(second);

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 
@@ -16,8 +16,13 @@ use super::Wake;
 const KERNEL: u32 = 1;
 /// `RTMGRP_LINK`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_ROUTE`: interfaces and routes that come and go.
 const ROUTES: u32 = 0x1 | 0x40 | 0x400;
+/// Most messages that are taken in one go: more than the socket holds.
+const MOST_AT_ONCE: u32 = 2000;
 /// Largest message (`UEVENT_BUFFER_SIZE` and the head).
 const LARGEST: usize = 4096;
+/// From a message that matters until the next are taken: what is plugged in comes with a dozen of them, and a
+/// device that is plugged in without end must not keep the listener busy.
+const GATHER: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 /// The listener does little: a small stack does.
 const STACK: usize = 64 << 10;
 
@@ -81,28 +86,43 @@ impl Drop for Listener {
 }
 
 fn listen(kernel: &OwnedFd, stop: &OwnedFd, wake: &Wake, ours: &impl Fn(&[u8]) -> bool) {
-    let mut message = [0u8; LARGEST];
     loop {
-        let mut ready = [PollFd::new(kernel, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
+        let mut ready = [PollFd::new(stop, PollFlags::IN), PollFd::new(kernel, PollFlags::IN)];
         match poll(&mut ready, None) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => continue,
             Err(_) => return,
         }
-        if !ready[1].revents().is_empty() {
+        if !ready[0].revents().is_empty() {
             return;
         }
-        let wanted = match recv(kernel, &mut message, RecvFlags::DONTWAIT) {
-            Ok((length, _)) => ours(&message[..length]),
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => false,
-            // Messages were lost in a storm: look, as one of them may have been ours.
-            Err(rustix::io::Errno::NOBUFS) => true,
-            Err(_) => return,
-        };
+        let Some(wanted) = drain(kernel, ours) else { return };
         if wanted && !wake.up() {
             return;
         }
+        let mut stopped = [PollFd::new(stop, PollFlags::IN)];
+        if poll(&mut stopped, Some(&GATHER)).is_ok_and(|ready| ready > 0) {
+            return;
+        }
     }
+}
+
+/// Takes what has arrived. Answers whether any of it is ours; `None` if the socket is of no use any more.
+fn drain(kernel: &OwnedFd, ours: &impl Fn(&[u8]) -> bool) -> Option<bool> {
+    let mut message = [0u8; LARGEST];
+    let mut wanted = false;
+    for _ in 0..MOST_AT_ONCE {
+        match recv(kernel, &mut message, RecvFlags::DONTWAIT) {
+            // The rest is taken, and not read.
+            Ok((length, _)) => wanted = wanted || ours(&message[..length]),
+            Err(rustix::io::Errno::AGAIN) => break,
+            Err(rustix::io::Errno::INTR) => {}
+            // Messages were lost in a storm: look, as one of them may have been ours.
+            Err(rustix::io::Errno::NOBUFS) => wanted = true,
+            Err(_) => return None,
+        }
+    }
+    Some(wanted)
 }
 
 /// Whether a uevent is about one of these subsystems: `add@/devices/…␀ACTION=add␀SUBSYSTEM=usb␀…`.

@@ -19,10 +19,13 @@ const WAITING: usize = 8;
 const RETRY: Duration = Duration::from_millis(200);
 /// A sensor that is woken again and again looks at most this often …
 const SHORTEST_GAP: Duration = Duration::from_millis(100);
-/// … and owes this many times what each look took as rest.
+/// … and owes this many times what each look took as rest, times the number of sensors that owe much: together
+/// they stay within three hundredths of a core.
 const REST: u32 = 32;
 /// It may owe this much and look all the same: what happens right after something else is seen as soon.
 const CREDIT: Duration = Duration::from_secs(5);
+/// After so many looks in a row for which it had to wait it says so.
+const WAITED: u32 = 3;
 /// It never owes more, however slow a look was.
 const MOST_OWED: Duration = Duration::from_secs(10);
 
@@ -127,14 +130,15 @@ struct Plan {
     rested: Instant,
     /// When it will owe no rest.
     settled: Instant,
+    /// Looks in a row for which it had to wait.
+    waited: u32,
     asked: Arc<AtomicBool>,
 }
 
 impl Turn {
     fn run(self, mut frame: Frame) {
         let start = Instant::now();
-        let plan =
-            |_| Plan { due: start, rested: start, settled: start, asked: Arc::new(AtomicBool::new(false)) };
+        let plan = |_| Plan::new(start);
         let mut plans: Vec<Plan> = (0..frame.len()).map(plan).collect();
         (0..plans.len()).for_each(|index| self.watch(&mut frame, &plans, index));
         let mut undelivered = true; // the first observation goes out, whatever is in it
@@ -181,11 +185,14 @@ impl Turn {
                 continue;
             }
             plans[index].asked.store(false, Ordering::Release);
-            if !frame.sense(index, Timestamp::now()) {
+            if !frame.sense(index, Timestamp::now(), plans[index].is_limited()) {
                 self.watch(frame, plans, index);
             }
             let period = frame.sensor(index).map_or(Duration::from_hours(1), |sensor| sensor.period());
-            plans[index].looked(began, Instant::now(), period);
+            let ended = Instant::now();
+            let others = (0..plans.len()).filter(|other| *other != index && plans[*other].owes(ended));
+            let limited = u32::try_from(1 + others.count()).unwrap_or(u32::MAX);
+            plans[index].looked(began, ended, period, limited);
         }
     }
 
@@ -209,17 +216,34 @@ impl Turn {
 }
 
 impl Plan {
+    fn new(start: Instant) -> Self {
+        let asked = Arc::new(AtomicBool::new(false));
+        Self { due: start, rested: start, settled: start, waited: 0, asked }
+    }
+
     fn next(&self) -> Instant {
         if self.asked.load(Ordering::Acquire) { self.rested.min(self.due) } else { self.due }
     }
 
-    /// A look is over; the next by itself is due after `period`.
-    fn looked(&mut self, began: Instant, ended: Instant, period: Duration) {
-        let owed = self.settled.saturating_duration_since(ended) + (ended - began).saturating_mul(REST);
-        let owed = owed.min(MOST_OWED);
+    /// A look is over; the next by itself is due after `period`. So many sensors, this one included, owe much.
+    fn looked(&mut self, began: Instant, ended: Instant, period: Duration, limited: u32) {
+        self.waited = if self.owes(began) { self.waited.saturating_add(1) } else { 0 };
+        let rest = (ended - began).saturating_mul(REST).saturating_mul(limited);
+        let owed = (self.settled.saturating_duration_since(ended) + rest).min(MOST_OWED);
         self.settled = ended + owed;
         self.rested = ended + owed.saturating_sub(CREDIT).max(SHORTEST_GAP);
-        self.due = ended + period.max(SHORTEST_GAP);
+        self.due = (ended + period).max(self.rested);
+    }
+
+    /// It owes so much rest that it waits before it looks.
+    fn owes(&self, now: Instant) -> bool {
+        // What its credit leaves is paid back meanwhile, so a sensor that waits owes about its credit.
+        self.settled.saturating_duration_since(now) > CREDIT * 9 / 10
+    }
+
+    /// It waits again and again: not only after a long first look.
+    fn is_limited(&self) -> bool {
+        self.waited >= WAITED
     }
 
     fn at_once(&mut self) {
@@ -281,20 +305,26 @@ mod tests {
     #[test]
     fn what_happens_right_after_something_else_is_seen_at_once_and_a_storm_costs_three_percent() {
         let start = Instant::now();
-        let mut plan =
-            Plan { due: start, rested: start, settled: start, asked: Arc::new(AtomicBool::new(true)) };
+        let mut plan = Plan::new(start);
+        plan.asked.store(true, Ordering::Release);
         let look = Duration::from_millis(60);
-        plan.looked(start, start + look, Duration::from_hours(1));
+        plan.looked(start, start + look, Duration::from_hours(1), 1);
         assert_eq!(plan.next(), start + look + SHORTEST_GAP);
-        let (mut now, mut looks) = (start, 0);
-        while now < start + Duration::from_mins(1) {
-            plan.looked(now, now + look, Duration::from_hours(1));
-            now = plan.next();
-            looks += 1;
+        assert!(!plan.is_limited());
+        for (limited, most) in [(1, 0.04), (2, 0.02)] {
+            let (begin, mut now, mut looks) = (plan.next(), plan.next(), 0);
+            while now < begin + Duration::from_mins(1) {
+                // Its own period, a tenth of a second, does not help it either.
+                plan.looked(now, now + look, SHORTEST_GAP, limited);
+                now = plan.next();
+                looks += 1;
+            }
+            let share = look.as_secs_f64() * f64::from(looks) / 60.0;
+            assert!((most * 0.6..most).contains(&share), "{looks} looks took {share} of a core");
+            assert!(plan.is_limited(), "and it says so");
         }
-        let share = look.as_secs_f64() * f64::from(looks) / 60.0;
-        assert!((0.028..0.04).contains(&share), "{looks} looks took {share} of a core");
-        plan.looked(now, now + Duration::from_mins(1), Duration::from_hours(1));
+        let now = plan.next();
+        plan.looked(now, now + Duration::from_mins(1), Duration::from_hours(1), 1);
         assert!(plan.next() <= now + Duration::from_mins(1) + MOST_OWED, "a slow look never blinds for long");
     }
 

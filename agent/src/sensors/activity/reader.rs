@@ -10,13 +10,16 @@ use farmwatch_shared::facts::Window;
 use jiff::{SignedDuration, Timestamp};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
+use super::count::Happened;
 use super::devices::{BATCH, Devices};
 use super::tally::Tally;
 use super::x11::{self, Screen};
 use crate::sensors::{Config, SensorError, Wake};
 
-/// Pause after reading in a second that is read in full: a 1,000 Hz mouse fills no buffer in it.
+/// Pause after reading in a second that is read in full: a 1,000 Hz mouse fills no buffer in it …
 const FINE_PAUSE: Duration = Duration::from_millis(10);
+/// … and an 8,000 Hz one, of 24,000 events a second in a buffer of 64 and more, none in this.
+const FINEST_PAUSE: Duration = Duration::from_micros(2500);
 /// A hot-plugged device takes this long to get its owner and mode.
 const SETTLE: Duration = Duration::from_millis(50);
 /// How often X servers are asked when they last saw input.
@@ -70,6 +73,7 @@ impl Reader {
             tally: Tally::new(Timestamp::now()),
             watched: Timestamp::now(),
             last_event: Timestamp::now(),
+            pace: Pace::new(),
             screens,
             asked: Instant::now(),
             was_injected: false,
@@ -125,6 +129,7 @@ struct Turn {
     watched: Timestamp,
     /// When a device last sent anything.
     last_event: Timestamp,
+    pace: Pace,
     screens: Vec<Screen>,
     /// When they were asked.
     asked: Instant,
@@ -134,6 +139,29 @@ struct Turn {
     news: Arc<Mutex<News>>,
     stop: OwnedFd,
     wake: Wake,
+}
+
+/// How soon devices are read again in a second that is read in full: sooner from the time on at which one fills its
+/// buffer in between.
+#[derive(Debug)]
+struct Pace {
+    pause: Duration,
+    /// The last reading was of such a second. After any other, full buffers are the rule.
+    goes_on: bool,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { pause: FINE_PAUSE, goes_on: false }
+    }
+
+    fn pause(&mut self, fine: bool, dropped: bool) -> Duration {
+        if fine && self.goes_on && dropped {
+            self.pause = (self.pause / 2).max(FINEST_PAUSE);
+        }
+        self.goes_on = fine;
+        self.pause
+    }
 }
 
 /// What a wait ended with.
@@ -218,10 +246,11 @@ impl Turn {
         if tally.is_over(now) {
             return Duration::ZERO; // the window is turned first, the input waits in the kernel
         }
-        let mut fine = None;
+        let (mut fine, mut dropped) = (None, false);
         devices.open.retain(|device| {
             device.drain(buffer, |device, event| {
                 fine.get_or_insert_with(|| tally.is_fine(now));
+                dropped |= event.what == Happened::Dropped;
                 tally.take(now, device.kind, device.pointing, event);
             })
         });
@@ -231,8 +260,9 @@ impl Turn {
         if fine.is_some() {
             self.last_event = now;
         }
+        let pause = self.pace.pause(fine == Some(true), dropped);
         match fine {
-            Some(true) => FINE_PAUSE,
+            Some(true) => pause,
             Some(false) => until_next_second(now),
             None => SETTLE,
         }
@@ -248,6 +278,7 @@ impl Turn {
         if !self.tally.is_over(now) {
             return Some(());
         }
+        self.pace = Pace::new();
         let mut next = Tally::new(now);
         if !slept {
             next.watched(before, now);
@@ -292,4 +323,21 @@ fn until_next_window(now: Timestamp) -> Duration {
 /// How long until the next second begins.
 fn until_next_second(now: Timestamp) -> Duration {
     Duration::from_millis(1000 - now.as_millisecond().rem_euclid(1000).unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mouse_that_fills_its_buffer_is_read_more_often_and_one_that_filled_it_in_a_rest_is_not() {
+        let mut pace = Pace::new();
+        assert_eq!(pace.pause(true, true), FINE_PAUSE, "after a rest");
+        assert_eq!(pace.pause(true, false), FINE_PAUSE);
+        assert_eq!(pace.pause(true, true), FINE_PAUSE / 2);
+        assert_eq!(pace.pause(false, true), FINE_PAUSE / 2);
+        assert_eq!(pace.pause(true, true), FINE_PAUSE / 2, "after a rest");
+        assert_eq!(pace.pause(true, true), FINEST_PAUSE);
+        assert_eq!(pace.pause(true, true), FINEST_PAUSE);
+    }
 }

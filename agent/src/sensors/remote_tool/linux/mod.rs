@@ -184,7 +184,7 @@ impl Eyes {
             out.note(format!("starts are found by looking every two seconds: {reason}"));
         } else if self.events.as_ref().is_some_and(Events::in_storm) {
             out.note(
-                "more programs start than the agent may spend time on: looking every two seconds instead",
+                "limited: more programs start than the agent may spend time on; it looks every few seconds instead",
             );
         }
         if let Some(trouble) = &self.installed.packages.trouble {
