@@ -12,6 +12,8 @@ use crate::row::{Row, median};
 
 /// Displays from here on are not anybody's.
 const FIRST_DISPLAY: u32 = 190;
+/// Longest wait for what should be there in seconds.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// As many runs, each with a fresh collector and agent.
 pub fn measure(runs: u32) -> anyhow::Result<Vec<Row>> {
@@ -28,41 +30,65 @@ pub fn measure(runs: u32) -> anyhow::Result<Vec<Row>> {
 }
 
 fn once(display: u32) -> anyhow::Result<f64> {
-    let folder = tempfile::tempdir()?;
-    let mut collector = Collector::init(&folder.path().join("collector"), &[])?;
-    collector.start()?;
-    let mut agent = Agent::new(&folder.path().join("agent"), "")?;
-    agent.enrol(&collector)?;
-    agent.start()?;
-    let screen = format!(":{display}");
-    let mut server = Command::new("Xvfb");
-    server.args([screen.as_str(), "-screen", "0", "800x600x24", "-nolisten", "tcp"]);
-    let _screen = Program::start(&mut server, &folder.path().join("xvfb.log"))?;
-    let socket = format!("/tmp/.X11-unix/X{display}");
-    wait_for("the X server", Duration::from_secs(20), || Ok(Path::new(&socket).exists().then_some(())))?;
-    let limit = Duration::from_secs(30);
-    wait_for("the agent's first report", limit, || Ok((taken(&collector)? >= 1.0).then_some(())))?;
+    let desk = Desk::new(display)?;
     // What the screen's start has set going is over: the usual case is a laptop in use.
     std::thread::sleep(Duration::from_secs(5));
-
-    let console = Session::log_in(collector.console_port, &collector.password)?;
-    let port = free_port()?.to_string();
-    let mut tool = Command::new("x11vnc");
-    tool.args(["-display", &screen, "-rfbport", &port, "-localhost", "-forever", "-quiet", "-nopw"]);
-    let start = Instant::now();
-    let _tool = Program::start(&mut tool, &folder.path().join("x11vnc.log"))?;
-    loop {
-        let of_tool = |alert: &serde_json::Value| {
-            alert["key"].as_str().is_some_and(|key| key.ends_with("remote_tool/x11vnc"))
-        };
-        if console.alerts()?.iter().any(of_tool) {
-            return Ok(start.elapsed().as_secs_f64());
-        }
-        anyhow::ensure!(start.elapsed() < limit, "no alert within {limit:?}; the agent: {}", agent.said());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    desk.seconds_until_alert()
 }
 
-fn taken(collector: &Collector) -> anyhow::Result<f64> {
-    collector.metric("farmwatch_ingest_reports_total")
+/// A collector, and an agent on a machine with an X server.
+pub struct Desk {
+    /// The collector.
+    pub collector: Collector,
+    /// The agent.
+    pub agent: Agent,
+    /// The agent's device id.
+    pub device: String,
+    screen: String,
+    _server: Program,
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    /// Starts them and waits for the first report.
+    pub fn new(display: u32) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut collector = Collector::init(&folder.path().join("collector"), &[])?;
+        collector.start()?;
+        let mut agent = Agent::new(&folder.path().join("agent"), "")?;
+        let device = agent.enrol(&collector)?;
+        agent.start()?;
+        let screen = format!(":{display}");
+        let mut server = Command::new("Xvfb");
+        server.args([screen.as_str(), "-screen", "0", "800x600x24", "-nolisten", "tcp"]);
+        let server = Program::start(&mut server, &folder.path().join("xvfb.log"))?;
+        let socket = format!("/tmp/.X11-unix/X{display}");
+        wait_for("the X server", Duration::from_secs(20), || Ok(Path::new(&socket).exists().then_some(())))?;
+        wait_for("the agent's first report", LIMIT, || {
+            let taken = collector.metric("farmwatch_ingest_reports_total")?;
+            Ok((taken >= 1.0).then_some(()))
+        })?;
+        Ok(Self { collector, agent, device, screen, _server: server, folder })
+    }
+
+    /// Starts an x11vnc; how long until its alert is on the console.
+    pub fn seconds_until_alert(&self) -> anyhow::Result<f64> {
+        let console = Session::log_in(self.collector.console_port, &self.collector.password)?;
+        let port = free_port()?.to_string();
+        let mut tool = Command::new("x11vnc");
+        tool.args(["-display", &self.screen, "-rfbport", &port, "-localhost", "-forever", "-quiet", "-nopw"]);
+        let start = Instant::now();
+        let _tool = Program::start(&mut tool, &self.folder.path().join("x11vnc.log"))?;
+        loop {
+            let of_tool = |alert: &serde_json::Value| {
+                alert["key"].as_str().is_some_and(|key| key.ends_with("remote_tool/x11vnc"))
+            };
+            if console.alerts()?.iter().any(of_tool) {
+                return Ok(start.elapsed().as_secs_f64());
+            }
+            let said = || self.agent.said();
+            anyhow::ensure!(start.elapsed() < LIMIT, "no alert within {LIMIT:?}; the agent: {}", said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }

@@ -40,6 +40,13 @@ pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     Ok((field(11).context("no utime")? + field(12).context("no stime")?) / 100.0)
 }
 
+/// How many processes and threads the machine has ever started.
+pub fn forks() -> anyhow::Result<f64> {
+    let text = std::fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
+    let count = text.lines().find_map(|line| line.strip_prefix("processes "));
+    count.and_then(|count| count.parse().ok()).context("no count of processes in /proc/stat")
+}
+
 /// The machine's load over a minute.
 pub fn load() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();

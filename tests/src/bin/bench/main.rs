@@ -4,10 +4,12 @@ mod alert;
 mod heartbeat;
 mod idle;
 mod ingest;
+mod input;
 mod machine;
 mod replay;
 mod row;
 mod scan;
+mod storm;
 
 use std::time::Duration;
 
@@ -39,6 +41,10 @@ enum Section {
     Alert,
     /// Memory and CPU of the enrolled agent, size of its program
     Idle,
+    /// CPU of the agent while processes and devices come and go without end
+    Storm,
+    /// CPU of the agent while a fast mouse moves
+    Input,
     /// `scan` beside `ps aux`
     Scan,
     /// Bytes of a heartbeat
@@ -83,6 +89,8 @@ fn measure(section: Section, args: &Args) -> anyhow::Result<Vec<Row>> {
             let minutes = args.idle_minutes.unwrap_or(if quick { 1 } else { 10 });
             idle::measure(Duration::from_mins(minutes))
         }
+        Section::Storm => storm::measure(Duration::from_secs(if quick { 30 } else { 120 })),
+        Section::Input => input::measure(Duration::from_secs(if quick { 60 } else { 120 })),
         Section::Scan => scan::measure(if quick { 7 } else { 21 }),
         Section::Heartbeat => heartbeat::measure(),
         Section::Ingest => ingest::measure(Duration::from_secs(if quick { 4 } else { 10 })),
