@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::system;
+pub use crate::system::boot_id;
+
 /// Time since the machine started, sleep included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mono(Duration);
@@ -48,30 +51,8 @@ pub struct Now {
 impl Now {
     /// Reads the clocks.
     pub fn read() -> Self {
-        Self { mono: mono(), wall: Timestamp::now() }
+        Self { mono: Mono(system::since_boot()), wall: Timestamp::now() }
     }
-}
-
-#[cfg(target_os = "linux")]
-fn mono() -> Mono {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
-    Mono(Duration::new(seconds, nanos))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn mono() -> Mono {
-    use std::sync::OnceLock;
-    use std::time::Instant;
-    static START: OnceLock<Instant> = OnceLock::new();
-    Mono(START.get_or_init(Instant::now).elapsed())
-}
-
-/// Names this run of the operating system; empty where it has no such name.
-pub fn boot_id() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    text.trim().to_owned()
 }
 
 /// Random bytes from the operating system.

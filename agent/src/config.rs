@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-/// Where the state folder is unless something says otherwise.
-pub const STATE: &str = "/var/lib/farmwatch";
+use crate::system;
+
 /// The configuration file that the package installs: every setting with what it means.
 pub const COMMENTED: &str = include_str!("../../packaging/agent/agent.toml");
 
@@ -67,7 +67,7 @@ impl Config {
         let config = Self {
             url: all.url,
             proxy: all.proxy.filter(|p| !p.is_empty()),
-            state: all.state.unwrap_or_else(|| STATE.into()),
+            state: all.state.unwrap_or_else(system::state_path),
             token_file: all
                 .token_file
                 .unwrap_or_else(|| file.parent().unwrap_or(Path::new(".")).join("enroll.token")),
@@ -214,6 +214,6 @@ mod tests {
     fn the_installed_file_reads_and_says_nothing_but_defaults() {
         let dir = folder(COMMENTED, &[]);
         let config = read(&dir, &[]).unwrap();
-        assert_eq!((config.url, config.log.as_str(), config.state), (None, "info", PathBuf::from(STATE)));
+        assert_eq!((config.url, config.log.as_str(), config.state), (None, "info", system::state_path()));
     }
 }

@@ -9,6 +9,7 @@ use reqwest::Url;
 use crate::files::{self, Readers};
 use crate::identity::Identity;
 use crate::machine::{self, Machine};
+use crate::system;
 use crate::uplink::tls::{self, Trust};
 use crate::uplink::{Client, Failure};
 
@@ -81,7 +82,7 @@ pub async fn enrol(
 /// Who applies. Kept until there is an identity: a laptop that asks again because the answer was lost must be known
 /// again, or a token for one laptop would be spent.
 fn applying(state: &Path, root: &Path) -> anyhow::Result<Machine> {
-    std::fs::create_dir_all(state).with_context(|| format!("cannot make {}", state.display()))?;
+    system::make_folder(state, Readers::Agent).with_context(|| format!("cannot make {}", state.display()))?;
     let path = state.join(APPLYING);
     let kept = files::read_json::<Machine>(&path).unwrap_or_default();
     if let Some(kept) = kept.filter(|kept| kept.differs_from(root).is_empty()) {

@@ -1,6 +1,6 @@
 //! Files that survive a power cut.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -8,14 +8,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Who may read a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readers {
-    /// The agent alone: 0600.
-    Agent,
-    /// Everybody on the laptop: 0644.
-    All,
-}
+pub use crate::system::{Readers, create, sync_folder};
 
 /// Writes a file so that after a crash there is the old one or the new one, whole.
 pub fn write_atomically(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
@@ -34,44 +27,6 @@ pub fn write_atomically(path: &Path, bytes: &[u8], readers: Readers) -> io::Resu
     fs::rename(&temporary, path)?;
     sync_folder(folder)
 }
-
-/// Makes names in a folder durable.
-pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Creates or empties a file for some readers.
-pub fn create(path: &Path, readers: Readers) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    set_mode(&mut options, readers);
-    let file = options.open(path)?;
-    if readers == Readers::All {
-        open_to_all(&file)?;
-    }
-    Ok(file)
-}
-
-/// The service's umask closes what it makes to everybody else.
-#[cfg(unix)]
-fn open_to_all(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn open_to_all(_: &File) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn set_mode(options: &mut fs::OpenOptions, readers: Readers) {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    options.mode(if readers == Readers::Agent { 0o600 } else { 0o644 });
-}
-
-#[cfg(not(unix))]
-fn set_mode(_: &mut fs::OpenOptions, _: Readers) {}
 
 /// Reads JSON; `None` if there is no such file.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
@@ -95,6 +50,7 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T, readers: Readers) -> any
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn secrets_are_for_the_agent_alone() {
         use std::os::unix::fs::PermissionsExt as _;

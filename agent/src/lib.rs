@@ -16,4 +16,7 @@ pub mod process;
 pub mod sensors;
 pub mod service;
 pub mod spool;
+pub mod system;
 pub mod uplink;
+#[cfg(windows)]
+mod windows;

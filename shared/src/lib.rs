@@ -18,6 +18,7 @@ pub mod policy;
 pub mod report;
 pub mod rules;
 pub mod sealed;
+pub mod smbios;
 pub mod state;
 pub mod usb;
 pub mod waterfall;

@@ -63,8 +63,8 @@ pub fn run(args: &EnrolArgs, global: &Global) -> anyhow::Result<ExitCode> {
         print_json(&json!({ "device": identity.device, "collector": identity.url }))?;
     } else {
         anstream::println!("Enrolled as {} with {}.", identity.device, identity.url);
-        if std::path::Path::new("/run/systemd/system").exists() {
-            anstream::println!("Start the agent with `systemctl restart farmwatch-agent`.");
+        if let Some(command) = crate::system::start_hint() {
+            anstream::println!("Start the agent with `{command}`.");
         }
     }
     Ok(ExitCode::SUCCESS)

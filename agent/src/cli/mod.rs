@@ -39,7 +39,7 @@ pub struct Global {
     #[arg(long, global = true)]
     pub json: bool,
     /// Configuration file; `policy.d/*.toml` beside it win over it.
-    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/farmwatch/agent.toml")]
+    #[arg(long, global = true, value_name = "FILE", default_value_os_t = crate::system::config_path())]
     pub config: PathBuf,
     /// State folder: keys, spool, what was sent. [default: /var/lib/farmwatch]
     #[arg(long, global = true, value_name = "DIR", env = "FARMWATCH_STATE")]

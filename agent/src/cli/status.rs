@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use super::{Global, config, print_json, table};
 use crate::files;
 use crate::service::status::Status;
+use crate::system;
 
 /// Says how the agent does. Exit code 1 if it does not run.
 pub fn run(global: &Global) -> anyhow::Result<ExitCode> {
     let config = config(global)?;
     let status = files::read_json::<Status>(&Status::path(&config.state))?;
-    let runs = status.as_ref().is_some_and(|s| is_alive(s.pid));
+    let runs = status.as_ref().is_some_and(|s| system::is_agent(s.pid));
     let code = if runs { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     if global.json {
         print_json(&serde_json::json!({ "running": runs, "status": status }))?;
@@ -86,17 +87,6 @@ fn ago(at: Timestamp, now: Timestamp) -> String {
         7200..172_800 => format!("{} h ago", seconds / 3600),
         _ => format!("{} days ago", seconds / 86_400),
     }
-}
-
-#[cfg(target_os = "linux")]
-fn is_alive(pid: u32) -> bool {
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    pid != 0 && name.starts_with("farmwatch-agent")
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_alive(pid: u32) -> bool {
-    pid != 0
 }
 
 #[cfg(test)]

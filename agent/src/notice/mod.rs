@@ -1,8 +1,9 @@
 //! Tells whoever sits at the laptop: on every terminal and every desktop. Never blocks and never fails: a
 //! laptop without anybody at it is none's fault.
 
-#[cfg(target_os = "linux")]
-#[path = "linux.rs"]
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+#[cfg_attr(target_os = "macos", path = "macos.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
 mod os;
 
 /// Shows a message to all who are logged in.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-#[cfg(target_os = "linux")]
 use super::kernel_events::{self, Listener};
 use super::{Config, Sensed, Sensor, SensorError, Wake};
 
@@ -22,21 +21,14 @@ pub(super) struct Kind {
 
 /// Makes the sensor of a kind.
 pub(super) fn sensor(kind: &'static Kind, config: &Config) -> Box<dyn Sensor> {
-    Box::new(HotPlugSensor {
-        kind,
-        live: config.is_live(),
-        #[cfg(target_os = "linux")]
-        events: None,
-    })
+    Box::new(HotPlugSensor { kind, live: config.is_live(), events: None })
 }
 
 #[derive(Debug)]
 struct HotPlugSensor {
     kind: &'static Kind,
     /// Looks at a machine whose events can be listened to.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "no events are listened to yet"))]
     live: bool,
-    #[cfg(target_os = "linux")]
     events: Option<Listener>,
 }
 
@@ -45,17 +37,10 @@ impl Sensor for HotPlugSensor {
         self.kind.family
     }
 
-    #[cfg(target_os = "linux")]
     fn period(&self) -> Duration {
         kernel_events::period(self.events.is_some())
     }
 
-    #[cfg(not(target_os = "linux"))]
-    fn period(&self) -> Duration {
-        Duration::from_secs(3600)
-    }
-
-    #[cfg(target_os = "linux")]
     fn watch(&mut self, wake: Wake) {
         self.events = self.live.then(|| Listener::devices(self.kind.subsystems, wake)).flatten();
     }

@@ -6,18 +6,22 @@
 //! `sensor/<name>` with the reason in words, and never stops the others.
 //!
 //! To add a sensor: a folder, and a line in [`SENSORS`]. What differs by operating system stands in
-//! `linux.rs` (later `windows.rs`, `macos.rs`) beside the folder's `mod.rs`, chosen there by one `#[path]`.
+//! `linux.rs`, `windows.rs` and `macos.rs` beside the folder's `mod.rs`, chosen there.
 
+#[cfg(target_os = "linux")]
 mod assignments;
 mod frame;
 mod hot_plug;
-#[cfg(target_os = "linux")]
+#[cfg_attr(target_os = "linux", path = "kernel_events/linux.rs")]
+#[cfg_attr(target_os = "macos", path = "kernel_events/macos.rs")]
+#[cfg_attr(windows, path = "kernel_events/windows.rs")]
 mod kernel_events;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod machine;
 pub mod read;
 mod run;
+#[cfg(target_os = "linux")]
 mod sysfs;
 #[cfg(target_os = "linux")]
 mod tcp_sockets;

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{self, BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
+use crate::system;
+
 /// Enough for every attribute and small configuration file: 64 KiB.
 pub const SMALL: usize = 64 << 10;
 
@@ -170,21 +172,9 @@ fn open(path: &Path) -> Result<File, ReadError> {
     if !std::fs::metadata(path).map_err(io)?.is_file() {
         return Err(wrong());
     }
-    let file = without_blocking(path).map_err(io)?;
+    let file = system::open_without_blocking(path).map_err(io)?;
     // The name may lead elsewhere by now.
     if file.metadata().map_err(io)?.is_file() { Ok(file) } else { Err(wrong()) }
-}
-
-#[cfg(target_os = "linux")]
-fn without_blocking(path: &Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags, open};
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    Ok(File::from(open(path, flags, Mode::empty())?))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn without_blocking(path: &Path) -> io::Result<File> {
-    File::open(path)
 }
 
 #[cfg(test)]

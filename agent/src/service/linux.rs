@@ -3,6 +3,8 @@
 use sd_notify::NotifyState;
 use tokio::signal::unix::{self, SignalKind};
 
+use super::Agent;
+
 /// What the system tells the agent.
 #[derive(Clone, Copy, Debug)]
 pub enum Signal {
@@ -38,6 +40,11 @@ impl Signals {
             _ = self.hang_up.recv() => Signal::Reload,
         }
     }
+}
+
+/// Runs the agent under whatever started it: systemd or a shell.
+pub fn host(agent: Agent) -> anyhow::Result<()> {
+    agent()
 }
 
 /// The service is up.

@@ -10,8 +10,9 @@ mod quiet;
 mod sending;
 pub mod status;
 
-#[cfg(target_os = "linux")]
-#[path = "linux.rs"]
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+#[cfg_attr(target_os = "macos", path = "macos.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
 mod os;
 
 use std::path::PathBuf;
@@ -132,8 +133,15 @@ struct Work {
     spool_refuses: bool,
 }
 
-/// Runs until it is told to stop.
+/// The agent, to be run by what hosts it.
+type Agent = Box<dyn FnOnce() -> anyhow::Result<()> + Send>;
+
+/// Runs until it is told to stop, as a service of the operating system or in a terminal.
 pub fn run(places: Places, config: Config) -> anyhow::Result<()> {
+    os::host(Box::new(|| agent(places, config)))
+}
+
+fn agent(places: Places, config: Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)

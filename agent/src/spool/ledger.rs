@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Readers};
+use crate::system;
 
 /// Days that are kept.
 const DAYS: usize = 31;
@@ -36,8 +37,7 @@ pub struct Ledger {
 impl Ledger {
     /// The ledger in a folder, which is made if it is missing.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
-        set_readable(folder)?;
+        system::make_folder(folder, Readers::All)?;
         Ok(Self { folder: folder.to_owned() })
     }
 
@@ -107,15 +107,4 @@ impl Ledger {
 struct Line<'a> {
     sent_at: Timestamp,
     report: &'a Report,
-}
-
-#[cfg(unix)]
-fn set_readable(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
-}
-
-#[cfg(not(unix))]
-fn set_readable(_: &Path) -> io::Result<()> {
-    Ok(())
 }

@@ -13,7 +13,6 @@ mod tests;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use farmwatch_shared::report::Report;
@@ -21,6 +20,7 @@ use farmwatch_shared::report::Report;
 pub use ledger::{Ledger, Sent};
 
 use crate::files::{self, Readers};
+use crate::system;
 
 /// A new segment begins after this many bytes.
 const SEGMENT: u64 = 256 << 10;
@@ -82,7 +82,7 @@ struct Segment {
 impl Spool {
     /// Opens a spool, cuts what a crash left half-written, and says what it cut.
     pub fn open(folder: &Path, bound: u64) -> io::Result<(Self, Vec<String>)> {
-        fs::create_dir_all(folder)?;
+        system::make_folder(folder, Readers::Agent)?;
         let mut notes = Vec::new();
         let mut segments = VecDeque::new();
         let firsts = segment::list(folder)?;
@@ -276,7 +276,7 @@ impl Spool {
     /// Writes a record at the end and syncs it; what did not get there whole is cut again.
     fn write(&mut self, record: &[u8]) -> io::Result<()> {
         let end = self.segments.back().map_or(0, |s| s.bytes);
-        let written = self.active.write_all_at(record, end).and_then(|()| self.active.sync_data());
+        let written = system::write_all_at(&self.active, record, end).and_then(|()| self.active.sync_data());
         if written.is_err() {
             let _ = self.active.set_len(end);
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Segment, Spool, segment};
 use crate::files::{self, Readers};
+use crate::system;
 
 /// Disk space held back: twice what rewriting the largest segment takes.
 const RESERVE: u64 = 512 << 10;
@@ -107,7 +108,7 @@ impl Spool {
         if fs::metadata(&path).is_ok_and(|m| m.len() == RESERVE) {
             return;
         }
-        let allocated = File::create(&path).and_then(|file| allocate(&file));
+        let allocated = File::create(&path).and_then(|file| system::allocate(&file, RESERVE));
         if allocated.is_err() {
             let _ = fs::remove_file(&path);
         }
@@ -128,18 +129,6 @@ fn without_windows(payload: Vec<u8>) -> (Option<Vec<u8>>, u64) {
     report.windows.clear();
     let rest = if report.is_heartbeat() { None } else { serde_json::to_vec(&report).ok() };
     (rest, dropped)
-}
-
-#[cfg(target_os = "linux")]
-fn allocate(file: &File) -> io::Result<()> {
-    rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, RESERVE)?;
-    Ok(())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn allocate(file: &File) -> io::Result<()> {
-    use std::io::Write as _;
-    (&*file).write_all(&vec![0; RESERVE as usize])
 }
 
 fn reserve_path(folder: &Path) -> PathBuf {

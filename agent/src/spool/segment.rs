@@ -5,10 +5,11 @@
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
+
+use crate::system;
 
 /// Bytes before each payload.
 pub const HEADER: u64 = HEADER_LENGTH as u64;
@@ -136,7 +137,7 @@ fn check(seq: u64, payload: &[u8]) -> [u8; 4] {
 
 /// Fills `buffer` from `offset`; false where the file ends before.
 fn fill(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
-    match file.read_exact_at(buffer, offset) {
+    match system::read_exact_at(file, buffer, offset) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(e) => Err(e),

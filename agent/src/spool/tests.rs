@@ -133,7 +133,7 @@ fn what_the_disk_has_damaged_holds_up_nothing_that_comes_after() {
     let path = super::segment::path(dir.path(), 1);
     let length = fs::metadata(&path).unwrap().len();
     let file = fs::File::options().write(true).open(&path).unwrap();
-    file.write_all_at(&vec![0xff; usize::try_from(length).unwrap()], 0).unwrap();
+    system::write_all_at(&file, &vec![0xff; usize::try_from(length).unwrap()], 0).unwrap();
     let batch = spool.batch(9, 1 << 20).unwrap();
     assert_eq!((batch.reports.len(), batch.through), (0, 0));
     spool.pass_over_all().unwrap();
@@ -259,7 +259,7 @@ fn fill_the_small_disk() {
     (0..300).for_each(|_| spool.append(&with_window(next())).unwrap());
     let filler = fs::File::create("filler").unwrap();
     let mut at = 0;
-    while filler.write_all_at(&[0; 4096], at).is_ok() {
+    while system::write_all_at(&filler, &[0; 4096], at).is_ok() {
         at += 4096;
     }
     // No more than what the dropped windows and the reserve give.

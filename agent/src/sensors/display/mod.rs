@@ -2,26 +2,20 @@
 //!
 //! Linux: DRM in sysfs, woken by the kernel's hot-plug events. Elsewhere not yet.
 
-#[cfg(target_os = "linux")]
-mod linux;
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+#[cfg_attr(target_os = "macos", path = "macos.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+mod os;
 
 use farmwatch_shared::facts::{Display, Family as _};
 
 use super::hot_plug::{self, Kind};
 use super::{Config, Sensor};
-#[cfg(not(target_os = "linux"))]
-use super::{Sensed, SensorError};
-#[cfg(target_os = "linux")]
-use linux::sense;
+use os::sense;
 
 const KIND: Kind = Kind { family: Display::NAME, subsystems: &["drm"], sense };
 
 /// Makes the sensor.
 pub fn new(config: &Config) -> Box<dyn Sensor> {
     hot_plug::sensor(&KIND, config)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn sense(_: &mut Sensed) -> Result<(), SensorError> {
-    Err(SensorError::NotSupported("displays are not yet read on this operating system".into()))
 }

@@ -1,9 +1,8 @@
 //! `host`: the machine itself, and the ids under which other management knows it.
 
-#[cfg(target_os = "linux")]
-mod managed;
-#[cfg(target_os = "linux")]
-#[path = "linux.rs"]
+#[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
+#[cfg_attr(target_os = "macos", path = "macos.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
 mod os;
 
 use std::time::Duration;
@@ -50,15 +49,6 @@ impl HostSensor {
         let before = self.booted.filter(|before| read.duration_since(*before).abs() < SAME_BOOT);
         self.booted = Some(before.unwrap_or(read));
         self.booted
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod os {
-    use super::{Config, Host, Sensed, SensorError};
-
-    pub(super) fn host(_: &Config, _: &mut Sensed) -> Result<Host, SensorError> {
-        Err(SensorError::NotSupported("not read on this operating system yet".into()))
     }
 }
 

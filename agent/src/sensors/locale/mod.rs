@@ -1,7 +1,8 @@
 //! `locale`: time zone, keyboard layouts, languages.
 
-#[cfg(target_os = "linux")]
-#[path = "linux.rs"]
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+#[cfg_attr(target_os = "macos", path = "macos.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
 mod os;
 
 use std::time::Duration;
@@ -31,14 +32,5 @@ impl Sensor for LocaleSensor {
         let locale = os::locale(&out.config())?;
         out.fact("self", &locale);
         Ok(())
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod os {
-    use super::{Config, Locale, SensorError};
-
-    pub(super) fn locale(_: &Config) -> Result<Locale, SensorError> {
-        Err(SensorError::NotSupported("not read on this operating system yet".into()))
     }
 }

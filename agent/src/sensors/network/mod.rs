@@ -1,27 +1,19 @@
 //! Networks: what the laptop is attached to and through which gateway, all by hashes.
 //!
-//! Linux: sysfs, procfs and lease files, woken by the kernel's route events; neighbours also by listening to
-//! broadcast ARP. Elsewhere not yet. The public address is the collector's to see.
+//! Looks when the system says that an interface or a route came or went. The public address is the collector's to
+//! see.
 
-#[cfg(target_os = "linux")]
-mod lease;
-#[cfg(target_os = "linux")]
-mod link;
-#[cfg(target_os = "linux")]
-mod linux;
-#[cfg(target_os = "linux")]
-mod listen;
-#[cfg(target_os = "linux")]
 mod mac;
-#[cfg(target_os = "linux")]
-mod tables;
+#[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
+#[cfg_attr(target_os = "macos", path = "macos.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+mod os;
 
 use std::time::Duration;
 
 use farmwatch_shared::facts::{Family as _, Network};
 use jiff::Timestamp;
 
-#[cfg(target_os = "linux")]
 use super::kernel_events::Listener;
 use super::{Config, Sensed, Sensor, SensorError, Wake};
 
@@ -30,10 +22,8 @@ use super::{Config, Sensed, Sensor, SensorError, Wake};
 pub struct NetworkSensor {
     /// Looks at a machine whose events can be listened to.
     live: bool,
-    #[cfg(target_os = "linux")]
     events: Option<Listener>,
-    #[cfg(target_os = "linux")]
-    memory: linux::Memory,
+    memory: os::Memory,
 }
 
 /// Makes the sensor.
@@ -41,7 +31,6 @@ pub fn new(config: &Config) -> Box<dyn Sensor> {
     Box::new(NetworkSensor { live: config.is_live(), ..Default::default() })
 }
 
-#[cfg(target_os = "linux")]
 impl Sensor for NetworkSensor {
     fn name(&self) -> &'static str {
         Network::NAME
@@ -57,21 +46,6 @@ impl Sensor for NetworkSensor {
     }
 
     fn sense(&mut self, now: Timestamp, out: &mut Sensed) -> Result<(), SensorError> {
-        linux::sense(&mut self.memory, now, out)
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Sensor for NetworkSensor {
-    fn name(&self) -> &'static str {
-        Network::NAME
-    }
-
-    fn period(&self) -> Duration {
-        Duration::from_secs(3600)
-    }
-
-    fn sense(&mut self, _: Timestamp, _: &mut Sensed) -> Result<(), SensorError> {
-        Err(SensorError::NotSupported("networks are not yet read on this operating system".into()))
+        os::sense(&mut self.memory, now, out)
     }
 }

@@ -1,8 +1,9 @@
 //! `power`: mains, battery, lid, sleep; and the moments at which they change.
 
 mod changes;
-#[cfg(target_os = "linux")]
-#[path = "linux.rs"]
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+#[cfg_attr(target_os = "macos", path = "macos.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
 mod os;
 
 use std::time::Duration;
@@ -10,7 +11,6 @@ use std::time::Duration;
 use farmwatch_shared::facts::Power;
 use jiff::Timestamp;
 
-#[cfg(target_os = "linux")]
 use super::kernel_events::Listener;
 use super::{Config, Sensed, Sensor, SensorError, Wake};
 
@@ -28,7 +28,6 @@ struct PowerSensor {
     before: Option<changes::Moment>,
     looks: u32,
     settings: os::Settings,
-    #[cfg(target_os = "linux")]
     events: Option<Listener>,
 }
 
@@ -41,17 +40,10 @@ impl Sensor for PowerSensor {
         "power"
     }
 
-    #[cfg(target_os = "linux")]
     fn period(&self) -> Duration {
         if self.events.is_some() { WITH_EVENTS } else { WITHOUT }
     }
 
-    #[cfg(not(target_os = "linux"))]
-    fn period(&self) -> Duration {
-        WITHOUT
-    }
-
-    #[cfg(target_os = "linux")]
     fn watch(&mut self, wake: Wake) {
         self.events = self.live.then(|| Listener::devices(&["power_supply"], wake)).flatten();
     }
@@ -79,38 +71,5 @@ impl Sensor for PowerSensor {
         let os::SupplyNow { mains, battery, lid_closed } = supply;
         out.fact("self", &Power { mains, battery, lid_closed, never_sleeps, keep_awake });
         Ok(())
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod os {
-    use super::{Config, Duration, SensorError};
-
-    pub(super) struct SupplyNow {
-        pub(super) mains: Option<bool>,
-        pub(super) battery: bool,
-        pub(super) lid_closed: Option<bool>,
-    }
-
-    #[derive(Clone, Default)]
-    pub(super) struct Settings {
-        pub(super) never_sleeps: Option<bool>,
-        pub(super) keep_awake: Vec<String>,
-    }
-
-    pub(super) fn supply(_: &Config) -> Result<SupplyNow, SensorError> {
-        Err(SensorError::NotSupported("not read on this operating system yet".into()))
-    }
-
-    pub(super) fn settings(_: &Config) -> Settings {
-        Settings::default()
-    }
-
-    pub(super) fn time_asleep(_: &Config) -> Duration {
-        Duration::ZERO
-    }
-
-    pub(super) fn uptime(_: &Config) -> Option<Duration> {
-        None
     }
 }

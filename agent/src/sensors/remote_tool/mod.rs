@@ -3,10 +3,10 @@
 //! Only what the catalogue names becomes a fact. Everything else that is read on the way (names of processes,
 //! packages, units) is compared and dropped.
 
-#[cfg(target_os = "linux")]
-#[path = "linux/mod.rs"]
+#[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
+#[cfg_attr(target_os = "macos", path = "macos.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
 mod os;
-#[cfg(target_os = "linux")]
 mod tools;
 
 use std::time::Duration;
@@ -38,28 +38,5 @@ impl Sensor for RemoteToolSensor {
 
     fn sense(&mut self, _: Timestamp, out: &mut Sensed) -> Result<(), SensorError> {
         self.0.look(out)
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod os {
-    use super::{Config, Duration, Sensed, SensorError, Wake};
-
-    pub(super) struct Eyes;
-
-    impl Eyes {
-        pub(super) fn new(_: &Config) -> Self {
-            Self
-        }
-
-        pub(super) fn period(&self) -> Duration {
-            Duration::from_hours(1)
-        }
-
-        pub(super) fn watch(&mut self, _: Wake) {}
-
-        pub(super) fn look(&mut self, _: &mut Sensed) -> Result<(), SensorError> {
-            Err(SensorError::NotSupported("not read on this operating system yet".into()))
-        }
     }
 }

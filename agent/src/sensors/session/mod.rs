@@ -1,10 +1,9 @@
 //! `session`: who is logged in from where, without saying who.
 
-#[cfg(target_os = "linux")]
-#[path = "linux.rs"]
+#[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
+#[cfg_attr(target_os = "macos", path = "macos.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
 mod os;
-#[cfg(target_os = "linux")]
-mod utmp;
 
 use std::time::Duration;
 
@@ -33,14 +32,5 @@ impl Sensor for SessionSensor {
         let sessions = os::sessions(&out.config())?;
         sessions.iter().for_each(|(id, session)| out.fact(id, session));
         Ok(())
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod os {
-    use super::{Config, SensorError, Session};
-
-    pub(super) fn sessions(_: &Config) -> Result<Vec<(String, Session)>, SensorError> {
-        Err(SensorError::NotSupported("not read on this operating system yet".into()))
     }
 }

@@ -1,5 +1,10 @@
 //! Which hardware this is: so that a state folder which was copied to another laptop is noticed.
 
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+#[cfg_attr(target_os = "macos", path = "macos.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+mod os;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,9 +13,6 @@ use farmwatch_shared::id::HashKey;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
-
-/// Longest text that is read from the firmware's tables.
-const MAX_TEXT: usize = 256;
 
 /// Hashes of what names the hardware, under a key that was drawn at enrolment and never leaves the state
 /// folder: the hashes tell nobody else anything.
@@ -47,32 +49,18 @@ impl Machine {
 
 /// The serial number that the firmware's tables say, empty if they say none that means anything.
 pub fn serial(root: &Path) -> String {
-    let text = read_text(&root.join("sys/class/dmi/id/product_serial")).unwrap_or_default();
-    if says_nothing(&text) { String::new() } else { text }
+    os::serial(root).filter(|text| !says_nothing(text)).unwrap_or_default()
 }
 
 /// The host name.
 pub fn hostname(root: &Path) -> String {
-    let files = ["proc/sys/kernel/hostname", "etc/hostname"];
-    files.iter().find_map(|file| read_text(&root.join(file))).unwrap_or_default()
+    os::hostname(root).unwrap_or_default()
 }
 
 fn sources(root: &Path) -> Vec<(&'static str, String)> {
-    let files = [
-        ("product_uuid", "sys/class/dmi/id/product_uuid"),
-        ("product_serial", "sys/class/dmi/id/product_serial"),
-        ("machine_id", "etc/machine-id"),
-    ];
-    let read = files.iter().filter_map(|(name, file)| Some((*name, read_text(&root.join(file))?)));
-    read.filter(|(_, text)| !says_nothing(text)).collect()
-}
-
-fn read_text(path: &Path) -> Option<String> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).ok()?.take(MAX_TEXT as u64).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes).trim().to_owned();
-    (!text.is_empty()).then_some(text)
+    let mut sources = os::sources(root);
+    sources.retain(|(_, text)| !says_nothing(text));
+    sources
 }
 
 fn hashes(key: &str, sources: &[(&str, String)]) -> BTreeMap<String, String> {
@@ -87,6 +75,7 @@ fn hash_key(hex_digits: &str) -> HashKey {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 

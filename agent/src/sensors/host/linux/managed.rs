@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::read;
+use super::super::super::read;
 use super::Config;
 
 /// Finds an id in a file's text.
@@ -51,8 +51,8 @@ fn jumpcloud(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::test::{config, write};
     use super::*;
+    use crate::sensors::test::{config, write};
 
     #[test]
     fn ids_are_read_and_secrets_beside_them_are_not() {

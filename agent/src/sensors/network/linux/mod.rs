@@ -1,16 +1,20 @@
 //! Interfaces, gateways and neighbours from `/sys/class/net`, `/proc/net` and lease files.
 
+mod lease;
+mod link;
+mod listen;
+mod tables;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use farmwatch_shared::facts::{LinkKind, Neighbour, Network, TransitionKind};
 use jiff::{SignedDuration, Timestamp};
 
-use super::lease;
-use super::link::{self, Link};
-use super::listen::Ear;
+use self::link::Link;
+use self::listen::Ear;
+use self::tables::{ArpEntry, DefaultRoute};
 use super::mac::Mac;
-use super::tables::{self, ArpEntry, DefaultRoute};
 use crate::sensors::read::{self, ReadError};
 use crate::sensors::{Config, Sensed, SensorError};
 

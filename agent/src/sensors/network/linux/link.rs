@@ -4,7 +4,7 @@ use std::path::Path;
 
 use farmwatch_shared::facts::LinkKind;
 
-use super::mac::Mac;
+use super::super::mac::Mac;
 use crate::sensors::read::{self, MANY, ReadError};
 use crate::sensors::sysfs;
 

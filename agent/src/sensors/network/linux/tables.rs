@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::mac::Mac;
+use super::super::mac::Mac;
 
 /// A route that is up.
 const UP: u32 = 0x1;

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, eth, recv, socket_with};
 
-use super::mac::Mac;
+use super::super::mac::Mac;
 
 /// Most frames taken in one look; a storm of ARP costs no more.
 const MOST: usize = 256;

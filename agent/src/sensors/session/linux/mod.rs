@@ -1,12 +1,14 @@
 //! Linux: logind's session files, virtual X servers by their lock files, forwarded X11 by its ports; utmp where
 //! there is no logind.
 
+mod utmp;
+
 use std::net::Ipv4Addr;
 
 use farmwatch_shared::facts::SessionKind;
 
 use super::super::{assignments, read, tcp_sockets};
-use super::{Config, SensorError, Session, utmp};
+use super::{Config, SensorError, Session};
 
 const SESSIONS: &str = "run/systemd/sessions";
 /// Most sessions that are told.

@@ -1,11 +1,14 @@
 //! Linux: DMI tables in sysfs (device tree on ARM), os-release, the kernel's boot time.
 
+mod managed;
+
 use farmwatch_shared::firmware::says_nothing;
+use farmwatch_shared::smbios;
 use jiff::Timestamp;
 
 use super::super::read;
 use super::super::{SensorError, assignments};
-use super::{Config, Host, Sensed, managed};
+use super::{Config, Host, Sensed};
 
 /// `/proc/stat` of a machine with many cores has long lines before the boot time.
 const STAT: usize = 1 << 20;
@@ -60,23 +63,9 @@ fn firmware(config: &Config, paths: &[&str]) -> Option<String> {
     paths.iter().find_map(filled)
 }
 
-/// SMBIOS 3.7, 7.4.1: system enclosure or chassis types.
 fn chassis(config: &Config, guest: bool) -> Option<String> {
     let number: u8 = read::attribute(&config.path("sys/class/dmi/id/chassis_type"))?.parse().ok()?;
-    let word = match number & 0x7f {
-        3..=7 | 15 | 16 | 24 | 35 | 36 => "desktop",
-        8..=10 | 14 => "laptop",
-        11 => "handheld",
-        13 => "all_in_one",
-        17 | 23 | 25 | 28 | 29 => "server",
-        30 => "tablet",
-        31 => "convertible",
-        32 => "detachable",
-        33 | 34 => "embedded",
-        _ if guest => "virtual",
-        _ => "other",
-    };
-    Some(word.to_owned())
+    Some(smbios::chassis(number, guest).to_owned())
 }
 
 /// Says which hypervisor this is a guest of: by the firmware's words, else by the processor's flag.

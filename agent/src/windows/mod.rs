@@ -1,0 +1,27 @@
+//! What the Windows files of the agent share: wide text, handles that close themselves, the registry.
+
+#![allow(unsafe_code, reason = "calls the Windows API; each call says why it is sound")]
+
+pub mod registry;
+pub mod text;
+
+use windows_sys::Win32::System::SystemInformation::GetSystemFirmwareTable;
+
+/// The provider of SMBIOS tables.
+const SMBIOS: u32 = u32::from_be_bytes(*b"RSMB");
+/// Larger tables are not believed.
+const MOST: u32 = 1 << 20;
+
+/// The firmware's tables as Windows returns them (`RawSMBIOSData`); empty where there are none.
+pub fn firmware_tables() -> Vec<u8> {
+    // SAFETY: no buffer is given, so only the length is told.
+    let length = unsafe { GetSystemFirmwareTable(SMBIOS, 0, std::ptr::null_mut(), 0) };
+    if length == 0 || length > MOST {
+        return Vec::new();
+    }
+    let mut table = vec![0u8; length as usize];
+    // SAFETY: the buffer has the length that is told.
+    let written = unsafe { GetSystemFirmwareTable(SMBIOS, 0, table.as_mut_ptr(), length) };
+    table.truncate(if written > length { 0 } else { written as usize });
+    table
+}
