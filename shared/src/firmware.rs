@@ -33,6 +33,29 @@ pub fn says_nothing(text: &str) -> bool {
     all_alike || FILLERS.iter().any(|filler| text.eq_ignore_ascii_case(filler))
 }
 
+/// Says which hypervisor a machine is a guest of, by the firmware's words for its maker and itself.
+pub fn hypervisor(vendor: Option<&str>, model: Option<&str>) -> Option<&'static str> {
+    const BY_FIRMWARE: [(&str, &str); 12] = [
+        ("vmware", "VMware"),
+        ("virtualbox", "VirtualBox"),
+        ("innotek", "VirtualBox"),
+        ("parallels", "Parallels"),
+        ("qemu", "QEMU"),
+        ("kvm", "KVM"),
+        ("bochs", "Bochs"),
+        ("bhyve", "bhyve"),
+        ("xen", "Xen"),
+        ("amazon ec2", "Amazon EC2"),
+        ("google compute engine", "Google Compute Engine"),
+        ("apple virtualization", "Apple Virtualization"),
+    ];
+    let words = format!("{} {}", vendor.unwrap_or_default(), model.unwrap_or_default()).to_ascii_lowercase();
+    if words.contains("microsoft corporation") && words.contains("virtual machine") {
+        return Some("Hyper-V");
+    }
+    BY_FIRMWARE.iter().find(|(word, _)| words.contains(word)).map(|(_, name)| *name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

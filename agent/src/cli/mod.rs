@@ -12,6 +12,7 @@ mod man;
 mod run;
 mod scan;
 mod sent;
+mod service;
 mod status;
 
 use std::path::PathBuf;
@@ -67,6 +68,12 @@ enum Command {
     Isolation(isolation::IsolationArgs),
     /// Say what the rules think of items in a file, one a line.
     Judge(judge::JudgeArgs),
+    /// Make the agent a service of Windows, or remove it.
+    #[command(hide = cfg!(not(windows)))]
+    Service(service::ServiceArgs),
+    /// Count input in this session for the service, which starts this itself.
+    #[command(hide = true)]
+    SessionHelper,
     /// Print the manual page (roff).
     Man,
     /// Print completions for a shell.
@@ -101,6 +108,11 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::CheckConfig => check_config::run(global),
         Command::Isolation(args) => isolation::run(args, global),
         Command::Judge(args) => judge::run(args, global.json),
+        Command::Service(args) => service::run(args, global),
+        Command::SessionHelper => {
+            crate::sensors::count_input_for_the_service()?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Man => man::run(),
         Command::Completions(args) => Ok(completions::run(args)),
     }

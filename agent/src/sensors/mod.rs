@@ -10,6 +10,8 @@
 
 #[cfg(target_os = "linux")]
 mod assignments;
+#[cfg(any(windows, test))]
+pub(crate) mod devnode;
 mod frame;
 mod hot_plug;
 #[cfg_attr(target_os = "linux", path = "kernel_events/linux.rs")]
@@ -48,6 +50,7 @@ use farmwatch_shared::state::{FactKey, State};
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use activity::help as count_input_for_the_service;
 pub use frame::sense_once;
 pub use run::{Command, Control, Running, Wake, start};
 

@@ -42,6 +42,11 @@ impl Signals {
     }
 }
 
+/// The journal or launchd's file takes standard error.
+pub fn log(_: &std::path::Path) -> Option<super::Log> {
+    None
+}
+
 /// Runs the agent under whatever started it: systemd or a shell.
 pub fn host(agent: Agent) -> anyhow::Result<()> {
     agent()

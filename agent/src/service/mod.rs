@@ -4,6 +4,7 @@
 mod enrolled;
 mod fetching;
 mod level;
+pub mod manage;
 mod naming;
 mod ordering;
 mod quiet;
@@ -131,6 +132,14 @@ struct Work {
     quiet: bool,
     /// The spool takes nothing; said once.
     spool_refuses: bool,
+}
+
+/// A log that is no standard error.
+pub type Log = Box<dyn std::io::Write + Send>;
+
+/// Where a service logs to that has no standard error.
+pub fn log(state: &std::path::Path) -> Option<Log> {
+    os::log(state)
 }
 
 /// The agent, to be run by what hosts it.

@@ -3,6 +3,9 @@
 #![allow(unsafe_code, reason = "calls the Windows API; each call says why it is sound")]
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,11 +20,62 @@ use windows_service::{define_windows_service, service_dispatcher};
 use windows_sys::Win32::Foundation::ERROR_FAILED_SERVICE_CONTROLLER_CONNECT;
 
 use super::Agent;
+use crate::system::{self, Readers};
+use crate::windows::own_session;
 
 /// The service's name.
 pub const NAME: &str = "FarmwatchAgent";
 /// The manager waits this long for the next word of a service that starts or stops.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The log is begun anew at this size; the one before is kept.
+const LOG: u64 = 1 << 20;
+
+/// `agent.log` in the state folder, where the manager gave no standard error.
+pub fn log(state: &Path) -> Option<super::Log> {
+    use std::os::windows::io::AsRawHandle as _;
+    if !std::io::stderr().as_raw_handle().is_null() {
+        return None;
+    }
+    system::make_folder(state, Readers::Agent).ok()?;
+    LogFile::open(state.join("agent.log")).ok().map(|file| Box::new(file) as super::Log)
+}
+
+/// A log of bounded size.
+struct LogFile {
+    path: PathBuf,
+    file: File,
+    written: u64,
+}
+
+impl LogFile {
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let whole = std::fs::metadata(&path).map_or(0, |data| data.len());
+        if whole < LOG
+            && let Ok(file) = File::options().append(true).open(&path)
+        {
+            return Ok(Self { path, file, written: whole });
+        }
+        let _ = std::fs::rename(&path, path.with_extension("old.log"));
+        let file = system::create(&path, Readers::Agent)?;
+        Ok(Self { path, file, written: 0 })
+    }
+}
+
+impl io::Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.written >= LOG {
+            *self = Self::open(self.path.clone())?;
+        }
+        let written = self.file.write(bytes)?;
+        self.written += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
 
 /// What the system tells the agent.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +98,9 @@ static HOSTED: Mutex<Hosted> = Mutex::new(Hosted { agent: None, outcome: None, s
 
 /// Runs the agent under the service manager, or by itself where a person started it.
 pub fn host(agent: Agent) -> anyhow::Result<()> {
+    if matches!(own_session(), Some(1..)) {
+        return agent(); // services have session 0 for themselves
+    }
     hosted().agent = Some(agent);
     match service_dispatcher::start(NAME, service_entry) {
         Ok(()) => hosted().outcome.take().unwrap_or_else(|| Err(anyhow!("the service never ran"))),

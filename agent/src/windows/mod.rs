@@ -2,9 +2,11 @@
 
 #![allow(unsafe_code, reason = "calls the Windows API; each call says why it is sound")]
 
+pub mod devices;
 pub mod registry;
 pub mod text;
 
+use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
 use windows_sys::Win32::System::SystemInformation::GetSystemFirmwareTable;
 
 /// The provider of SMBIOS tables.
@@ -24,4 +26,12 @@ pub fn firmware_tables() -> Vec<u8> {
     let written = unsafe { GetSystemFirmwareTable(SMBIOS, 0, table.as_mut_ptr(), length) };
     table.truncate(if written > length { 0 } else { written as usize });
     table
+}
+
+/// The session that this process runs in: 0 is the services'.
+pub fn own_session() -> Option<u32> {
+    let mut session = 0;
+    // SAFETY: a place for the answer.
+    let found = unsafe { ProcessIdToSessionId(std::process::id(), &raw mut session) };
+    (found != 0).then_some(session)
 }

@@ -2,15 +2,22 @@
 //! content (promise P1: see `count.rs`).
 //!
 //! Linux: the kernel's input devices (evdev), and what X servers say of their last input: input that no device
-//! sent was injected by software. Elsewhere not yet.
+//! sent was injected by software. Windows: raw input, counted by a helper in each session.
 
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "events of the kernel are Linux's alone"))]
 mod count;
 #[cfg(target_os = "linux")]
 mod devices;
-#[cfg(target_os = "linux")]
+#[cfg(any(windows, test))]
+mod from_windows;
+#[cfg_attr(target_os = "linux", path = "reader.rs")]
+#[cfg_attr(target_os = "macos", path = "macos.rs")]
+#[cfg_attr(windows, path = "windows/mod.rs")]
 mod reader;
-#[cfg(target_os = "linux")]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "X servers' word on injection is Linux's alone")
+)]
 mod tally;
 #[cfg(target_os = "linux")]
 mod x11;
@@ -27,18 +34,12 @@ pub struct ActivitySensor {
     config: Config,
     /// Asks for a look; `None` where sensors do not keep running.
     wake: Option<Wake>,
-    #[cfg(target_os = "linux")]
     reader: Option<reader::Reader>,
 }
 
 /// Makes the sensor.
 pub fn new(config: &Config) -> Box<dyn Sensor> {
-    Box::new(ActivitySensor {
-        config: config.clone(),
-        wake: None,
-        #[cfg(target_os = "linux")]
-        reader: None,
-    })
+    Box::new(ActivitySensor { config: config.clone(), wake: None, reader: None })
 }
 
 impl Sensor for ActivitySensor {
@@ -55,7 +56,6 @@ impl Sensor for ActivitySensor {
         self.wake = Some(wake);
     }
 
-    #[cfg(target_os = "linux")]
     fn sense(&mut self, _: Timestamp, out: &mut Sensed) -> Result<(), SensorError> {
         let Some(wake) = &self.wake else {
             return reader::open(&self.config).map(drop);
@@ -77,12 +77,11 @@ impl Sensor for ActivitySensor {
         self.reader = Some(reader);
         Ok(())
     }
+}
 
-    #[cfg(not(target_os = "linux"))]
-    fn sense(&mut self, _: Timestamp, _: &mut Sensed) -> Result<(), SensorError> {
-        let _ = (&self.config, &self.wake);
-        Err(SensorError::NotSupported("input is not yet counted on this operating system".into()))
-    }
+/// Counts input in the session of whoever starts this, for the service: Windows lets a service see none.
+pub fn help() -> anyhow::Result<()> {
+    reader::help()
 }
 
 #[cfg(test)]

@@ -112,6 +112,11 @@ pub fn open(config: &Config) -> Result<(Devices, Vec<Screen>, usize), SensorErro
     Ok((devices, screens, refused))
 }
 
+/// The service reads the devices itself: there is nothing to help with.
+pub fn help() -> anyhow::Result<()> {
+    anyhow::bail!("there is no session helper on this system")
+}
+
 impl Drop for Reader {
     fn drop(&mut self) {
         // An eventfd takes eight bytes unless it is full, and then it wakes as well.

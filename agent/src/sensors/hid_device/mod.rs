@@ -5,6 +5,8 @@
 
 #[cfg(target_os = "linux")]
 pub(super) mod evdev;
+#[cfg(any(windows, test))]
+mod from_windows;
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 #[cfg_attr(windows, path = "windows.rs")]

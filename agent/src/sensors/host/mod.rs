@@ -1,5 +1,7 @@
 //! `host`: the machine itself, and the ids under which other management knows it.
 
+#[cfg(any(windows, test))]
+mod from_windows;
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 #[cfg_attr(windows, path = "windows.rs")]

@@ -18,6 +18,7 @@ use windows_sys::Win32::NetworkManagement::IpHelper::{
 use windows_sys::Win32::Networking::WinSock::AF_UNSPEC;
 
 use super::Wake;
+use crate::windows::devices;
 
 /// How long a sensor of devices waits between looks: events come at once, the look is for what they miss.
 pub fn period(listens: bool) -> Duration {
@@ -45,6 +46,9 @@ impl Listener {
     /// Listens for devices of every kind: a look costs little, and the runner bounds how often. `None` where the
     /// system does not let us, and looking now and then must do.
     pub fn devices(_: &'static [&'static str], wake: Wake) -> Option<Self> {
+        if !devices::listed() {
+            return None;
+        }
         let mut listener = Self::new(wake);
         let filter = CM_NOTIFY_FILTER {
             cbSize: u32::try_from(size_of::<CM_NOTIFY_FILTER>()).unwrap_or(0),

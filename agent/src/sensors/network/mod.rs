@@ -3,11 +3,15 @@
 //! Looks when the system says that an interface or a route came or went. The public address is the collector's to
 //! see.
 
+#[cfg(any(windows, test))]
+mod from_windows;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "addresses are text on Linux alone"))]
 mod mac;
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod os;
+mod segment;
 
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! `session`: who is logged in from where, without saying who.
 
+#[cfg(any(windows, test))]
+mod from_windows;
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 #[cfg_attr(windows, path = "windows.rs")]

@@ -2,6 +2,8 @@
 //!
 //! Linux: sysfs, woken by the kernel's hot-plug events. Elsewhere not yet.
 
+#[cfg(any(windows, test))]
+mod from_windows;
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 #[cfg_attr(windows, path = "windows.rs")]

@@ -2,7 +2,7 @@
 
 mod managed;
 
-use farmwatch_shared::firmware::says_nothing;
+use farmwatch_shared::firmware::{self, says_nothing};
 use farmwatch_shared::smbios;
 use jiff::Timestamp;
 
@@ -32,14 +32,14 @@ pub(super) fn host(config: &Config, out: &mut Sensed) -> Result<Host, SensorErro
     {
         out.partly(SensorError::NotPermitted(error.to_string()));
     }
-    let vendor = firmware(config, &["sys/class/dmi/id/sys_vendor"]);
-    let model = firmware(config, &["sys/class/dmi/id/product_name", "proc/device-tree/model"]);
+    let vendor = said(config, &["sys/class/dmi/id/sys_vendor"]);
+    let model = said(config, &["sys/class/dmi/id/product_name", "proc/device-tree/model"]);
     let hypervisor = hypervisor(config, vendor.as_deref(), model.as_deref());
     Ok(Host {
         os: "linux".into(),
         os_version: assignments::last(&os_release, "PRETTY_NAME").unwrap_or("Linux").to_owned(),
         hostname: hostname.unwrap_or_default(),
-        serial: firmware(
+        serial: said(
             config,
             &[
                 "sys/class/dmi/id/product_serial",
@@ -58,7 +58,7 @@ pub(super) fn host(config: &Config, out: &mut Sensed) -> Result<Host, SensorErro
 }
 
 /// The first of these that the maker filled in.
-fn firmware(config: &Config, paths: &[&str]) -> Option<String> {
+fn said(config: &Config, paths: &[&str]) -> Option<String> {
     let filled = |path: &&str| read::attribute(&config.path(path)).filter(|text| !says_nothing(text));
     paths.iter().find_map(filled)
 }
@@ -70,26 +70,8 @@ fn chassis(config: &Config, guest: bool) -> Option<String> {
 
 /// Says which hypervisor this is a guest of: by the firmware's words, else by the processor's flag.
 fn hypervisor(config: &Config, vendor: Option<&str>, model: Option<&str>) -> Option<String> {
-    const BY_FIRMWARE: [(&str, &str); 12] = [
-        ("vmware", "VMware"),
-        ("virtualbox", "VirtualBox"),
-        ("innotek", "VirtualBox"),
-        ("parallels", "Parallels"),
-        ("qemu", "QEMU"),
-        ("kvm", "KVM"),
-        ("bochs", "Bochs"),
-        ("bhyve", "bhyve"),
-        ("xen", "Xen"),
-        ("amazon ec2", "Amazon EC2"),
-        ("google compute engine", "Google Compute Engine"),
-        ("apple virtualization", "Apple Virtualization"),
-    ];
-    let words = format!("{} {}", vendor.unwrap_or_default(), model.unwrap_or_default()).to_ascii_lowercase();
-    if words.contains("microsoft corporation") && words.contains("virtual machine") {
-        return Some("Hyper-V".into());
-    }
-    if let Some((_, name)) = BY_FIRMWARE.iter().find(|(word, _)| words.contains(word)) {
-        return Some((*name).to_owned());
+    if let Some(name) = firmware::hypervisor(vendor, model) {
+        return Some(name.to_owned());
     }
     if let Some(kind) = read::attribute(&config.path("sys/hypervisor/type")) {
         return Some(kind);

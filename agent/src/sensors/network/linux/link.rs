@@ -5,6 +5,7 @@ use std::path::Path;
 use farmwatch_shared::facts::LinkKind;
 
 use super::super::mac::Mac;
+use super::super::segment::Link;
 use crate::sensors::read::{self, MANY, ReadError};
 use crate::sensors::sysfs;
 
@@ -20,21 +21,6 @@ const OVERLAYS: [&str; 8] = ["tailscale", "zt", "nebula", "netbird", "wt", "ham"
 /// How interfaces of VPN clients are called, of which not all are tunnels by the kernel's word.
 const VPNS: [&str; 12] =
     ["tun", "tap", "wg", "ppp", "ipsec", "vti", "utun", "cscotun", "gpd", "nordlynx", "proton", "mullvad"];
-
-/// An interface that is up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// Its name.
-    pub name: String,
-    /// Its number.
-    pub index: Option<u32>,
-    /// What it is.
-    pub kind: LinkKind,
-    /// Its own hardware address.
-    pub mac: Option<Mac>,
-    /// It is a port of a bridge, which stands for it.
-    pub bridged: bool,
-}
 
 /// Every interface that is up, loopback left out.
 pub fn links(class: &Path) -> Result<Vec<Link>, ReadError> {

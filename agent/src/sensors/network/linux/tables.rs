@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::super::mac::Mac;
+use super::super::segment::{ArpEntry, DefaultRoute};
 
 /// A route that is up.
 const UP: u32 = 0x1;
@@ -10,17 +11,6 @@ const UP: u32 = 0x1;
 const REJECT: u32 = 0x200;
 /// An entry of the ARP table that is known to be true (`ATF_COM`).
 const COMPLETE: u32 = 0x2;
-
-/// A way to everywhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DefaultRoute {
-    /// Over which interface.
-    pub interface: String,
-    /// Through which gateway; `None` for a tunnel, and for IPv6.
-    pub gateway: Option<Ipv4Addr>,
-    /// Lower is preferred.
-    rank: (bool, u32),
-}
 
 /// Default routes, the one in use first. Two halves of the address space (`0.0.0.0/1` and its twin), by which
 /// VPN clients outbid the default route without touching it, count as one before it.
@@ -61,17 +51,6 @@ fn ipv6_default(line: &str) -> Option<DefaultRoute> {
     }
     let rank = (true, u32::from_str_radix(metric, 16).ok()?);
     Some(DefaultRoute { interface: interface.to_owned(), gateway: None, rank })
-}
-
-/// Who answers for an address on an interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ArpEntry {
-    /// The address.
-    pub address: Ipv4Addr,
-    /// The machine's hardware address.
-    pub mac: Mac,
-    /// On which interface.
-    pub interface: String,
 }
 
 /// The complete entries of the ARP table: `192.168.1.1 0x1 0x2 b8:27:eb:01:02:03 * eth0`.

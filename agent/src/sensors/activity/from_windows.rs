@@ -1,0 +1,176 @@
+//! From Windows' raw input to what may be known of it. **With `count.rs` the only place that sees key codes.**
+//!
+//! Promise P1, no keystroke content ever: [`event`] turns what `GetRawInputData` wrote into a kind and wipes it. Of a
+//! keyboard's data it looks at one bit, whether the key went down or up; the key's codes are never looked at.
+
+use farmwatch_shared::facts::SourceKind;
+
+use super::count::Happened;
+use super::tally::Pointing;
+
+/// Bytes of a 64-bit `RAWINPUTHEADER`: type (0 mouse, 1 keyboard) at 0, device at 8.
+const HEADER: usize = 24;
+const MOUSE: u32 = 0;
+const KEYBOARD: u32 = 1;
+/// `RAWMOUSE.usFlags`: `MOUSE_MOVE_ABSOLUTE`.
+const ABSOLUTE: u16 = 1;
+/// `RAWKEYBOARD.Flags`: `RI_KEY_BREAK`, the key went up.
+const UP: u16 = 1;
+/// `RAWMOUSE.usButtonFlags`: a button went down, a wheel turned.
+const PRESSED: u16 = 0x0001 | 0x0004 | 0x0010 | 0x0040 | 0x0100 | 0x0400 | 0x0800;
+
+/// What one message of raw input says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raw {
+    /// The device's handle; 0 for input that no device sent.
+    pub device: u64,
+    /// What happened.
+    pub what: Happened,
+    /// How the device points.
+    pub pointing: Pointing,
+}
+
+/// Reads a `RAWINPUT` and wipes it. `None` for releases and what is neither a mouse's nor a keyboard's.
+pub fn event(raw: &mut [u8]) -> Option<Raw> {
+    let read = read(raw);
+    raw.fill(0);
+    read
+}
+
+fn read(raw: &[u8]) -> Option<Raw> {
+    let half = |at: usize| Some(u16::from_le_bytes(raw.get(at..at + 2)?.try_into().ok()?));
+    let word = |at: usize| Some(u32::from_le_bytes(raw.get(at..at + 4)?.try_into().ok()?));
+    let device = u64::from_le_bytes(raw.get(8..16)?.try_into().ok()?);
+    match word(0)? {
+        KEYBOARD => {
+            let up = half(HEADER + 2)? & UP != 0;
+            (!up).then_some(Raw { device, what: Happened::Key, pointing: Pointing::ByHand })
+        }
+        MOUSE => {
+            let absolute = half(HEADER)? & ABSOLUTE != 0;
+            let moved = absolute || word(HEADER + 12)? != 0 || word(HEADER + 16)? != 0;
+            let pressed = half(HEADER + 4)? & PRESSED != 0;
+            let what = match (pressed, moved) {
+                (true, _) => Happened::Click,
+                (false, true) => Happened::Move,
+                (false, false) => return None,
+            };
+            let pointing = if absolute { Pointing::ByPlace } else { Pointing::ByHand };
+            Some(Raw { device, what, pointing })
+        }
+        _ => None,
+    }
+}
+
+/// Where a device is, by the name that `GetRawInputDeviceInfo(RIDI_DEVICENAME)` gives:
+/// `\\?\HID#VID_046D&PID_C52B&MI_00#7&1A2B3C&0&0000#{884b96c3-…}`.
+pub fn source(name: &str) -> SourceKind {
+    let name = name.to_ascii_uppercase();
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    if has(&["TERMINPUT_BUS", "RDP_KBD", "RDP_MOU"]) {
+        return SourceKind::RemoteSession;
+    }
+    if has(&["BTHENUM", "BTHLE", "{00001124-", "{00001812-"]) {
+        return SourceKind::Bluetooth;
+    }
+    if has(&["VID_"]) {
+        return SourceKind::Usb;
+    }
+    if has(&["#ROOT#", "\\ROOT#", "VMULTI", "VHF"]) {
+        return SourceKind::Virtual;
+    }
+    // PS/2 and what is soldered in hangs on ACPI's nodes: `ACPI#LEN0071#…`, `HID#SYNA8009&COL01#…`.
+    if has(&["ACPI#", "HID#"]) { SourceKind::BuiltIn } else { SourceKind::Other }
+}
+
+/// Where input is from that no device sent: software's, as `SendInput` makes it. Some touchpads' drivers send theirs
+/// so too; on a laptop with one, a pointer without a device says nothing and counts as the touchpad's.
+pub fn without_device(what: Happened, has_touchpad: bool) -> SourceKind {
+    if has_touchpad && what != Happened::Key { SourceKind::BuiltIn } else { SourceKind::Virtual }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn raw(kind: u32, device: u64, body: &[u8]) -> Vec<u8> {
+        let mut bytes = kind.to_le_bytes().to_vec();
+        bytes.extend(48u32.to_le_bytes());
+        bytes.extend(device.to_le_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(body);
+        bytes
+    }
+
+    fn mouse(flags: u16, buttons: u16, x: i32, y: i32) -> Vec<u8> {
+        let mut body = vec![0u8; 24];
+        body[0..2].copy_from_slice(&flags.to_le_bytes());
+        body[4..6].copy_from_slice(&buttons.to_le_bytes());
+        body[12..16].copy_from_slice(&x.to_le_bytes());
+        body[16..20].copy_from_slice(&y.to_le_bytes());
+        raw(MOUSE, 0x10043, &body)
+    }
+
+    /// Make code, flags, reserved, virtual key, message, extra.
+    fn key(code: u16, flags: u16, virtual_key: u16) -> Vec<u8> {
+        let mut body = code.to_le_bytes().to_vec();
+        body.extend(flags.to_le_bytes());
+        body.extend([0, 0]);
+        body.extend(virtual_key.to_le_bytes());
+        body.extend([0; 8]);
+        raw(KEYBOARD, 0, &body)
+    }
+
+    #[test]
+    fn presses_and_moves_count_and_releases_do_not() {
+        let what = |mut bytes: Vec<u8>| event(&mut bytes).map(|raw| (raw.what, raw.pointing));
+        assert_eq!(what(key(30, 0, 65)), Some((Happened::Key, Pointing::ByHand)));
+        assert_eq!(what(key(30, 1, 65)), None);
+        assert_eq!(what(key(0x1d, 3, 17)), None, "an extended key that went up");
+        assert_eq!(what(mouse(0, 0, 3, -1)), Some((Happened::Move, Pointing::ByHand)));
+        assert_eq!(what(mouse(1, 0, 30_000, 20_000)), Some((Happened::Move, Pointing::ByPlace)));
+        assert_eq!(what(mouse(0, 1, 0, 0)), Some((Happened::Click, Pointing::ByHand)));
+        assert_eq!(what(mouse(0, 2, 0, 0)), None, "a button that went up");
+    }
+
+    #[test]
+    fn all_keys_are_one_and_the_same_and_the_bytes_are_wiped() {
+        let first = event(&mut key(1, 0, 1));
+        for code in 1..=0xff {
+            let mut bytes = key(code, 0, code);
+            assert_eq!(event(&mut bytes), first);
+            assert!(bytes.iter().all(|byte| *byte == 0));
+        }
+    }
+
+    #[test]
+    fn devices_are_where_their_names_say() {
+        for (name, expected) in [
+            (r"\\?\HID#VID_046D&PID_C52B&MI_00#7&1A2B3C&0&0000#{884b96c3-56ef}", SourceKind::Usb),
+            (
+                r"\\?\HID#{00001812-0000-1000-8000-00805f9b34fb}&Dev&VID_046d&PID_b023#a&1#{378de44c}",
+                SourceKind::Bluetooth,
+            ),
+            (r"\\?\ACPI#LEN0071#4&36A0D9D9&0#{884b96c3-56ef}", SourceKind::BuiltIn),
+            (r"\\?\HID#SYNA8009&Col01#5&1F3A&0&0000#{378de44c-56ef}", SourceKind::BuiltIn),
+            (r"\\?\TERMINPUT_BUS#UMB#2&1&SESSION3KEYBOARD0#{884b96c3}", SourceKind::RemoteSession),
+            (r"\??\Root#RDP_MOU#0000#{378de44c-56ef}", SourceKind::RemoteSession),
+            (r"\\?\HID#VMULTI&Col01#1&1#{378de44c-56ef}", SourceKind::Virtual),
+        ] {
+            assert_eq!(source(name), expected, "{name}");
+        }
+        assert_eq!(without_device(Happened::Key, true), SourceKind::Virtual);
+        assert_eq!(without_device(Happened::Move, true), SourceKind::BuiltIn);
+        assert_eq!(without_device(Happened::Move, false), SourceKind::Virtual);
+    }
+
+    proptest! {
+        #[test]
+        fn junk_is_wiped_and_harms_nothing(mut bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = event(&mut bytes);
+            prop_assert!(bytes.iter().all(|byte| *byte == 0));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Windows: a helper in each person's session counts raw input there (a service sees none) and hands finished windows
+//! to the service through a pipe.
+
+mod helper;
+mod spawn;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use farmwatch_shared::facts::Window;
+
+pub use self::helper::help;
+use self::spawn::Helper;
+use crate::sensors::{Config, SensorError, Wake};
+
+/// How often it is looked at who is logged in and whether the helpers run.
+const LOOK: Duration = Duration::from_secs(5);
+/// A window in JSON is never longer; whoever is logged in could write anything into the pipe.
+const MOST_LINE: u64 = 4096;
+/// Most windows that wait to be fetched.
+const MOST_WINDOWS: usize = 12;
+
+/// What the thread has to say.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Finished windows.
+    pub windows: Vec<Window>,
+    /// Why it sees nothing, if it does not.
+    pub trouble: Option<SensorError>,
+    /// What it cannot tell while all is well.
+    pub note: Option<&'static str>,
+}
+
+/// Helpers that run. Ends them when dropped.
+#[derive(Debug)]
+pub struct Reader {
+    news: Arc<Mutex<News>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    /// Starts to look after helpers.
+    pub fn start(_: Config, wake: Wake) -> Result<Self, SensorError> {
+        let (news, stop) = (Arc::new(Mutex::new(News::default())), Arc::new(AtomicBool::new(false)));
+        let (theirs, stopped) = (Arc::clone(&news), Arc::clone(&stop));
+        let thread = std::thread::Builder::new()
+            .name("input".into())
+            .spawn(move || look_after(&theirs, &stopped, &wake))
+            .map_err(|e| SensorError::Blind(format!("cannot start to count input: {e}")))?;
+        Ok(Self { news, stop, thread: Some(thread) })
+    }
+
+    /// What there is since the last time. `None` if the thread has died.
+    pub fn news(&self) -> Option<News> {
+        let alive = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        let mut news = lock(&self.news);
+        let (trouble, note) = (news.trouble.clone(), news.note);
+        alive.then(|| News { windows: std::mem::take(&mut news.windows), trouble, note })
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A look without running: the helpers need time to see anything.
+#[allow(clippy::unnecessary_wraps, reason = "other systems can fail here")]
+pub fn open(_: &Config) -> Result<(), SensorError> {
+    Ok(())
+}
+
+fn look_after(news: &Arc<Mutex<News>>, stop: &AtomicBool, wake: &Wake) {
+    let mut helpers: BTreeMap<u32, Helper> = BTreeMap::new();
+    while !stop.load(Ordering::Acquire) {
+        let sessions = spawn::sessions();
+        helpers.retain(|session, helper| sessions.contains(session) && helper.runs());
+        let mut trouble = None;
+        for session in &sessions {
+            if helpers.contains_key(session) {
+                continue;
+            }
+            match Helper::start(*session) {
+                Ok((helper, output)) => {
+                    let (news, wake) = (Arc::clone(news), wake.clone());
+                    std::thread::spawn(move || listen(output, &news, &wake));
+                    helpers.insert(*session, helper);
+                }
+                Err(error) => {
+                    let why = format!("no helper can be started in a session to count input there: {error}");
+                    trouble = Some(SensorError::Blind(why));
+                }
+            }
+        }
+        let mut news = lock(news);
+        let changed = news.trouble != trouble;
+        news.trouble = trouble;
+        drop(news);
+        if changed && !wake.up() {
+            return;
+        }
+        std::thread::park_timeout(LOOK);
+    }
+}
+
+/// Takes windows from a helper until it ends.
+fn listen(output: std::fs::File, news: &Mutex<News>, wake: &Wake) {
+    let mut output = BufReader::new(output);
+    loop {
+        let mut line = Vec::new();
+        match output.by_ref().take(MOST_LINE).read_until(b'\n', &mut line) {
+            Ok(1..) if line.ends_with(b"\n") => {}
+            _ => return,
+        }
+        let Ok(window) = serde_json::from_slice::<Window>(&line) else { return };
+        let mut news = lock(news);
+        news.windows.push(window);
+        let extra = news.windows.len().saturating_sub(MOST_WINDOWS);
+        news.windows.drain(..extra);
+        drop(news);
+        if !wake.up() {
+            return;
+        }
+    }
+}
+
+fn lock(news: &Mutex<News>) -> MutexGuard<'_, News> {
+    news.lock().unwrap_or_else(PoisonError::into_inner)
+}

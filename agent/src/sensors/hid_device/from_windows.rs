@@ -1,0 +1,200 @@
+//! Keyboards and pointers among Windows' HID collections and PS/2 devices.
+
+use farmwatch_shared::facts::{Bus, HidCaps, HidDevice};
+
+use crate::sensors::devnode::{Node, same};
+
+/// Most nodes between a HID collection and the bus that it hangs on.
+const MOST_STEPS: usize = 8;
+
+/// A HID collection, PS/2 keyboard or PS/2 mouse, with those above it, nearest first; `absolute` is what its
+/// preparsed data says of X and Y, where that can be read.
+pub(super) struct Found<'a> {
+    pub(super) node: &'a Node,
+    pub(super) above: Vec<&'a Node>,
+    pub(super) absolute: Option<bool>,
+}
+
+/// A node with those above it, of all that are present.
+pub(super) fn above<'a>(node: &Node, all: &'a [Node]) -> Vec<&'a Node> {
+    let mut found: Vec<&Node> = Vec::new();
+    let mut parent = node.parent.as_deref();
+    while let Some(id) = parent.filter(|_| found.len() < MOST_STEPS) {
+        let Some(next) = all.iter().find(|node| same(&node.id, id)) else { break };
+        found.push(next);
+        parent = next.parent.as_deref();
+    }
+    found
+}
+
+/// The fact; `None` for what neither types nor points.
+pub(super) fn device(found: &Found<'_>) -> Option<HidDevice> {
+    let Found { node, above, absolute } = found;
+    let caps = caps(node, *absolute)?;
+    let bus = bus(node, above);
+    let (vendor, product) =
+        node.ids().or_else(|| above.iter().find_map(|node| node.ids())).unwrap_or_default();
+    let name = above.iter().find_map(|node| node.description.clone()).or_else(|| node.description.clone());
+    Some(HidDevice {
+        bus,
+        vendor_id: format!("{vendor:04x}"),
+        product_id: format!("{product:04x}"),
+        name: name.unwrap_or_default().chars().filter(|c| !c.is_control()).take(126).collect(),
+        caps,
+        built_in: built_in(bus, above),
+    })
+}
+
+/// By the collection's usage (HID Usage Tables 1.5, pages 1, 0x0c and 0x0d), or by a PS/2 device's driver.
+fn caps(node: &Node, absolute: Option<bool>) -> Option<HidCaps> {
+    let pointer =
+        HidCaps { relative: absolute != Some(true), absolute: absolute == Some(true), ..HidCaps::default() };
+    let keyboard = HidCaps { keyboard: true, ..HidCaps::default() };
+    match node.usage() {
+        Some((1, 1 | 2)) => Some(pointer),
+        Some((1, 6 | 7)) => Some(keyboard),
+        Some((0x0d, 1..=6)) => Some(HidCaps { digitizer: true, ..HidCaps::default() }),
+        Some(_) => None,
+        None => match node.service.as_deref()?.to_ascii_lowercase().as_str() {
+            "i8042prt" if node.hardware_ids.iter().any(|id| is_mouse(id)) => Some(pointer),
+            "i8042prt" => Some(keyboard),
+            _ => None,
+        },
+    }
+}
+
+/// `*PNP0F13` and its kin are PS/2 mice, `*PNP0303` keyboards; makers' own touchpads (`ACPI\SYN1219`) list one of
+/// them as compatible.
+fn is_mouse(id: &str) -> bool {
+    id.to_ascii_uppercase().contains("PNP0F")
+}
+
+fn bus(node: &Node, above: &[&Node]) -> Bus {
+    let lines = || above.iter().copied().chain([node]);
+    let named = |word: &str| lines().any(|node| same(node.enumerator(), word));
+    if named("BTHENUM")
+        || named("BTHLE")
+        || named("BTHLEDEVICE")
+        || node.id.contains("{00001812-")
+        || node.id.contains("{00001124-")
+    {
+        return Bus::Bluetooth;
+    }
+    if named("USB") {
+        return Bus::Usb;
+    }
+    if lines().any(|node| node.service.as_deref().is_some_and(|service| same(service, "i8042prt"))) {
+        return Bus::Ps2;
+    }
+    // HID over I²C and SPI hangs on a node of ACPI's.
+    let soldered = |node: &Node| {
+        node.service.as_deref().is_some_and(|s| same(s, "hidi2c") || same(s, "hidspi") || same(s, "hidspicx"))
+    };
+    if lines().any(soldered) {
+        return Bus::I2c;
+    }
+    let software = |node: &Node| same(node.enumerator(), "ROOT") || same(node.enumerator(), "SWD");
+    if lines().any(software) { Bus::Virtual } else { Bus::Other }
+}
+
+/// Soldered in, or on a USB port that nobody can reach.
+fn built_in(bus: Bus, above: &[&Node]) -> bool {
+    match bus {
+        Bus::I2c | Bus::Ps2 => true,
+        Bus::Usb => {
+            above.iter().filter(|node| same(node.enumerator(), "USB")).all(|node| !node.is_removable())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sensors::devnode::tests::node;
+
+    fn look(nodes: &[Node]) -> Vec<HidDevice> {
+        let found = nodes.iter().map(|node| Found { node, above: above(node, nodes), absolute: None });
+        found.filter_map(|found| device(&found)).collect()
+    }
+
+    /// A ThinkPad: PS/2 keyboard and TrackPoint, I²C touchpad, Logitech receiver in a port.
+    fn laptop() -> Vec<Node> {
+        let ps2 = |id: &str, hardware: &str| Node {
+            service: Some("i8042prt".into()),
+            ..node(id, r"PCI\VEN_8086&DEV_A082\3&11583659&0&F8", hardware, "")
+        };
+        let touchpad = Node {
+            service: Some("hidi2c".into()),
+            ..node(
+                r"ACPI\SYNA8009\4&1",
+                r"PCI\VEN_8086&DEV_A0E8\3&1",
+                r"ACPI\VEN_SYNA&DEV_8009",
+                r"ACPI\PNP0C50",
+            )
+        };
+        let receiver = Node {
+            capabilities: 0x84,
+            description: Some("USB Receiver".into()),
+            ..node(
+                r"USB\VID_046D&PID_C52B\5&2F5C1A4&0&2",
+                r"USB\ROOT_HUB30\4&1&0&0",
+                r"USB\VID_046D&PID_C52B&REV_1211",
+                "",
+            )
+        };
+        vec![
+            ps2(r"ACPI\LEN0071\4&36A0D9D9&0", r"ACPI\VEN_LEN&DEV_0071 *PNP0303"),
+            ps2(r"ACPI\LEN0308\4&36A0D9D9&0", r"ACPI\VEN_LEN&DEV_0308 *PNP0F13"),
+            touchpad,
+            node(
+                r"HID\SYNA8009&Col02\5&1",
+                r"ACPI\SYNA8009\4&1",
+                r"HID\VEN_SYNA&DEV_8009&Col02 HID_DEVICE_UP:000D_U:0005",
+                "",
+            ),
+            receiver,
+            node(r"USB\VID_046D&PID_C52B&MI_00\6&1", r"USB\VID_046D&PID_C52B\5&2F5C1A4&0&2", "", ""),
+            node(
+                r"HID\VID_046D&PID_C52B&MI_00\7&1",
+                r"USB\VID_046D&PID_C52B&MI_00\6&1",
+                "HID_DEVICE_UP:0001_U:0006",
+                "",
+            ),
+            node(
+                r"HID\VID_046D&PID_C52B&MI_01&Col02\7&2",
+                r"USB\VID_046D&PID_C52B&MI_00\6&1",
+                "HID_DEVICE_UP:000C_U:0001",
+                "",
+            ),
+        ]
+    }
+
+    #[test]
+    fn a_thinkpads_own_are_built_in_and_the_receiver_in_its_port_is_not() {
+        let found = look(&laptop());
+        let what: Vec<_> =
+            found.iter().map(|d| (d.bus, d.caps.keyboard, d.caps.digitizer, d.built_in)).collect();
+        assert_eq!(
+            what,
+            [
+                (Bus::Ps2, true, false, true),
+                (Bus::Ps2, false, false, true),
+                (Bus::I2c, false, true, true),
+                (Bus::Usb, true, false, false),
+            ]
+        );
+        assert_eq!((found[3].vendor_id.as_str(), found[3].name.as_str()), ("046d", "USB Receiver"));
+    }
+
+    #[test]
+    fn a_pointer_of_software_is_virtual_and_nodes_that_loop_end() {
+        let mut nodes = vec![
+            node(r"ROOT\HIDCLASS\0000", r"HTREE\ROOT\0", r"ROOT\VMULTI", ""),
+            node(r"HID\VMULTI&Col01\1&1", r"ROOT\HIDCLASS\0000", "HID_DEVICE_UP:0001_U:0002", ""),
+        ];
+        assert_eq!(look(&nodes)[0].bus, Bus::Virtual);
+        nodes[0].parent = Some(r"HID\VMULTI&Col01\1&1".into());
+        assert_eq!(look(&nodes).len(), 1);
+    }
+}
