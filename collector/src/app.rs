@@ -8,6 +8,7 @@ use farmwatch_shared::id::HashKey;
 use farmwatch_shared::weights::Weights;
 
 use crate::access::folder::Folder;
+use crate::live::Live;
 use crate::policy::Policy;
 use crate::store::SharedStore;
 
@@ -17,9 +18,9 @@ pub struct App {
     /// The store.
     pub store: SharedStore,
     /// The operator's policy.
-    pub policy: Policy,
+    pub policy: Live<Policy>,
     /// The judgement's numbers.
-    pub weights: Weights,
+    pub weights: Live<Weights>,
     /// Signs orders, policy and catalogue.
     pub order_key: SigningKey,
     /// Hashes what agents hashed once more, before it is stored: an agent's key lies on the farm's laptops too.
@@ -41,8 +42,8 @@ impl App {
         let drawn = AtomicU64::new(0);
         Self {
             store,
-            policy,
-            weights: Weights::shipped(),
+            policy: policy.into(),
+            weights: Weights::shipped().into(),
             order_key: SigningKey::from_bytes(&[1; 32]),
             hash_key: HashKey::new([2; 32]),
             catalogue: 0,

@@ -9,6 +9,7 @@ pub mod console;
 pub mod correlate;
 pub mod export;
 pub mod ingest;
+pub mod live;
 pub mod policy;
 pub mod quarantine;
 pub mod replay;

@@ -85,11 +85,15 @@ pub enum QuarantineMode {
 pub struct Retention {
     /// Activity windows, transitions, reports as sent.
     pub windows_days: u32,
+    /// Resolved alerts, from their last change on; 0 is for ever.
+    pub alerts_days: u32,
+    /// Sessions and enrolment tokens, from their end on.
+    pub access_days: u32,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { windows_days: 14 }
+        Self { windows_days: 14, alerts_days: 365, access_days: 30 }
     }
 }
 

@@ -132,7 +132,7 @@ impl Server {
         let operators_app = health::router(health, metrics);
         tracker.spawn(people::serve(self.operators, None, operators_app, shutdown.clone()));
         tracker.spawn(people::serve(self.people, self.people_tls, console, shutdown.clone()));
-        let limits = listener::Limits::new(&config, &app.policy);
+        let limits = listener::Limits::new(&config, Arc::clone(&app));
         tracker.spawn(listener::serve(self.agents, tls, http::measured(calls), limits, shutdown.clone()));
 
         shutdown.cancelled().await;

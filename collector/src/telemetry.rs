@@ -12,18 +12,36 @@ use crate::config::Log;
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// Sends logs to standard error, as configured.
-pub fn start_logs(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.level).with_context(|| {
-        format!("`level` of [log] is `{}`; use info, or a filter such as info,hyper=debug", log.level)
-    })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = if log.json {
-        builder.json().flatten_event(true).try_init()
+pub fn start_logs(log: &Log) -> anyhow::Result<LogLevel> {
+    let builder = tracing_subscriber::fmt().with_env_filter(filter(&log.level)?).with_writer(std::io::stderr);
+    let (started, level) = if log.json {
+        let builder = builder.json().flatten_event(true).with_filter_reloading();
+        let handle = builder.reload_handle();
+        (builder.try_init(), LogLevel(Box::new(move |filter| Ok(handle.reload(filter)?))))
     } else {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        builder.with_ansi(terminal).with_target(false).try_init()
+        let builder = builder.with_ansi(terminal).with_target(false).with_filter_reloading();
+        let handle = builder.reload_handle();
+        (builder.try_init(), LogLevel(Box::new(move |filter| Ok(handle.reload(filter)?))))
     };
-    started.map_err(|error| anyhow::anyhow!("cannot start logs: {error}"))
+    started.map_err(|error| anyhow::anyhow!("cannot start logs: {error}"))?;
+    Ok(level)
+}
+
+/// What is logged, to be changed while the collector runs.
+pub struct LogLevel(Box<dyn Fn(EnvFilter) -> anyhow::Result<()> + Send + Sync>);
+
+impl LogLevel {
+    /// Logs what this level or filter lets through from now on.
+    pub fn set(&self, level: &str) -> anyhow::Result<()> {
+        (self.0)(filter(level)?)
+    }
+}
+
+fn filter(level: &str) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(level).with_context(|| {
+        format!("`level` of [log] is `{level}`; use info, or a filter such as info,hyper=debug")
+    })
 }
 
 /// Starts collecting metrics.

@@ -1,6 +1,7 @@
 //! The daemon: sensors → delta → spool → collector, and orders the other way. One thread, one loop; what takes
 //! long runs beside it and comes back as an [`Event`].
 
+mod aside;
 mod enrolled;
 mod fetching;
 mod level;

@@ -1,11 +1,10 @@
 //! Reports on their way, and what comes back with their acknowledgement.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use farmwatch_shared::wire::{self, Ack, MAX_REPORTS};
 
-use super::{Daemon, Event};
+use super::{Daemon, Event, aside};
 use crate::clock::{self, Mono, Now};
 use crate::uplink::{Due, Failure};
 
@@ -174,16 +173,11 @@ impl Daemon {
         tracing::error!(
             seq = report.seq,
             why,
-            "the collector refuses this report; it goes to refused.ndjson"
+            "the collector refuses this report; it goes to {}",
+            aside::FILE
         );
-        let written = serde_json::to_string(report).map_err(std::io::Error::from).and_then(|line| {
-            let path = self.config.state.join("refused.ndjson");
-            std::fs::OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(path)?
-                .write_all((line + "\n").as_bytes())
-        });
+        let line = serde_json::to_string(report).map_err(std::io::Error::from);
+        let written = line.and_then(|line| aside::put(&self.config.state, line));
         if let Err(error) = written.and_then(|()| self.spool.ack(report.seq)) {
             return tracing::error!(%error, "cannot put it aside");
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use farmwatch_shared::policy::AgentPolicy;
 use farmwatch_shared::sealed::{Envelope, Purpose, Sealed, seal};
 use farmwatch_shared::wire::CatalogueFile;
 use jiff::{SignedDuration, Timestamp};
@@ -24,12 +25,25 @@ const SIGNED_ANEW_AFTER: SignedDuration = SignedDuration::from_hours(24);
 pub struct Signed {
     app: Arc<App>,
     catalogue: Option<CatalogueFile>,
-    policy_envelope: Cached,
-    catalogue_envelope: Cached,
+    policy_envelope: Cached<AgentPolicy>,
+    catalogue_envelope: Cached<CatalogueFile>,
 }
 
-#[derive(Default)]
-struct Cached(Mutex<Option<(Timestamp, Envelope)>>);
+/// What was signed last.
+struct Cached<T>(Mutex<Option<Kept<T>>>);
+
+struct Kept<T> {
+    at: Timestamp,
+    counter: u64,
+    content: T,
+    envelope: Envelope,
+}
+
+impl<T> Default for Cached<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
 
 impl Signed {
     /// The app's policy, and a catalogue if IT gave one that is newer than what agents ship with.
@@ -81,24 +95,19 @@ pub async fn policy_changed_silently(store: &SharedStore, policy: &Policy) -> cr
     Ok(false)
 }
 
-impl Cached {
-    fn get<T: Purpose + Clone>(
-        &self,
-        app: &App,
-        counter: u64,
-        content: &T,
-        now: Timestamp,
-    ) -> Result<Json<Envelope>, Refusal> {
+impl<T: Purpose + Clone + PartialEq> Cached<T> {
+    fn get(&self, app: &App, counter: u64, content: &T, now: Timestamp) -> Result<Json<Envelope>, Refusal> {
         let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((signed_at, envelope)) = &*cached
-            && now.duration_since(*signed_at).abs() < SIGNED_ANEW_AFTER
+        if let Some(kept) = &*cached
+            && now.duration_since(kept.at).abs() < SIGNED_ANEW_AFTER
+            && (kept.counter, &kept.content) == (counter, content)
         {
-            return Ok(Json(envelope.clone()));
+            return Ok(Json(kept.envelope.clone()));
         }
         let sealed = Sealed { counter, expires_at: now + GOOD_FOR, device: None, content: content.clone() };
         let envelope = seal(&app.order_key, &sealed)
             .map_err(|error| Refusal::unavailable("sign what agents fetch", &error))?;
-        *cached = Some((now, envelope.clone()));
+        *cached = Some(Kept { at: now, counter, content: content.clone(), envelope: envelope.clone() });
         Ok(Json(envelope))
     }
 }
@@ -142,5 +151,9 @@ mod tests {
         assert_eq!((opened.counter, opened.content), (7, policy.clone()));
         assert_eq!(get(now + SignedDuration::from_hours(23)), envelope);
         assert_ne!(get(now + SignedDuration::from_hours(25)), envelope);
+        let other = AgentPolicy { heartbeat_seconds: 60, ..policy.clone() };
+        let fresh = cached.get(&app, 8, &other, now).unwrap().0;
+        let opened = farmwatch_shared::sealed::open(&key, &fresh, &device, 7, now).unwrap();
+        assert_eq!((opened.counter, opened.content), (8, other), "a policy that was read anew is handed out");
     }
 }

@@ -37,7 +37,7 @@ pub fn run(_: &CheckConfigArgs, context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 /// What is wrong beyond spelling in the configuration, and what is wrong in the files that it names.
-fn problems(config: &Config) -> Vec<Problem> {
+pub fn problems(config: &Config) -> Vec<Problem> {
     let file = config.file.clone().unwrap_or_else(|| config::default_file(None));
     let text = std::fs::read_to_string(&file).unwrap_or_default();
     let of_config =

@@ -67,19 +67,10 @@ impl Context {
 
     /// The same, from a configuration that was read.
     pub fn app_of(&self, config: &Config, folder: &Folder) -> anyhow::Result<App> {
-        let weights = match &config.weights {
-            None => Weights::shipped(),
-            Some(file) => {
-                let text = std::fs::read_to_string(file)
-                    .with_context(|| format!("cannot read the weights file {}", file.display()))?;
-                Weights::with_overrides(&text)
-                    .with_context(|| format!("the weights file {} is wrong", file.display()))?
-            }
-        };
         Ok(App {
             store: crate::app::open_store(folder)?,
-            policy: Policy::read(&config.policy)?,
-            weights,
+            policy: Policy::read(&config.policy)?.into(),
+            weights: Self::weights(config)?.into(),
             order_key: SigningKey::from_bytes(&folder.read_key(&folder.order_key())?),
             hash_key: HashKey::new(folder.read_key(&folder.store_hash_key())?),
             catalogue: 0,
@@ -87,6 +78,15 @@ impl Context {
             habits: crate::correlate::Habits::default(),
             draw: Box::new(draw_from_system),
         })
+    }
+
+    /// The judgement's numbers: those shipped, and the operator's over them.
+    pub fn weights(config: &Config) -> anyhow::Result<Weights> {
+        let Some(file) = &config.weights else { return Ok(Weights::shipped()) };
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the weights file {}", file.display()))?;
+        Weights::with_overrides(&text)
+            .with_context(|| format!("the weights file {} is wrong", file.display()))
     }
 
     /// The state folder, if `init` was there.

@@ -123,8 +123,9 @@ async fn start(args: &ReplayArgs, context: &Context) -> anyhow::Result<Replay> {
     };
     let mut app = App::fixed(sqlite::in_memory()?, policy);
     if let Some(file) = &args.weights {
-        app.weights = Weights::with_overrides(&read(file)?)
+        let weights = Weights::with_overrides(&read(file)?)
             .with_context(|| format!("the weights file {} is wrong", file.display()))?;
+        app.weights = weights.into();
     }
     Replay::new(app, true, assets, places).await
 }

@@ -12,6 +12,10 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+mod reload;
+
+use reload::Reload;
+
 use super::{Context, output};
 use crate::access::signed;
 use crate::config::Config;
@@ -21,7 +25,7 @@ use crate::server::{Bound, Parts, Server, notify};
 use crate::telemetry;
 
 /// Options of `run`.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct RunArgs {
     /// Where agents connect
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -42,11 +46,11 @@ pub struct RunArgs {
 
 /// Runs the collector until it is told to stop.
 pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<()> {
-    let config = with_flags(context.config()?, args);
+    let config = with_flags(context.config()?, args.clone());
     if let Some((setting, why)) = config.problems().first() {
         anyhow::bail!("`{setting}`: {why}; `farmwatch-collector check-config` says where");
     }
-    telemetry::start_logs(&config.log)?;
+    let level = telemetry::start_logs(&config.log)?;
     let metrics = telemetry::start_metrics()?;
     tokio::spawn(telemetry::keep_metrics(metrics.clone()));
 
@@ -57,24 +61,21 @@ pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<()> {
     if let Some(file) = &catalogue {
         app.catalogue = signed::catalogue_counter(&app.store, &file.text).await?;
     }
-    if signed::policy_changed_silently(&app.store, &app.policy).await? {
-        tracing::warn!(
-            policy = %config.policy.display(),
-            version = app.policy.version,
-            "[agent] in the policy changed and `version` did not: agents will not fetch it; raise `version`"
-        );
-    }
+    reload::tell_silent_change(&app, &config).await?;
     let app = Arc::new(app);
     let https = config.console.certificate.is_some() || config.console.behind_tls_proxy;
-    let ingest = Ingest::new(Arc::clone(&app), Places::open(&config.addresses.files)?);
+    let ingest = Arc::new(Ingest::new(Arc::clone(&app), Places::open(&config.addresses.files)?));
     let shutdown = CancellationToken::new();
     tokio::spawn(cancel_on_signal(shutdown.clone())?);
+    let (app_too, ingest_too) = (Arc::clone(&app), Arc::clone(&ingest));
+    let reload = Reload { app: app_too, ingest: ingest_too, level, config: config.clone() };
+    tokio::spawn(reload_on_signal(reload, args, Context::new(context.globals().clone()))?);
     let parts = Parts {
         config,
         folder,
         app: Arc::clone(&app),
         catalogue,
-        reports: ingest::router(Arc::new(ingest)),
+        reports: ingest::router(ingest),
         console: crate::console::router(Arc::clone(&app), https),
         metrics: Box::new(move || metrics.render()),
     };
@@ -84,6 +85,30 @@ pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<()> {
     server.run(shutdown).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Reads anew on SIGHUP what can be; where something is wrong, all stays as it is.
+fn reload_on_signal(
+    mut reload: Reload,
+    args: RunArgs,
+    context: Context,
+) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            let taken = match context.config() {
+                Ok(config) => reload.take(with_flags(config, args.clone())).await,
+                Err(error) => Err(error),
+            };
+            match taken {
+                Ok(()) => tracing::info!("policy, weights, address files and log level are read anew"),
+                Err(error) => tracing::error!(
+                    error = format!("{error:#}"),
+                    "nothing is read anew, what was in force stays so; mend this and send SIGHUP again"
+                ),
+            }
+        }
+    })
 }
 
 fn with_flags(mut config: Config, args: RunArgs) -> Config {

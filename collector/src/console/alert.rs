@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::error::Failure;
 use super::session::Person;
-use super::{Console, device, facts, frame, waterfall, words};
+use super::{Console, device, facts, frame, isolate_all, waterfall, words};
 use crate::alerts::{self, Action};
 use crate::quarantine::{self, Belief};
 use crate::store::{Alert, AlertEvent, AlertFilter, AlertKind, AlertState, Asset, Device, Page};
@@ -115,7 +115,7 @@ fn prose(text: &str) -> Markup {
     }
 }
 
-async fn find(console: &Console, id: &str) -> Result<Alert, Failure> {
+pub async fn find(console: &Console, id: &str) -> Result<Alert, Failure> {
     let id: AlertId = id.parse().map_err(|_| Failure::NotFound)?;
     console.app.store.alert(&id).await?.ok_or(Failure::NotFound)
 }
@@ -182,6 +182,7 @@ fn laptops_table(
     html! {
         section aria-labelledby="laptops" {
             h2 id="laptops" { @if laptops.len() == 1 { "The laptop" } @else { "The laptops" } }
+            (isolate_all::offer(alert))
             div.scroll { table.list {
                 thead { tr {
                     th scope="col" { "Laptop" }

@@ -10,6 +10,7 @@ mod devices;
 mod error;
 mod facts;
 mod frame;
+mod isolate_all;
 mod login;
 mod queue;
 mod session;
@@ -71,6 +72,7 @@ pub fn router(app: Arc<App>, secure: bool) -> Router {
         .route("/logout", post(login::log_out))
         .route("/alerts", get(queue::page))
         .route("/alerts/{id}", get(alert::page))
+        .route("/alerts/{id}/isolate-all", get(isolate_all::page).post(isolate_all::act))
         .route("/alerts/{id}/{action}", post(alert::act))
         .route("/devices", get(devices::page))
         .route("/devices/{id}", get(device::page))

@@ -1,5 +1,7 @@
 //! The console as a browser meets it, without a browser.
 
+mod isolate_all;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode, header};
 use farmwatch_shared::facts::{Host, RemoteTool, Seen, SeenBy};
@@ -14,7 +16,7 @@ use super::*;
 use crate::access::password;
 use crate::policy::Policy;
 use crate::store::{
-    Alert, AlertKind, AlertState, Arrival, Change, OrderState, Severity, Standing, User, sqlite, suite,
+    Alert, AlertKind, AlertState, Arrival, Change, OrderState, Page, Severity, Standing, User, sqlite, suite,
 };
 
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x>";

@@ -39,7 +39,9 @@ impl Known {
         let places = app.store.places().await?;
         let exceptions = app.store.exceptions(now).await?;
         let has_assets = app.store.asset_count().await? > 0;
-        Ok(Self::new(places, exceptions, app.policy.clone(), has_assets))
+        let mut known = Self::new(places, exceptions, app.policy.clone(), has_assets);
+        known.fingerprint ^= app.policy.generation() ^ app.weights.generation().rotate_left(32);
+        Ok(known)
     }
 
     /// From its parts.

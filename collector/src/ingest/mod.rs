@@ -12,7 +12,7 @@ mod rehash;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::Report;
@@ -41,7 +41,7 @@ const COMPLAINTS: usize = 10_000;
 /// Takes reports.
 pub struct Ingest {
     app: Arc<App>,
-    places: Places,
+    places: RwLock<Arc<Places>>,
     meters: Meters,
     room: Semaphore,
     complaints: Mutex<HashMap<(DeviceId, &'static str), Timestamp>>,
@@ -79,7 +79,13 @@ impl Ingest {
     /// Ingest into an app's store.
     pub fn new(app: Arc<App>, places: Places) -> Self {
         let (room, complaints) = (Semaphore::new(ROOM_KIB), Mutex::default());
+        let places = RwLock::new(Arc::new(places));
         Self { app, places, meters: Meters::new(), room, complaints }
+    }
+
+    /// From now on, addresses say what these files have.
+    pub fn use_places(&self, places: Places) {
+        *self.places.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(places);
     }
 
     /// Takes reports of one device, in order. When this returns, what it acknowledges is durable.
@@ -104,7 +110,8 @@ impl Ingest {
     async fn write(&self, reports: Vec<Report>, peer: &Peer, now: Timestamp) -> Result<Ack, Refused> {
         let numbers: Vec<u64> = reports.iter().map(|report| report.seq).collect();
         let address = peer.address.ip().to_canonical();
-        let origin = self.places.look_up(address);
+        let places = Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner));
+        let origin = places.look_up(address);
         let arrivals = reports.into_iter().map(|mut report| {
             self.meters.unreadable(wire::unreadable(&report));
             check::settle_times(&mut report, now);

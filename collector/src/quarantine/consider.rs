@@ -128,7 +128,7 @@ async fn decided(
 }
 
 /// Device id, serial number or user stands on the list; letters' case does not matter.
-fn is_exempt(exempt: &[String], device: &Device, asset: Option<&Asset>) -> bool {
+pub(super) fn is_exempt(exempt: &[String], device: &Device, asset: Option<&Asset>) -> bool {
     let names = [Some(device.id.as_str()), device.serial.as_deref(), asset.map(|a| a.user.as_str())];
     let names = names.into_iter().flatten().map(str::trim).filter(|name| !name.is_empty());
     names.into_iter().any(|name| exempt.iter().any(|listed| listed.trim().eq_ignore_ascii_case(name)))
@@ -168,7 +168,10 @@ async fn isolation(
     let reason = format!("{} ({})", alert.title, alert.id);
     let order = BuiltIn.order(app, device, &Wanted::Isolated { until }, &reason, FARMWATCH, now).await?;
     let what = format!("isolation for {hours} hours ordered by the {} connector", BuiltIn.name());
+    // Counted once more when it is written: another collector may have isolated meanwhile. Then all is decided anew.
+    let most = u64::from(app.policy.quarantine.cap_per_hour);
     Ok(vec![
+        Change::Below { most, action: ISOLATE, actors: vec![FARMWATCH.to_owned()], since: now - HOUR },
         audit(device, ISOLATE, format!("{what} ({}): {reason}", order.sealed.content.id), now),
         step(&alert.id, format!("{device}: {what}"), now),
         Change::PutOrder(Box::new(order)),

@@ -9,6 +9,8 @@ use crate::store::{
     AlertEvent, AlertFilter, AlertState, Change, NewAudit, Page, Standing, StoreError, StoredOrder,
 };
 
+/// The audit's word for an isolation.
+pub(super) const ISOLATE: &str = "isolate";
 /// Longest isolation that one order may ask for.
 const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -51,7 +53,21 @@ pub async fn isolate(
         return Err(QuarantineError::BadEnd(until));
     }
     let what = format!("isolation until {} ordered", until.strftime("%Y-%m-%d %H:%M UTC"));
-    give(app, device, &Wanted::Isolated { until }, reason, actor, ("isolate", &what), now).await
+    give(app, device, &Wanted::Isolated { until }, reason, actor, (ISOLATE, &what), None, now).await
+}
+
+/// Orders a device's isolation for as long as policy says, unless `below` refuses it within the transaction.
+pub(super) async fn isolate_within(
+    app: &App,
+    device: &DeviceId,
+    reason: &str,
+    actor: &str,
+    below: Change,
+    now: Timestamp,
+) -> Result<StoredOrder, QuarantineError> {
+    let until = now + SignedDuration::from_hours(i64::from(app.policy.quarantine.expiry_hours));
+    let what = format!("isolation until {} ordered", until.strftime("%Y-%m-%d %H:%M UTC"));
+    give(app, device, &Wanted::Isolated { until }, reason, actor, (ISOLATE, &what), Some(below), now).await
 }
 
 /// Orders a device's release: signed, audited, told on its open alerts.
@@ -62,9 +78,10 @@ pub async fn release(
     actor: &str,
     now: Timestamp,
 ) -> Result<StoredOrder, QuarantineError> {
-    give(app, device, &Wanted::Released, reason, actor, ("release", "release ordered"), now).await
+    give(app, device, &Wanted::Released, reason, actor, ("release", "release ordered"), None, now).await
 }
 
+#[allow(clippy::too_many_arguments, reason = "an order is all of these")]
 async fn give(
     app: &App,
     device: &DeviceId,
@@ -72,6 +89,7 @@ async fn give(
     reason: &str,
     actor: &str,
     (action, what): (&str, &str),
+    below: Option<Change>,
     now: Timestamp,
 ) -> Result<StoredOrder, QuarantineError> {
     let reason = reason.trim();
@@ -86,7 +104,8 @@ async fn give(
         .order(app, device, wanted, reason, actor, now)
         .await
         .map_err(|error| QuarantineError::Order(format!("{error:#}")))?;
-    let mut changes = vec![
+    let mut changes: Vec<Change> = below.into_iter().collect();
+    changes.extend([
         Change::PutOrder(Box::new(order.clone())),
         Change::Audit(NewAudit {
             at: now,
@@ -99,7 +118,7 @@ async fn give(
                 order.sealed.content.id
             ),
         }),
-    ];
+    ]);
     let open = AlertFilter {
         device: Some(device.clone()),
         states: vec![AlertState::New, AlertState::InProgress],

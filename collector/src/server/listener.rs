@@ -15,8 +15,8 @@ use super::connections::Devices;
 use super::http;
 use super::stream::WatchedStream;
 use crate::access::{Connection, Presented};
+use crate::app::App;
 use crate::config::Config;
-use crate::policy::Policy;
 
 /// Most connections at a time in a handshake or without a certificate: strangers never take the fleet's room.
 const MOST_STRANGERS: usize = 1024;
@@ -31,22 +31,27 @@ pub struct Limits {
     devices: Devices,
     head_timeout: Duration,
     stranger_lifetime: Duration,
-    idle: Duration,
+    app: Arc<App>,
 }
 
 impl Limits {
-    /// As configured. A device's connection outlives the time between two heartbeats.
-    pub fn new(config: &Config, policy: &Policy) -> Self {
+    /// As configured.
+    pub fn new(config: &Config, app: Arc<App>) -> Self {
         let head_timeout = Duration::from_secs(config.agents.head_timeout_seconds);
-        let heartbeat = Duration::from_secs(policy.agent.heartbeat_seconds.into());
         Self {
             connections: Arc::new(Semaphore::new(config.agents.max_connections)),
             strangers: Arc::new(Semaphore::new(MOST_STRANGERS.min(config.agents.max_connections))),
             devices: Devices::default(),
             head_timeout,
             stranger_lifetime: head_timeout + Duration::from_secs(config.agents.body_timeout_seconds),
-            idle: SHORTEST_IDLE.max(heartbeat.mul_f64(1.5)),
+            app,
         }
+    }
+
+    /// A device's connection outlives the time between two heartbeats.
+    fn idle(&self) -> Duration {
+        let heartbeat = Duration::from_secs(self.app.policy.agent.heartbeat_seconds.into());
+        SHORTEST_IDLE.max(heartbeat.mul_f64(1.5))
     }
 }
 
@@ -132,7 +137,7 @@ async fn handle(
     if let Some(seat) = seat {
         drop(stranger);
         tokio::select! {
-            () = http::serve(secured, router, limits.idle, extend, &shutdown) => {}
+            () = http::serve(secured, router, limits.idle(), extend, &shutdown) => {}
             () = seat.displaced.cancelled() => {}
         }
     } else {

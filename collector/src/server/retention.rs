@@ -24,10 +24,9 @@ const KEPT: &str = "retention_clock";
 
 /// Deletes what is older than the policy keeps it.
 pub async fn keep(app: Arc<App>, shutdown: CancellationToken) {
-    let keep = SignedDuration::from_hours(24 * i64::from(app.policy.retention.windows_days.max(1)));
     let mut elapsed = Duration::ZERO;
     loop {
-        match trim(&app, keep, elapsed, Timestamp::now()).await {
+        match trim(&app, elapsed, Timestamp::now()).await {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "deleted what is older than the policy keeps it"),
             Err(error) => tracing::error!(%error, "cannot delete what is older than the policy keeps it"),
@@ -39,12 +38,12 @@ pub async fn keep(app: Arc<App>, shutdown: CancellationToken) {
     }
 }
 
-async fn trim(app: &App, keep: SignedDuration, elapsed: Duration, now: Timestamp) -> Result<u64> {
+async fn trim(app: &App, elapsed: Duration, now: Timestamp) -> Result<u64> {
     let before = app.store.value(KEPT).await?.and_then(|text| Look::parse(&text));
     let look = Look::after(before, elapsed, now);
     app.store.put_value(KEPT, &look.text()).await?;
     if look.probation.is_zero() {
-        return app.store.trim(now - keep).await;
+        return delete(app, now).await;
     }
     tracing::warn!(
         hours = look.probation.as_secs().div_ceil(3600),
@@ -52,6 +51,17 @@ async fn trim(app: &App, keep: SignedDuration, elapsed: Duration, now: Timestamp
          hours have passed nothing is deleted for its age"
     );
     Ok(0)
+}
+
+async fn delete(app: &App, now: Timestamp) -> Result<u64> {
+    let keep = &app.policy.retention;
+    let before = |days: u32| now - SignedDuration::from_hours(24 * i64::from(days.max(1)));
+    let mut rows = app.store.trim(before(keep.windows_days)).await?;
+    if keep.alerts_days > 0 {
+        rows += app.store.trim_alerts(before(keep.alerts_days)).await?;
+    }
+    rows += app.store.trim_access(before(keep.access_days)).await?;
+    Ok(rows)
 }
 
 /// What the clock said, and how long it has to go on until it is believed.

@@ -70,4 +70,6 @@ pub trait Access {
     async fn session(&self, hash: &str, now: Timestamp) -> Result<Option<WebSession>>;
     /// Ends a session.
     async fn end_session(&self, hash: &str) -> Result<()>;
+    /// Deletes sessions and tokens that ended before a time; how many rows went.
+    async fn trim_access(&self, before: Timestamp) -> Result<u64>;
 }

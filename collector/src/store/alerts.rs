@@ -152,6 +152,8 @@ pub trait Alerts {
     async fn alert_count(&self, filter: &AlertFilter) -> Result<u64>;
     /// An alert's life, oldest first.
     async fn alert_events(&self, id: &AlertId) -> Result<Vec<AlertEvent>>;
+    /// Deletes resolved alerts that last changed before a time, with their lives; how many went.
+    async fn trim_alerts(&self, before: Timestamp) -> Result<u64>;
 }
 
 impl Disposition {

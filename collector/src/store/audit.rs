@@ -39,20 +39,7 @@ pub trait Audit {
     /// Entries, newest first, about one object if named.
     async fn audit_entries(&self, object: Option<&str>, page: &Page) -> Result<Vec<AuditEntry>>;
     /// How many entries of an action by an actor are not older than `since`: what caps are counted from.
-    async fn audit_count(&self, action: &str, actor: &str, since: Timestamp) -> Result<u64> {
-        const STEP: u32 = 500;
-        let (mut page, mut count) = (Page::first(STEP), 0);
-        loop {
-            let entries = self.audit_entries(None, &page).await?;
-            let recent = entries.iter().filter(|e| e.entry.at >= since);
-            let full = entries.len() == STEP as usize && entries.last().is_some_and(|e| e.entry.at >= since);
-            count += recent.filter(|e| e.entry.action == action && e.entry.actor == actor).count() as u64;
-            match entries.last() {
-                Some(last) if full => page.after = Some(last.number.to_string()),
-                _ => return Ok(count),
-            }
-        }
-    }
+    async fn audit_count(&self, action: &str, actor: &str, since: Timestamp) -> Result<u64>;
     /// Walks the chain; the number of the first entry that does not fit, if any.
     async fn audit_check(&self) -> Result<Option<i64>>;
 }

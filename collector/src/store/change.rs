@@ -1,5 +1,6 @@
 use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::Judged;
+use jiff::Timestamp;
 
 use super::{Alert, AlertEvent, AnchorSeen, NewAudit, Site, StoredOrder};
 
@@ -24,6 +25,18 @@ pub enum Change {
     PutOrder(Box<StoredOrder>),
     /// An entry of the audit.
     Audit(NewAudit),
+    /// Refused, and all of the transaction with it, unless there are fewer than `most` entries of `action` by `actors` in
+    /// the audit since a time, those of this transaction included: so a cap holds for several collectors at once.
+    Below {
+        /// Most, less one.
+        most: u64,
+        /// The audit's word.
+        action: &'static str,
+        /// Whose.
+        actors: Vec<String>,
+        /// Since when.
+        since: Timestamp,
+    },
     /// A device is judged. If it changed again since it was taken, it stays on the queue.
     Done(DeviceId),
 }

@@ -89,13 +89,7 @@ pub trait Sites {
     /// Devices that show an anchor now, at most `limit`.
     async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<AnchorSeen>>;
     /// What each of several devices has shown, current or not.
-    async fn anchors_of_all(&self, devices: &[DeviceId]) -> Result<Vec<AnchorSeen>> {
-        let mut all = Vec::new();
-        for device in devices {
-            all.extend(self.anchors_of(device).await?);
-        }
-        Ok(all)
-    }
+    async fn anchors_of_all(&self, devices: &[DeviceId]) -> Result<Vec<AnchorSeen>>;
     /// How many devices show an anchor now.
     async fn count_at(&self, anchor: &Anchor) -> Result<u64>;
     /// One site.

@@ -60,8 +60,8 @@ impl Field {
         change(&mut config);
         let app = Arc::new(App {
             store: open_store(&folder).unwrap(),
-            policy: Policy { version: 7, ..Policy::default() },
-            weights: Weights::shipped(),
+            policy: Policy { version: 7, ..Policy::default() }.into(),
+            weights: Weights::shipped().into(),
             order_key: SigningKey::from_bytes(&[3; 32]),
             hash_key: HashKey::new([4; 32]),
             catalogue: 0,

@@ -137,6 +137,16 @@ impl Access for Sqlite {
         .await
     }
 
+    async fn trim_access(&self, before: Timestamp) -> Result<u64> {
+        self.write(move |hand| {
+            let sessions =
+                hand.conn.execute("DELETE FROM web_session WHERE expires_at < ?1", [ms(before)])?;
+            let tokens = hand.conn.execute("DELETE FROM token WHERE expires_at < ?1", [ms(before)])?;
+            Ok((sessions + tokens) as u64)
+        })
+        .await
+    }
+
     async fn end_session(&self, hash: &str) -> Result<()> {
         let hash = hash.to_owned();
         self.write(move |hand| {

@@ -1,11 +1,15 @@
 use async_trait::async_trait;
 use farmwatch_shared::id::AlertId;
+use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::super::{Alert, AlertEvent, AlertFilter, Alerts, Page, Result, Severity, StoreError};
 use super::Sqlite;
 use super::convert::{count, from_json, id, json, like, ms, time, uncount, word};
+
+/// Alerts deleted in one transaction: what else is to be written waits no longer than for these.
+const TRIM_AT_ONCE: u32 = 200;
 
 /// Writes an alert; see [`super::super::Change::PutAlert`].
 pub fn put(conn: &Connection, alert: &Alert) -> Result<()> {
@@ -52,6 +56,23 @@ pub fn add_event(conn: &Connection, event: &AlertEvent) -> Result<()> {
     conn.prepare_cached("INSERT INTO alert_event (alert, at, actor, what) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![event.alert.as_str(), ms(event.at), event.actor, event.what])?;
     Ok(())
+}
+
+/// Deletes the oldest resolved alerts; how many.
+fn trim(conn: &Connection, before: Timestamp) -> Result<u64> {
+    // index alert_resolved
+    let mut statement = conn.prepare_cached(
+        "SELECT id FROM alert WHERE state = 'resolved' AND updated_at < ?1 ORDER BY updated_at LIMIT ?2",
+    )?;
+    let ids = statement.query_map(params![ms(before), TRIM_AT_ONCE], |row| row.get(0))?;
+    let ids = ids.collect::<rusqlite::Result<Vec<String>>>()?;
+    for id in &ids {
+        // index alert_event_alert, index alert_device_alert, UNIQUE id
+        conn.prepare_cached("DELETE FROM alert_event WHERE alert = ?1")?.execute([id])?;
+        conn.prepare_cached("DELETE FROM alert_device WHERE alert = ?1")?.execute([id])?;
+        conn.prepare_cached("DELETE FROM alert WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(ids.len() as u64)
 }
 
 fn loudness(severity: Severity) -> i64 {
@@ -146,6 +167,17 @@ impl Alerts for Sqlite {
             Ok(uncount(n))
         })
         .await
+    }
+
+    async fn trim_alerts(&self, before: Timestamp) -> Result<u64> {
+        let mut gone = 0;
+        loop {
+            let rows = self.write(move |hand| trim(&hand.conn, before)).await?;
+            gone += rows;
+            if rows < u64::from(TRIM_AT_ONCE) {
+                return Ok(gone);
+            }
+        }
     }
 
     async fn alert_events(&self, alert: &AlertId) -> Result<Vec<AlertEvent>> {

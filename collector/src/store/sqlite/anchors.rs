@@ -60,6 +60,22 @@ pub fn of(conn: &Connection, number: i64, device: &DeviceId) -> Result<Vec<Ancho
     Ok(anchors)
 }
 
+/// All anchors that each of several devices has shown; `devices` is a JSON list of ids.
+pub fn of_all(conn: &Connection, devices: &str) -> Result<Vec<AnchorSeen>> {
+    // devices by UNIQUE id, then primary key
+    let mut statement = conn.prepare_cached(
+        "SELECT a.kind, a.value, a.first_seen, a.last_seen, a.current, d.id
+         FROM json_each(?1) j CROSS JOIN device d ON d.id = j.value CROSS JOIN anchor a ON a.device = d.number
+         ORDER BY j.key, a.kind, a.value",
+    )?;
+    let mut rows = statement.query([devices])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(seen(row, super::convert::id(row.get(5)?)?)?);
+    }
+    Ok(found)
+}
+
 /// A row of kind, value, first and last sighting, current.
 fn seen(row: &Row<'_>, device: DeviceId) -> Result<AnchorSeen> {
     Ok(AnchorSeen {

@@ -1,10 +1,11 @@
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
 
 use super::super::{Audit, AuditEntry, NewAudit, Page, Result, StoreError};
 use super::Sqlite;
-use super::convert::{json, ms, time};
+use super::convert::{json, ms, time, uncount};
 
 /// Adds an entry, chained to the one before.
 pub fn add(conn: &Connection, entry: &NewAudit) -> Result<()> {
@@ -29,6 +30,13 @@ pub fn add(conn: &Connection, entry: &NewAudit) -> Result<()> {
         chain(&before, &entry)?
     ])?;
     Ok(())
+}
+
+/// Entries of an action by an actor since a time; index audit_actor.
+pub fn count(conn: &Connection, action: &str, actor: &str, since: Timestamp) -> Result<u64> {
+    let mut statement =
+        conn.prepare_cached("SELECT count(*) FROM audit WHERE actor = ?1 AND action = ?2 AND at >= ?3")?;
+    Ok(uncount(statement.query_row(params![actor, action, ms(since)], |row| row.get(0))?))
 }
 
 /// SHA-256 over the hash before and the entry's JSON, hex.
@@ -83,6 +91,11 @@ impl Audit for Sqlite {
             Ok(entries)
         })
         .await
+    }
+
+    async fn audit_count(&self, action: &str, actor: &str, since: Timestamp) -> Result<u64> {
+        let (action, actor) = (action.to_owned(), actor.to_owned());
+        self.read(move |conn| count(conn, &action, &actor, since)).await
     }
 
     async fn audit_check(&self) -> Result<Option<i64>> {

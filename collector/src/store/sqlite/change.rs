@@ -25,6 +25,14 @@ pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
         Change::AlertEvent(event) => alerts::add_event(conn, event),
         Change::PutOrder(order) => orders::put(conn, order),
         Change::Audit(entry) => audit::add(conn, entry),
+        Change::Below { most, action, actors, since } => {
+            let counts = actors.iter().map(|actor| audit::count(conn, action, actor, *since));
+            let count: u64 = counts.sum::<Result<u64>>()?;
+            if count < *most {
+                return Ok(());
+            }
+            Err(StoreError::Conflict(format!("{count} times {action} since {since}: the cap is {most}")))
+        }
         Change::Done(device) => work::done(conn, number(conn, device)?),
     }
 }

@@ -58,6 +58,11 @@ impl Sites for Sqlite {
         self.read(move |conn| anchors::devices_at(conn, &anchor, limit)).await
     }
 
+    async fn anchors_of_all(&self, devices: &[DeviceId]) -> Result<Vec<AnchorSeen>> {
+        let devices = json(&devices)?;
+        self.read(move |conn| anchors::of_all(conn, &devices)).await
+    }
+
     async fn count_at(&self, anchor: &Anchor) -> Result<u64> {
         let anchor = anchor.clone();
         self.read(move |conn| anchors::count_at(conn, &anchor)).await

@@ -13,6 +13,7 @@ pub const CASES: &[Case] = &[
     ("one alert per key", |s| Box::pin(one_per_key(s))),
     ("the loudest come first, then the newest, page by page", |s| Box::pin(order(s))),
     ("filters find what they say", |s| Box::pin(filters(s))),
+    ("resolved alerts are kept for their time, open ones for ever", |s| Box::pin(trimmed(s))),
     ("an alert's life is told in order", |s| Box::pin(life(s))),
 ];
 
@@ -143,4 +144,25 @@ async fn life(store: SharedStore) {
     let steps = [step(1, "raised"), step(2, "taken"), step(2, "resolved")];
     store.apply(steps.clone().map(Change::AlertEvent).to_vec()).await.unwrap();
     assert_eq!(store.alert_events(&alert(1).id).await.unwrap(), steps);
+}
+
+async fn trimmed(store: SharedStore) {
+    let open = Alert { updated_at: minute(1), ..alert(1) };
+    let resolved = |n, at| Alert { state: AlertState::Resolved, updated_at: minute(at), ..alert(n) };
+    let (old, young) = (resolved(2, 5), resolved(3, 10));
+    for alert in [&open, &old, &young] {
+        put(&store, alert).await.unwrap();
+        let (alert, actor) = (alert.id.clone(), "ann".to_owned());
+        let event = AlertEvent { alert, at: minute(2), actor, what: "resolved".into() };
+        store.apply(vec![Change::AlertEvent(event)]).await.unwrap();
+    }
+    assert_eq!(store.trim_alerts(minute(10)).await.unwrap(), 1);
+    assert_eq!(store.trim_alerts(minute(10)).await.unwrap(), 0);
+    assert_eq!(store.alert(&old.id).await.unwrap(), None);
+    assert!(store.alert_events(&old.id).await.unwrap().is_empty());
+    for alert in [&open, &young] {
+        assert_eq!(store.alert(&alert.id).await.unwrap().as_ref(), Some(alert));
+        assert_eq!(store.alert_events(&alert.id).await.unwrap().len(), 1);
+    }
+    put(&store, &alert(2)).await.unwrap();
 }

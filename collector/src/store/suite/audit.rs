@@ -2,11 +2,12 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::{NewAudit, Page, SharedStore};
+use super::super::{Change, NewAudit, Page, SharedStore, StoreError};
 use super::{Case, minute};
 
 pub const CASES: &[Case] = &[
     ("entries are numbered without gaps and chained by hash", |s| Box::pin(chain(s))),
+    ("a cap holds within the transaction", |s| Box::pin(cap(s))),
     ("entries about one thing are found, newest first, page by page", |s| Box::pin(pages(s))),
 ];
 
@@ -47,4 +48,26 @@ async fn pages(store: SharedStore) {
     assert_eq!(numbers(store.audit_entries(None, &rest).await.unwrap()), [5, 4]);
     let junk = Page { after: Some("x".into()), limit: 2 };
     assert!(store.audit_entries(None, &junk).await.is_err());
+}
+
+/// Several collectors that each counted before any of them wrote.
+async fn cap(store: SharedStore) {
+    let isolate = |n| {
+        let below =
+            Change::Below { most: 3, action: "isolate", actors: vec!["ann".into()], since: minute(0) };
+        store.apply(vec![below, Change::Audit(entry(n, "dev_1"))])
+    };
+    store.audit(NewAudit { actor: "bob".into(), ..entry(1, "dev_1") }).await.unwrap();
+    store.audit(NewAudit { action: "release".into(), ..entry(1, "dev_1") }).await.unwrap();
+    store.audit(entry(-1, "dev_1")).await.unwrap();
+    assert_eq!(store.audit_count("isolate", "ann", minute(0)).await.unwrap(), 0);
+    let all = futures_util::future::join_all((1..=9).map(isolate)).await;
+    let refused = all.iter().filter(|end| matches!(end, Err(StoreError::Conflict(_)))).count();
+    assert_eq!((all.len(), refused), (9, 6));
+    assert_eq!(store.audit_count("isolate", "ann", minute(0)).await.unwrap(), 3);
+    assert_eq!(store.audit_count("isolate", "ann", minute(2)).await.unwrap(), 2);
+    let twice = Change::Below { most: 4, action: "isolate", actors: vec!["ann".into()], since: minute(0) };
+    let both = vec![twice.clone(), Change::Audit(entry(9, "dev_1")), twice, Change::Audit(entry(9, "dev_2"))];
+    assert!(store.apply(both).await.is_err(), "those of the transaction itself count");
+    assert_eq!(store.audit_check().await.unwrap(), None);
 }

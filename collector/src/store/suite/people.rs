@@ -6,6 +6,7 @@ use super::{Case, minute};
 pub const CASES: &[Case] = &[
     ("a token's uses are given out once each", |s| Box::pin(tokens(s))),
     ("tokens end and are removed", |s| Box::pin(tokens_end(s))),
+    ("sessions and tokens are kept for a while after their end", |s| Box::pin(ended(s))),
     ("a new password ends a user's sessions", |s| Box::pin(users(s))),
     ("assets are replaced by serial number", |s| Box::pin(assets(s))),
     ("places are kept by name", |s| Box::pin(places(s))),
@@ -44,6 +45,21 @@ async fn tokens_end(store: SharedStore) {
     assert_eq!(store.remove_token("fwt_aa").await.unwrap(), 1);
     assert_eq!(store.remove_token("fwt_aa").await.unwrap(), 0);
     assert_eq!(store.token("aa").await.unwrap(), None);
+}
+
+async fn ended(store: SharedStore) {
+    store.add_token(token("aa", 0)).await.unwrap();
+    store.add_token(Token { expires_at: minute(90), ..token("bb", 1) }).await.unwrap();
+    for (hash, ends) in [("h1", 60), ("h2", 90)] {
+        let (hash, user, csrf) = (hash.into(), "ann".into(), "c".into());
+        store.add_session(WebSession { hash, user, csrf, expires_at: minute(ends) }).await.unwrap();
+    }
+    assert_eq!(store.trim_access(minute(60)).await.unwrap(), 0);
+    assert_eq!(store.trim_access(minute(61)).await.unwrap(), 2);
+    assert_eq!(store.token("aa").await.unwrap(), None);
+    assert!(store.session("h1", minute(1)).await.unwrap().is_none());
+    assert!(store.token("bb").await.unwrap().is_some());
+    assert!(store.session("h2", minute(1)).await.unwrap().is_some());
 }
 
 async fn users(store: SharedStore) {

@@ -36,6 +36,11 @@ async fn anchors(store: SharedStore) {
     assert_eq!(store.count_at(&router).await.unwrap(), 3);
     let at = store.devices_at(&router, 2).await.unwrap();
     assert_eq!(at, [seen(&devices[0], "router", 1, 1), seen(&devices[1], "router", 1, 1)]);
+    let two = [devices[2].clone(), laptop(99), devices[0].clone()];
+    let each = [store.anchors_of(&two[0]).await.unwrap(), store.anchors_of(&two[2]).await.unwrap()].concat();
+    assert_eq!(store.anchors_of_all(&two).await.unwrap(), each);
+    assert_eq!(each.len(), 4);
+    assert_eq!(store.anchors_of_all(&[]).await.unwrap(), []);
     let other_kind = Anchor { kind: AnchorKind::UsbSerial, value: "router".into() };
     assert_eq!(store.count_at(&other_kind).await.unwrap(), 0);
     assert_eq!(store.anchors_of(&devices[2]).await.unwrap().len(), 2);
