@@ -15,6 +15,7 @@ pub mod judge;
 pub mod order;
 pub mod pointer;
 pub mod policy;
+pub mod program;
 pub mod report;
 pub mod rules;
 pub mod sealed;

@@ -8,8 +8,10 @@ mod domain;
 mod file;
 mod glob;
 pub mod import;
+mod index;
 mod names;
 mod parse;
+mod program;
 #[cfg(test)]
 mod tests;
 
@@ -85,6 +87,8 @@ pub struct Match<'a> {
     pub what: String,
     /// It waits for a far end with nobody at the laptop; `None` where the match does not tell.
     pub serving: Option<bool>,
+    /// It is there only while somebody is connected.
+    pub session: bool,
     /// What it proves.
     pub proves: Proves,
 }
@@ -95,14 +99,9 @@ pub struct Catalogue {
     text: Cow<'static, str>,
     tools: Vec<Tool>,
     entries: Vec<Entry>,
-    /// Hash of kind and key → entry, sorted.
-    keys: Vec<(u32, u16)>,
-    /// Entries whose name has stars, by system: Linux, which is asked most, has few.
-    globs: [Vec<u16>; 3],
+    index: index::Index,
+    passed_over: usize,
 }
-
-/// Length to which Linux cuts a process's name (`comm`).
-const COMM: usize = 15;
 
 impl Catalogue {
     /// The catalogue of this version.
@@ -117,35 +116,14 @@ impl Catalogue {
     }
 
     fn build(text: Cow<'static, str>) -> Result<Self, BadCatalogue> {
-        let (heads, mut entries) = parse::parse(&text)?;
+        let parse::Parsed { heads, mut entries, passed_over } = parse::parse(&text)?;
         let tools: Vec<Tool> = heads
             .into_iter()
             .map(|head| Tool { id: head.id.into(), name: head.name.into(), class: head.class })
             .collect();
         entries.shrink_to_fit();
-        let mut keys = Vec::with_capacity(entries.len() * 5 / 4);
-        let mut globs: [Vec<u16>; 3] = Default::default();
-        for (n, entry) in entries.iter().enumerate() {
-            let n = u16::try_from(n).unwrap_or(u16::MAX);
-            match key(*entry, entry.pattern.of(&text)) {
-                Some(key) => {
-                    keys.push((hash(entry.kind, key), n));
-                    if entry.kind == Kind::Process && key.len() > COMM && key.is_char_boundary(COMM) {
-                        keys.push((hash(entry.kind, &key[..COMM]), n));
-                    }
-                }
-                None => Os::ALL.iter().zip(&mut globs).for_each(|(os, globs)| {
-                    if entry.os & os.bit() != 0 {
-                        globs.push(n);
-                    }
-                }),
-            }
-        }
-        keys.sort_unstable();
-        keys.dedup();
-        keys.shrink_to_fit();
-        globs.iter_mut().for_each(Vec::shrink_to_fit);
-        Ok(Self { text, tools, entries, keys, globs })
+        let index = index::Index::build(&entries, &text)?;
+        Ok(Self { text, tools, entries, index, passed_over })
     }
 
     /// The text it was made from.
@@ -235,12 +213,42 @@ impl Catalogue {
     /// What a sensor looks for on disk. A pattern may begin with `~` or a Windows variable (`%programfiles%`),
     /// may have stars, and is a folder if it ends with a slash.
     pub fn files(&self, os: Os) -> impl Iterator<Item = (&Tool, &str)> {
-        self.entries
+        self.patterns(Kind::File, os).map(|(tool, pattern, _)| (tool, pattern))
+    }
+
+    /// A key of Windows' registry that a tool writes: `HKLM\\SOFTWARE\\AnyDesk`.
+    pub fn by_registry(&self, path: &str) -> Option<Match<'_>> {
+        let hit = |entry: &&Entry| file::matches(entry.pattern.of(&self.text), path, true);
+        let parts: Vec<&str> = file::parts(path).collect();
+        parts
             .iter()
-            .filter(move |entry| entry.kind == Kind::File && entry.os & os.bit() != 0)
-            .filter_map(|entry| {
-                Some((self.tools.get(usize::from(entry.tool))?, entry.pattern.of(&self.text)))
-            })
+            .rev()
+            .find_map(|part| self.candidates(Kind::Registry, part).find(hit))
+            .map(|entry| self.hit(entry))
+    }
+
+    /// Keys of the registry that a sensor on Windows looks for.
+    pub fn registry_keys(&self) -> impl Iterator<Item = (&Tool, &str)> {
+        self.patterns(Kind::Registry, Os::Windows).map(|(tool, pattern, _)| (tool, pattern))
+    }
+
+    /// Where a tool keeps the tenant, account or client id that it was set up with: the file or registry key, as
+    /// [`Self::files`] has them, and the field in it.
+    pub fn accounts(&self, os: Os) -> impl Iterator<Item = (&Tool, &str, &str)> {
+        self.patterns(Kind::Account, os)
+    }
+
+    fn patterns(&self, kind: Kind, os: Os) -> impl Iterator<Item = (&Tool, &str, &str)> {
+        let wanted = move |entry: &&Entry| entry.kind == kind && entry.os & os.bit() != 0;
+        self.entries.iter().filter(wanted).filter_map(|entry| {
+            let tool = self.tools.get(usize::from(entry.tool))?;
+            Some((tool, entry.pattern.of(&self.text), entry.args.of(&self.text)))
+        })
+    }
+
+    /// Lines of a newer form that were passed over.
+    pub fn passed_over(&self) -> usize {
+        self.passed_over
     }
 
     /// A program by its path: name, bundle, then the folder that it lies in.
@@ -292,7 +300,7 @@ impl Catalogue {
 
     /// Entries that name this program, whatever its arguments.
     fn named_entries<'a>(&'a self, os: Os, base: &'a str, path: &'a str) -> impl Iterator<Item = &'a Entry> {
-        self.candidates(Kind::Process, base).chain(self.globs(Kind::Process, os)).filter(move |entry| {
+        self.candidates(Kind::Process, base).chain(self.globs(Kind::Process, os, base)).filter(move |entry| {
             entry.os & os.bit() != 0 && named_so(os, entry.pattern.of(&self.text), base, path)
         })
     }
@@ -302,19 +310,20 @@ impl Catalogue {
         let hit = |entry: &&Entry| {
             entry.os & os.bit() != 0 && glob::matches(entry.pattern.of(&self.text), name, fold)
         };
-        self.candidates(kind, name).chain(self.globs(kind, os)).find(hit).map(|entry| self.hit(entry))
+        self.candidates(kind, name).chain(self.globs(kind, os, name)).find(hit).map(|entry| self.hit(entry))
     }
 
-    fn globs(&self, kind: Kind, os: Os) -> impl Iterator<Item = &Entry> {
-        let of_os = self.globs.get(os as usize).map_or(&[][..], Vec::as_slice);
-        of_os.iter().filter_map(|n| self.entries.get(usize::from(*n))).filter(move |entry| entry.kind == kind)
+    /// Entries whose name has stars and may be this one.
+    fn globs(&self, kind: Kind, os: Os, name: &str) -> impl Iterator<Item = &Entry> {
+        self.of_kind(kind, self.index.starred(kind, os, name))
     }
 
     fn candidates(&self, kind: Kind, key: &str) -> impl Iterator<Item = &Entry> {
-        let hash = hash(kind, key);
-        let from = self.keys.partition_point(|(h, _)| *h < hash);
-        let found = self.keys.get(from..).unwrap_or_default().iter().take_while(move |(h, _)| *h == hash);
-        found.filter_map(|(_, n)| self.entries.get(usize::from(*n))).filter(move |entry| entry.kind == kind)
+        self.of_kind(kind, self.index.named(kind, key))
+    }
+
+    fn of_kind(&self, kind: Kind, found: impl Iterator<Item = u16>) -> impl Iterator<Item = &Entry> {
+        found.filter_map(|n| self.entries.get(usize::from(n))).filter(move |entry| entry.kind == kind)
     }
 
     fn hit(&self, entry: &Entry) -> Match<'_> {
@@ -329,21 +338,9 @@ impl Catalogue {
             tool: &self.tools[usize::from(entry.tool)],
             what,
             serving: entry.serving,
+            session: entry.session,
             proves: entry.proves,
         }
-    }
-}
-
-/// The key by which an entry is found; `None` if only comparing finds it.
-fn key(entry: Entry, pattern: &str) -> Option<&str> {
-    match entry.kind {
-        Kind::Domain => domain::key(pattern),
-        Kind::File => file::anchor(pattern),
-        Kind::Process => {
-            let base = pattern.rsplit(['/', '\\']).next().unwrap_or(pattern);
-            (!glob::is_glob(base)).then_some(base)
-        }
-        _ => (!glob::is_glob(pattern)).then_some(pattern),
     }
 }
 
@@ -353,7 +350,7 @@ fn named_so(os: Os, pattern: &str, base: &str, path: &str) -> bool {
     if pattern.contains(['/', '\\']) {
         return file::matches(pattern, path, fold);
     }
-    if os == Os::Linux && base.len() == COMM && pattern.len() > COMM {
+    if os == Os::Linux && base.len() == index::COMM && pattern.len() > index::COMM {
         return pattern.starts_with(base);
     }
     glob::matches(pattern, base, fold)
@@ -378,10 +375,4 @@ fn specificity(entry: Entry, pattern: &str) -> (bool, bool, bool, bool, usize) {
         !glob::is_glob(pattern),
         pattern.len(),
     )
-}
-
-/// FNV-1a over the kind and the lower-cased key.
-fn hash(kind: Kind, key: &str) -> u32 {
-    let start = (0x811c_9dc5_u32 ^ u32::from(kind as u8)).wrapping_mul(0x0100_0193);
-    key.bytes().fold(start, |h, b| (h ^ u32::from(b.to_ascii_lowercase())).wrapping_mul(0x0100_0193))
 }

@@ -1,7 +1,7 @@
 //! The catalogue's text.
 //!
 //! ```text
-//! farmwatch-catalogue 1
+//! farmwatch-catalogue 2
 //! # comment
 //! tool x11vnc remote_desktop x11vnc
 //! linux process x11vnc ; serving
@@ -26,8 +26,13 @@ const MOST_ENTRIES: usize = 20_000;
 const MOST_TOOLS: usize = 4_000;
 /// Longest line, in bytes.
 const MOST_LINE: usize = 400;
-/// The first line.
-const HEAD: &str = "farmwatch-catalogue 1";
+/// Most stars of a pattern: what comparing costs grows with them.
+const MOST_STARS: usize = 6;
+/// The first line, less its version. Version 2 added kinds and options; a reader passes over those that it does not
+/// know, so that a new one needs no new version.
+const HEAD: &str = "farmwatch-catalogue ";
+/// Versions that are read.
+const VERSIONS: [&str; 2] = ["1", "2"];
 
 /// A catalogue that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +55,14 @@ pub(super) enum Kind {
     Domain,
     Port,
     Extension,
+    Registry,
+    Bundle,
+    Team,
+    Product,
+    Maker,
+    BuildId,
+    Module,
+    Account,
 }
 
 /// A piece of the catalogue's text.
@@ -80,9 +93,10 @@ pub(super) struct Entry {
     /// Bit set, see [`super::Os::bit`].
     pub(super) os: u8,
     pub(super) serving: Option<bool>,
+    pub(super) session: bool,
     pub(super) proves: Proves,
     pub(super) pattern: Span,
-    /// Words that the command line must have; empty if none.
+    /// Words that the command line must have, or the field of an account; empty if none.
     pub(super) args: Span,
 }
 
@@ -93,16 +107,26 @@ pub(super) struct Head<'a> {
     pub(super) class: ToolClass,
 }
 
+/// What a text holds.
+pub(super) struct Parsed<'a> {
+    pub(super) heads: Vec<Head<'a>>,
+    pub(super) entries: Vec<Entry>,
+    /// Lines with a kind, system or option of a newer form. They stay in the text.
+    pub(super) passed_over: usize,
+}
+
 /// Tools and entries of a text.
-pub(super) fn parse(text: &str) -> Result<(Vec<Head<'_>>, Vec<Entry>), BadCatalogue> {
+pub(super) fn parse(text: &str) -> Result<Parsed<'_>, BadCatalogue> {
     if text.len() > MOST_TEXT {
         return Err(bad(0, format!("{} bytes long; at most {MOST_TEXT} are read", text.len())));
     }
     let mut tools = Vec::new();
     let mut entries = Vec::new();
+    let mut passed_over = 0;
     let mut lines = text.lines().enumerate().map(|(n, line)| (n + 1, line.trim()));
-    if lines.next().is_none_or(|(_, line)| line != HEAD) {
-        return Err(bad(1, format!("should be `{HEAD}`")));
+    let version = lines.next().and_then(|(_, line)| line.strip_prefix(HEAD));
+    if !version.is_some_and(|version| VERSIONS.contains(&version)) {
+        return Err(bad(1, format!("should be `{HEAD}2`")));
     }
     for (n, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
         if line.len() > MOST_LINE {
@@ -122,9 +146,12 @@ pub(super) fn parse(text: &str) -> Result<(Vec<Head<'_>>, Vec<Entry>), BadCatalo
             return Err(bad(n, format!("more than {MOST_ENTRIES} entries")));
         }
         let tool = u16::try_from(tools.len() - 1).unwrap_or(u16::MAX);
-        entries.push(entry(text, line, tool).map_err(|reason| bad(n, reason))?);
+        match entry(text, line, tool).map_err(|reason| bad(n, reason))? {
+            Some(entry) => entries.push(entry),
+            None => passed_over += 1,
+        }
     }
-    Ok((tools, entries))
+    Ok(Parsed { heads: tools, entries, passed_over })
 }
 
 fn bad(line: usize, reason: impl Into<String>) -> BadCatalogue {
@@ -150,20 +177,22 @@ pub(super) fn class_of(word: &str) -> Option<ToolClass> {
     (class != ToolClass::Other).then_some(class)
 }
 
-fn entry(text: &str, line: &str, tool: u16) -> Result<Entry, String> {
+/// `None` for a line of a newer form: what cannot be understood whole must not be half believed.
+fn entry(text: &str, line: &str, tool: u16) -> Result<Option<Entry>, String> {
     let mut parts = line.split(" ; ").map(str::trim);
     let mut words = parts.next().unwrap_or_default().splitn(3, ' ');
     let (Some(os), Some(kind), Some(pattern)) = (words.next(), words.next(), words.next()) else {
         return Err("should be `OS KIND PATTERN`".into());
     };
     let pattern = pattern.trim();
-    let kind = kind_of(kind).ok_or_else(|| format!("kind `{kind}` is not known"))?;
+    let (Some(kind), Some(os)) = (kind_of(kind), os_bits(os)) else { return Ok(None) };
     check_pattern(kind, pattern)?;
     let mut entry = Entry {
         tool,
         kind,
-        os: os_bits(os).ok_or_else(|| format!("system `{os}` is not known"))?,
+        os,
         serving: None,
+        session: false,
         proves: Proves::Use,
         pattern: Span::new(text, pattern),
         args: Span::default(),
@@ -174,13 +203,15 @@ fn entry(text: &str, line: &str, tool: u16) -> Result<Entry, String> {
             "attended" => entry.serving = Some(false),
             "presence" => entry.proves = Proves::Presence,
             "hint" => entry.proves = Proves::Hint,
-            _ => match option.strip_prefix("args ") {
-                Some(args) if kind == Kind::Process => entry.args = Span::new(text, args.trim()),
-                _ => return Err(format!("option `{option}` is not known")),
+            "session" => entry.session = true,
+            _ => match (kind, option.split_once(' ')) {
+                (Kind::Process, Some(("args", args))) => entry.args = Span::new(text, args.trim()),
+                (Kind::Account, Some(("field", field))) => entry.args = Span::new(text, field.trim()),
+                _ => return Ok(None),
             },
         }
     }
-    Ok(entry)
+    Ok(Some(entry))
 }
 
 fn kind_of(word: &str) -> Option<Kind> {
@@ -192,6 +223,14 @@ fn kind_of(word: &str) -> Option<Kind> {
         "domain" => Kind::Domain,
         "port" => Kind::Port,
         "extension" => Kind::Extension,
+        "registry" => Kind::Registry,
+        "bundle" => Kind::Bundle,
+        "team" => Kind::Team,
+        "product" => Kind::Product,
+        "maker" => Kind::Maker,
+        "build-id" => Kind::BuildId,
+        "module" => Kind::Module,
+        "account" => Kind::Account,
         _ => return None,
     })
 }
@@ -212,16 +251,28 @@ fn os_bits(word: &str) -> Option<u8> {
 
 /// A pattern that is nearly only stars would match everything: refused, even in a signed catalogue.
 fn check_pattern(kind: Kind, pattern: &str) -> Result<(), String> {
+    let stars = pattern.matches(['*', '?']).count();
+    if stars > MOST_STARS {
+        return Err(format!("`{pattern}` has {stars} stars; at most {MOST_STARS}"));
+    }
     let literal = pattern.chars().filter(|c| c.is_alphanumeric()).count();
     match kind {
         Kind::Port if pattern.parse::<u16>().is_err() => Err(format!("port `{pattern}` is no number")),
         Kind::Domain if super::domain::key(pattern).is_none() => {
             Err(format!("domain `{pattern}` should end in two literal labels"))
         }
-        Kind::File if super::file::anchor(pattern).is_none() => {
+        Kind::File | Kind::Registry if super::file::anchor(pattern).is_none() => {
             Err(format!("file `{pattern}` should name one folder or file without stars"))
         }
-        Kind::Process | Kind::Service | Kind::Package
+        Kind::Process
+        | Kind::Service
+        | Kind::Package
+        | Kind::Product
+        | Kind::Maker
+        | Kind::Bundle
+        | Kind::Module
+        | Kind::Team
+        | Kind::BuildId
             if literal < if glob::is_glob(pattern) { 4 } else { 2 } =>
         {
             Err(format!("`{pattern}` would match too much"))
