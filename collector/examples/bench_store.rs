@@ -1,7 +1,7 @@
 //! How many heartbeats and reports a second the store takes durably, beside direct batched statements on the
 //! same schema in the same run.
 //!
-//! `cargo run --release -p farmwatch-collector --example bench_store [SECONDS] [DEVICES]`
+//! `cargo run --profile collector -p farmwatch-collector --example bench_store [SECONDS] [DEVICES]`
 #![allow(clippy::print_stdout, reason = "it prints a table")]
 
 use std::collections::BTreeMap;

@@ -18,8 +18,10 @@ const QUEUE: usize = 8192;
 const GROUP: usize = 4096;
 /// From so many writes in a group on, the next group is waited for, and answers are given elsewhere.
 const CROWD: usize = 16;
-/// Longest wait until a group is as large as half of the last one.
-const GATHER: Duration = Duration::from_millis(2);
+/// Longest wait until a group is as large as half of the last one; half of the last commit's time at most.
+const GATHER: Duration = Duration::from_millis(10);
+/// Between looks while it waits.
+const LOOK: Duration = Duration::from_micros(100);
 /// Longest wait for a place in the queue.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest wait for a commit. What is given up on may still be written: a report that comes again is known.
@@ -126,9 +128,9 @@ impl Last {
         if self.size < CROWD {
             return;
         }
-        let until = Instant::now() + self.took.min(GATHER);
+        let until = Instant::now() + (self.took / 2).min(GATHER);
         while waiting.len() < self.size / 2 && Instant::now() < until {
-            std::thread::sleep(GATHER / 20);
+            std::thread::sleep(LOOK);
         }
     }
 }
