@@ -33,12 +33,16 @@ const LOG: u64 = 1 << 20;
 
 /// `agent.log` in the state folder, where the manager gave no standard error.
 pub fn log(state: &Path) -> Option<super::Log> {
-    use std::os::windows::io::AsRawHandle as _;
-    if !std::io::stderr().as_raw_handle().is_null() {
+    if has_standard_error() {
         return None;
     }
     system::make_folder(state, Readers::Agent).ok()?;
     LogFile::open(state.join("agent.log")).ok().map(|file| Box::new(file) as super::Log)
+}
+
+fn has_standard_error() -> bool {
+    use std::os::windows::io::AsRawHandle as _;
+    !io::stderr().as_raw_handle().is_null()
 }
 
 /// A log of bounded size.
@@ -98,8 +102,10 @@ static HOSTED: Mutex<Hosted> = Mutex::new(Hosted { agent: None, outcome: None, s
 
 /// Runs the agent under the service manager, or by itself where a person started it.
 pub fn host(agent: Agent) -> anyhow::Result<()> {
-    if matches!(own_session(), Some(1..)) {
-        return agent(); // services have session 0 for themselves
+    // A service has a session apart and nowhere to write to. Asking the manager would tell as well, but where there is
+    // none of its pipes, as under Wine, it waits for half a minute.
+    if matches!(own_session(), Some(1..)) && has_standard_error() {
+        return agent();
     }
     hosted().agent = Some(agent);
     match service_dispatcher::start(NAME, service_entry) {

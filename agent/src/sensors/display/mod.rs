@@ -1,6 +1,6 @@
 //! Displays: what is plugged into the laptop's sockets and what it says of itself.
 //!
-//! Linux: DRM in sysfs, woken by the kernel's hot-plug events. Elsewhere not yet.
+//! Linux: DRM in sysfs. Windows: monitors among the device nodes, and the desktop. Woken by hot-plug events.
 
 #[cfg(any(windows, test))]
 mod from_windows;

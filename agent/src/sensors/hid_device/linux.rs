@@ -1,18 +1,14 @@
 //! Keyboards and pointers from `/sys/bus/hid/devices`, and what is no HID device (PS/2, uinput) from
 //! `/sys/class/input`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use farmwatch_shared::facts::{Bus, HidCaps, HidDevice};
+use farmwatch_shared::facts::HidDevice;
 use farmwatch_shared::hid::{self, MAX_DESCRIPTOR};
 
-use super::evdev;
+use super::{evdev, state};
 use crate::sensors::read::{self, MANY, ReadError};
 use crate::sensors::{Sensed, SensorError, sysfs};
-
-/// Vendor ids under which Apple's Bluetooth devices go (USB's and Bluetooth's registry).
-const APPLE: [&str; 2] = ["05ac", "004c"];
 
 /// States every keyboard and pointer.
 pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
@@ -46,35 +42,6 @@ pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
     Ok(())
 }
 
-/// States those that type or point, numbered among their like.
-fn state(found: Vec<HidDevice>, out: &mut Sensed) {
-    let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
-    for mut device in found.into_iter().filter(|device| types_or_points(device.caps)) {
-        if device.bus == Bus::Bluetooth {
-            device.name = impersonal(&device.vendor_id, &device.name);
-        }
-        let like = format!("{}:{}:{}", word(device.bus), device.vendor_id, device.product_id);
-        let number = numbers.entry(like.clone()).or_default();
-        out.fact(&format!("{like}:{number}"), &device);
-        *number += 1;
-    }
-}
-
-fn types_or_points(caps: HidCaps) -> bool {
-    caps.keyboard || caps.relative || caps.absolute || caps.digitizer
-}
-
-fn word(bus: Bus) -> &'static str {
-    match bus {
-        Bus::Usb => "usb",
-        Bus::Bluetooth => "bluetooth",
-        Bus::I2c => "i2c",
-        Bus::Ps2 => "ps2",
-        Bus::Virtual => "virtual",
-        Bus::Other => "other",
-    }
-}
-
 fn hid_device(dir: &Path, name: &str) -> Result<HidDevice, String> {
     let mut parts = name.split([':', '.']);
     let mut part = || parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -95,16 +62,6 @@ fn hid_device(dir: &Path, name: &str) -> Result<HidDevice, String> {
     })
 }
 
-/// A Bluetooth device's name without its owner's: "Anna's Mouse" is "Mouse", and Apple's, which are named
-/// after their owner in every language, have none.
-fn impersonal(vendor_id: &str, name: &str) -> String {
-    if APPLE.contains(&vendor_id) {
-        return String::new();
-    }
-    let after = |mark: &str| name.find(mark).map(|at| name[at + mark.len()..].trim().to_owned());
-    after("'s ").or_else(|| after("\u{2019}s ")).or_else(|| after("' ")).unwrap_or_else(|| name.to_owned())
-}
-
 /// What is not there is none, not an error.
 fn or_missing<T>(result: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
     match result {
@@ -117,7 +74,7 @@ fn or_missing<T>(result: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
 mod tests {
     use std::os::unix::fs::symlink;
 
-    use farmwatch_shared::facts::{SensorState, SensorStatus};
+    use farmwatch_shared::facts::{Bus, SensorState, SensorStatus};
 
     use super::*;
     use crate::sensors::machine::{ABSOLUTE, KEYBOARD, MOUSE, Machine, TOUCHPAD, Usb, fixture};

@@ -1,10 +1,8 @@
 //! Windows: HID collections and PS/2 devices among the device nodes, and what collections say of their X and Y.
 #![allow(unsafe_code, reason = "calls the Windows API; each call says why it is sound")]
 
-use std::collections::BTreeMap;
 use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle};
 
-use farmwatch_shared::facts::Bus;
 use windows_sys::Win32::Devices::HumanInterfaceDevice::{
     GUID_DEVINTERFACE_HID, HIDP_STATUS_SUCCESS, HIDP_VALUE_CAPS, HidD_FreePreparsedData,
     HidD_GetPreparsedData, HidP_GetSpecificValueCaps, HidP_Input,
@@ -15,6 +13,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 
 use super::from_windows::{Found, above, device};
+use super::state;
 use crate::sensors::devnode::same;
 use crate::sensors::{Sensed, SensorError};
 use crate::windows::{devices, text};
@@ -33,18 +32,15 @@ pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
         same(node.enumerator(), "HID") || node.service.as_deref().is_some_and(|s| same(s, "i8042prt"))
     });
     let paths = devices::interfaces(&GUID_DEVINTERFACE_HID);
-    let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
+    let mut every = Vec::new();
     for node in inputs {
         let path = paths.iter().find(|path| devices::instance(path).is_some_and(|id| same(&id, &node.id)));
         let points = matches!(node.usage(), Some((1, 1 | 2)));
         let absolute = path.filter(|_| points).and_then(|path| absolute(path));
         let found = Found { node, above: above(node, &nodes), absolute };
-        let Some(device) = device(&found) else { continue };
-        let like = format!("{}:{}:{}", word(device.bus), device.vendor_id, device.product_id);
-        let number = numbers.entry(like.clone()).or_default();
-        out.fact(&format!("{like}:{number}"), &device);
-        *number += 1;
+        every.extend(device(&found));
     }
+    state(every, out);
     Ok(())
 }
 
@@ -83,15 +79,4 @@ fn absolute(path: &str) -> Option<bool> {
     // SAFETY: given by the call above, freed once.
     unsafe { HidD_FreePreparsedData(parsed) };
     (status == HIDP_STATUS_SUCCESS && count > 0).then_some(caps[0].IsAbsolute)
-}
-
-fn word(bus: Bus) -> &'static str {
-    match bus {
-        Bus::Usb => "usb",
-        Bus::Bluetooth => "bluetooth",
-        Bus::I2c => "i2c",
-        Bus::Ps2 => "ps2",
-        Bus::Virtual => "virtual",
-        Bus::Other => "other",
-    }
 }

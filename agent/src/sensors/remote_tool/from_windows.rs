@@ -157,6 +157,16 @@ pub(super) fn paths(pattern: &str, variables: &BTreeMap<&str, Vec<String>>) -> V
     starts.iter().map(|start| format!("{}\\{}", start.trim_end_matches('\\'), kept.join("\\"))).collect()
 }
 
+/// The program of a command: quoted, or up to `.exe`.
+pub(super) fn program_of(command: &str) -> &str {
+    let command = command.trim();
+    if let Some(quoted) = command.strip_prefix('"') {
+        return quoted.split('"').next().unwrap_or_default();
+    }
+    let end = command.to_ascii_lowercase().find(".exe").map(|at| at + 4);
+    end.map_or(command, |end| &command[..end])
+}
+
 fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
@@ -229,6 +239,16 @@ mod tests {
         six[52] = 2;
         six[56] = 9;
         assert_eq!(tcp6(&six), [Socket { pid: 9, port: 5900, listens: true }]);
+    }
+
+    #[test]
+    fn the_program_of_a_services_command_is_found() {
+        assert_eq!(
+            program_of(r#""C:\Program Files\AnyDesk\AnyDesk.exe" --service"#),
+            r"C:\Program Files\AnyDesk\AnyDesk.exe"
+        );
+        assert_eq!(program_of(r"C:\Program Files\x y\srv.EXE -k"), r"C:\Program Files\x y\srv.EXE");
+        assert_eq!(program_of(r"\SystemRoot\system32\drivers\x.sys"), r"\SystemRoot\system32\drivers\x.sys");
     }
 
     #[test]

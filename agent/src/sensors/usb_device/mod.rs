@@ -1,6 +1,6 @@
 //! What hangs on USB and Thunderbolt: who it says it is, how fast it is, what it can do.
 //!
-//! Linux: sysfs, woken by the kernel's hot-plug events. Elsewhere not yet.
+//! Linux: sysfs. Windows: device nodes and hubs. Woken by hot-plug events.
 
 #[cfg(any(windows, test))]
 mod from_windows;

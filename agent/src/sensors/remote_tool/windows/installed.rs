@@ -42,8 +42,8 @@ fn services(catalogue: &Catalogue) -> Vec<Hit> {
             if service.get_u32("Type").unwrap_or(0) & PROGRAM == 0 {
                 continue;
             }
-            let program =
-                registry::text(&service, "ImagePath").map(|command| program_of(&command).to_owned());
+            let program = registry::text(&service, "ImagePath")
+                .map(|command| from_windows::program_of(&command).to_owned());
             let hit = catalogue.by_service(Os::Windows, &name);
             let hit = hit.or_else(|| catalogue.by_process(Os::Windows, program.as_deref()?, None));
             hits.extend(hit.map(Hit::from));
@@ -52,20 +52,12 @@ fn services(catalogue: &Catalogue) -> Vec<Hit> {
     for key in RUN.iter().filter_map(|path| LOCAL_MACHINE.open(path).ok()) {
         for (_, value) in key.values().into_iter().flatten().take(registry::MANY) {
             let command = String::try_from(value).unwrap_or_default();
-            hits.extend(catalogue.by_process(Os::Windows, program_of(&command), None).map(Hit::from));
+            hits.extend(
+                catalogue.by_process(Os::Windows, from_windows::program_of(&command), None).map(Hit::from),
+            );
         }
     }
     hits
-}
-
-/// The program of a command: quoted, or up to `.exe`.
-fn program_of(command: &str) -> &str {
-    let command = command.trim();
-    if let Some(quoted) = command.strip_prefix('"') {
-        return quoted.split('"').next().unwrap_or_default();
-    }
-    let end = command.to_ascii_lowercase().find(".exe").map(|at| at + 4);
-    end.map_or(command, |end| &command[..end])
 }
 
 /// Installed programs, of the machine and of everybody who is logged in.
