@@ -16,9 +16,10 @@ use super::tally::Tally;
 use super::x11::{self, Screen};
 use crate::sensors::{Config, SensorError, Wake};
 
-/// Pause after reading in a second that is read in full: a 1,000 Hz mouse fills no buffer in it …
-const FINE_PAUSE: Duration = Duration::from_millis(10);
-/// … and an 8,000 Hz one, of 24,000 events a second in a buffer of 64 and more, none in this.
+/// Pause after reading in a second that is read in full: a 1,000 Hz mouse, of 3,000 events a second, does not fill its
+/// buffer of 128 in it …
+const FINE_PAUSE: Duration = Duration::from_millis(40);
+/// … and an 8,000 Hz one does not in this, even if its buffer is the smallest that there is, of 64.
 const FINEST_PAUSE: Duration = Duration::from_micros(2500);
 /// A hot-plugged device takes this long to get its owner and mode.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -342,7 +343,10 @@ mod tests {
         assert_eq!(pace.pause(true, true), FINE_PAUSE / 2);
         assert_eq!(pace.pause(false, true), FINE_PAUSE / 2);
         assert_eq!(pace.pause(true, true), FINE_PAUSE / 2, "after a rest");
-        assert_eq!(pace.pause(true, true), FINEST_PAUSE);
+        assert_eq!(pace.pause(true, true), FINE_PAUSE / 4);
+        (0..5).for_each(|_| {
+            pace.pause(true, true);
+        });
         assert_eq!(pace.pause(true, true), FINEST_PAUSE);
     }
 }
