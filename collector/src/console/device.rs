@@ -6,6 +6,7 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use farmwatch_shared::facts::{FAMILIES, Family as _, SensorStatus};
+use farmwatch_shared::finding::Finding;
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::judge::Judged;
 use farmwatch_shared::order::OrderKind;
@@ -150,6 +151,19 @@ fn judgement(judged: &Judged, facts: &Facts) -> Markup {
             @if judged.bars.is_empty() { p.dim { "Nothing speaks for or against remote hands." } } @else {
                 (alert::bars(&judged.bars, |_| Some(facts), |_| None))
             }
+            (not_counted(judged))
+        }
+    }
+}
+
+/// What was found and adds nothing, because something stronger of its group counts.
+fn not_counted(judged: &Judged) -> Markup {
+    let counts = |found: &&Finding| judged.bars.iter().any(|b| b.rule == found.rule && b.why == found.why);
+    let rest: Vec<&Finding> = judged.findings.iter().filter(|found| !counts(found)).collect();
+    html! {
+        @if !rest.is_empty() {
+            p.dim { "Found too, and not counted beside stronger evidence of the same kind:" }
+            ul { @for found in rest { li { strong { (found.group.label()) } " " (found.why) } } }
         }
     }
 }

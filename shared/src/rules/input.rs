@@ -1,12 +1,13 @@
 //! How input arrives.
 //!
 //! - **Physical causes**: what comes through a network is gathered and spread in time (cause `path`); what
-//!   software injects never passes a device (cause `injected`); an IP-KVM points absolutely, which no mouse
-//!   does (cause `kvm`); a jiggler moves without ever typing (cause `jiggler`).
+//!   software injects passes no device, or one that software made (cause `injected`); an IP-KVM points absolutely,
+//!   which no mouse does (cause `kvm`); a jiggler moves without ever typing (cause `jiggler`).
 //! - **Cap**: timing rests on three remote people and seven local ones (see [`crate::pointer`]): ±1.06 and 0.46
 //!   nats however many windows. The rest: assumption.
 //! - **Innocent twins**: VDI clients, assistive technology, text expanders, screen sharing; touch screens and
-//!   tablets point absolutely but are built in or digitizers; guests of a hypervisor; someone at lunch.
+//!   tablets point absolutely but are built in or digitizers; guests of a hypervisor; someone at lunch. Programs
+//!   that remap a keyboard (keyd, kanata) own a virtual one, which does not point; one that remaps a mouse does.
 //! - **Defeated by** a relative mouse, a randomised jiggler with keys, a gadget with a local device's rhythm.
 
 use super::{Evidence, finding, is_guest};
@@ -61,19 +62,29 @@ pub fn of_timing(nats: f64, windows: usize, weights: &Weights) -> Option<Finding
 
 fn injected(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
     let active: u32 = evidence.windows.iter().map(|w| u32::from(w.active_seconds())).sum();
-    let injected: u32 = evidence.windows.iter().map(|w| u32::from(w.injected_seconds)).sum();
+    let injected: u32 = evidence.windows.iter().map(|w| u32::from(by_software(w))).sum();
     let share = f64::from(injected) / f64::from(active.max(1));
     (injected >= INJECTED_SECONDS && share >= INJECTED_SHARE).then(|| {
+        let hours = f64::from(injected) / 3600.0;
         let why = format!(
-            "{:.0} % of active time in {} hours had input that no device sent",
-            share * 100.0,
-            injected / 3600
+            "{:.0} % of active time, {hours:.1} hours, had input that software made and no device",
+            share * 100.0
         );
         Finding {
             technique: Some("T1219.002".into()),
             ..finding(weights, "input.injected", Group::Input, "injected", why)
         }
     })
+}
+
+/// Seconds of a window in which software pointed: input that no device sent, or that a device sent which software
+/// had made (`uinput`). Programs that remap a keyboard make such a device too, but theirs does not point.
+fn by_software(window: &Window) -> u16 {
+    let pointed = |kind: &SourceKind| window.sources.get(kind).map_or(0, |source| source.pointer);
+    let most = window.sources.keys().map(pointed).max().unwrap_or(0);
+    let by_virtual = window.sources.get(&SourceKind::Virtual);
+    let seconds = by_virtual.filter(|s| s.pointer > 0 && s.pointer == most).map_or(0, |s| s.active_seconds);
+    window.injected_seconds.max(seconds)
 }
 
 fn absolute(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
@@ -147,6 +158,20 @@ mod tests {
     fn hours_of_injected_input_are_found_and_a_password_manager_is_not() {
         assert_eq!(found(&windows(30, |w| w.injected_seconds = 150)), ["input.injected"]);
         assert_eq!(found(&windows(300, |w| w.injected_seconds = 2)), [""; 0]);
+    }
+
+    #[test]
+    fn a_mouse_that_software_made_is_injection_and_a_keyboard_that_it_remaps_is_not() {
+        let of = |keys, pointer, beside| {
+            windows(13, move |w| {
+                let software = crate::facts::Source { keys, pointer, active_seconds: 280 };
+                let hand = crate::facts::Source { pointer: beside, ..software };
+                w.sources = [(SourceKind::Virtual, software), (SourceKind::Usb, hand)].into();
+            })
+        };
+        assert_eq!(found(&of(60, 600, 0)), ["input.injected"]);
+        assert_eq!(found(&of(900, 0, 600)), [""; 0], "keyd, kanata and their kin");
+        assert_eq!(found(&of(900, 10, 600)), [""; 0], "with a key for the mouse");
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod sensors;
 use laptop::Laptop;
 
 #[test]
-fn what_is_plugged_into_a_laptop_is_judged_on_its_page() {
+fn what_is_plugged_into_a_laptop_and_who_moves_its_pointer_is_judged_on_its_page() {
     let folder = tempfile::tempdir().unwrap();
     let mut laptop = Laptop::enrolled(folder.path());
     plugged::nothing(&mut laptop);
@@ -21,6 +21,12 @@ fn what_is_plugged_into_a_laptop_is_judged_on_its_page() {
     plugged::pikvm(&mut laptop);
     sensors::of_a_pikvm(&mut laptop);
     pictures::of(&laptop, folder.path());
+    input::turn_back_the_clock(&mut laptop);
     input::of_three_kinds(&mut laptop);
     plugged::nothing_any_more(&mut laptop);
+
+    plugged::disguises_and_twins(&mut laptop);
+    plugged::capture_chip(&mut laptop);
+
+    input::of_a_jiggler(&mut laptop);
 }

@@ -49,9 +49,8 @@ pub fn of_a_pikvm(laptop: &mut Laptop) {
     }
 }
 
-/// A mouse that a program made claims to be on USB, and is told for what it is.
+/// A mouse that a program made (it runs) claims to be on USB, and is told for what it is.
 pub fn of_a_virtual_mouse(laptop: &mut Laptop) {
-    laptop.guest.run("lab_guest jiggle 3600 2>/tmp/jiggle & echo $! >/tmp/jiggle.pid").unwrap();
     laptop.until("the virtual mouse", |laptop| {
         let facts = laptop.facts();
         let found = family(&facts, "hid_device").find(|(_, device)| device["bus"] == "virtual");
