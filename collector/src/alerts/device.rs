@@ -1,6 +1,7 @@
 //! Device alerts: one laptop's probability of being farm-operated crosses the threshold.
 
 use farmwatch_shared::judge::Judged;
+use farmwatch_shared::waterfall;
 use farmwatch_shared::weights::Weights;
 
 use super::life::{Draft, Piece};
@@ -24,7 +25,7 @@ pub fn draft(device: &Device, judged: &Judged, weights: &Weights) -> Draft {
         devices: vec![device.id.clone()],
         site: None,
         posterior: Some(judged.posterior),
-        waterfall: judged.bars.clone(),
+        waterfall: waterfall::of_device(judged, weights),
         evidence: evidence(judged),
         absorbed_by: None,
     }

@@ -240,7 +240,7 @@ fn title(device: &Device, group: Group, tool: Option<&RemoteTool>) -> String {
 }
 
 fn summary(device: &Device, group: Group, found: &[&Finding], tool: Option<&RemoteTool>) -> String {
-    let why: Vec<String> = found.iter().map(|f| words::finding(f)).collect();
+    let why: Vec<String> = found.iter().map(|f| words::finding(f, tool)).collect();
     let name = words::name(device);
     let (clears, now) = match group {
         Group::RemoteControl => (

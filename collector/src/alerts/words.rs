@@ -27,13 +27,23 @@ pub fn sentence(text: &str) -> String {
     if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
 }
 
-/// A finding as a sentence with its ATT&CK technique.
-pub fn finding(finding: &Finding) -> String {
+/// A finding as a sentence with its ATT&CK technique. It begins with a capital letter, save where it begins with the name
+/// of a tool that writes itself small.
+pub fn finding(finding: &Finding, tool: Option<&RemoteTool>) -> String {
     let text = finding.why.trim().trim_end_matches('.');
+    let begins_with_name = tool.is_some_and(|tool| !tool.name.is_empty() && text.starts_with(&tool.name));
+    let text = if begins_with_name { text.to_owned() } else { capital(text) };
     match &finding.technique {
         Some(technique) => format!("{text} (ATT&CK {technique})."),
         None => format!("{text}."),
     }
+}
+
+/// A text with its first letter a capital.
+pub fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
+    first + characters.as_str()
 }
 
 /// A number of laptops.
@@ -60,4 +70,24 @@ pub fn list<'a>(bars: impl Iterator<Item = &'a Bar>) -> String {
     bars.sort_by(|a, b| b.llr.abs().total_cmp(&a.llr.abs()));
     let line = |bar: &&Bar| format!("- {}: {} ({:+.1})", bar.label, bar.why.trim_end_matches('.'), bar.llr);
     bars.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use farmwatch_shared::finding::Group;
+    use farmwatch_shared::rules;
+    use farmwatch_shared::weights::Weights;
+
+    use super::*;
+
+    #[test]
+    fn a_summary_begins_with_a_capital_letter_and_a_tools_name_stays_as_it_is() {
+        let found =
+            |why: &str| rules::finding(&Weights::shipped(), "usb.known_kvm", Group::UsbHid, "kvm", why);
+        let tool = RemoteTool { name: "x11vnc".into(), ..RemoteTool::default() };
+        assert_eq!(finding(&found("a USB device says \"PiKVM\""), None), "A USB device says \"PiKVM\".");
+        assert_eq!(finding(&found("x11vnc is running"), Some(&tool)), "x11vnc is running.");
+        assert_eq!(finding(&found("2 unrelated tools run"), Some(&tool)), "2 unrelated tools run.");
+        assert_eq!(capital(""), "");
+    }
 }

@@ -1,7 +1,8 @@
 //! EDIDs that IP-KVMs present by default.
 //!
-//! Sources: the devices' own open firmware (pikvm/kvmd, jetkvm/kvm, tiny-pilot/tinypilot), and the reference
-//! EDID of Toshiba's TC358743 bridge, which most of them capture with. A default with an identity of its own
+//! Sources: the devices' own open firmware and documentation (pikvm/kvmd, pikvm/pikvm, jetkvm/kvm,
+//! tiny-pilot/tinypilot, sipeed/NanoKVM, ThomasVon2021/blikvm), and the reference EDID of Toshiba's TC358743 bridge,
+//! which most of them capture with. A default with an identity of its own
 //! is known by that; a preset that is a copy of a real monitor only by its whole base block, serial
 //! number included, so that the model's other owners are left alone.
 
@@ -24,13 +25,16 @@ pub fn identity(edid: &Edid) -> Option<&'static str> {
     if says("tinypilot") {
         return Some("known_kvm:TinyPilot");
     }
-    if says("jetkvm") || (is_bridge_reference(edid) && says("t749-fhd")) {
+    if says("jetkvm") || says("t749-fhd") {
         return Some("known_kvm:JetKVM");
     }
     let others = [
+        ("pi-kvm", "known_kvm:PiKVM"),
         ("nanokvm", "known_kvm:NanoKVM"),
         ("blikvm", "known_kvm:BliKVM"),
         ("glkvm", "known_kvm:GL.iNet"),
+        ("openterface", "known_kvm:Openterface"),
+        ("one-kvm", "known_kvm:One-KVM"),
         ("kvm-ip", "known_kvm:IP-KVM"),
         ("ip-kvm", "known_kvm:IP-KVM"),
         ("ipkvm", "known_kvm:IP-KVM"),

@@ -6,6 +6,7 @@
 
 mod known;
 mod parse;
+mod template;
 mod traits;
 
 pub use parse::{BadEdid, Edid, Extension, MAX_LENGTH, parse};

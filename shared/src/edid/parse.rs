@@ -66,6 +66,11 @@ pub struct Edid {
     pub trailing_bytes: usize,
     /// SHA-256 of the base block: the whole identity, serial number included.
     pub sha256: [u8; 32],
+    /// SHA-256 of the base block without what names it: without maker, product, serial number, date, texts, count of
+    /// extensions and checksum.
+    pub template: [u8; 32],
+    /// SHA-256 of the first extension without its checksum.
+    pub first_extension: Option<[u8; 32]>,
 }
 
 /// Kinds of extension blocks, by their tag.
@@ -113,6 +118,8 @@ pub fn parse(bytes: &[u8]) -> Result<Edid, BadEdid> {
         extension_checksums_ok: blocks.iter().all(|block| sums_to_zero(block)),
         trailing_bytes: rest.len() % BLOCK,
         sha256: Sha256::digest(base).into(),
+        template: template(base),
+        first_extension: blocks.first().map(|block| Sha256::digest(&block[..BLOCK - 1]).into()),
         ..Edid::default()
     };
     for descriptor in base[54..126].chunks_exact(18) {
@@ -120,6 +127,19 @@ pub fn parse(bytes: &[u8]) -> Result<Edid, BadEdid> {
     }
     take_size(&mut edid, base);
     Ok(edid)
+}
+
+/// What a base block says of the picture: version, input, size, colours, timings, limits.
+fn template(base: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(&base[18..54]);
+    for descriptor in base[54..126].chunks_exact(18) {
+        let names = descriptor[..2] == [0, 0] && matches!(descriptor[3], 0xff | 0xfc | 0xfe | 0x10);
+        if !names {
+            hash.update(descriptor);
+        }
+    }
+    hash.finalize().into()
 }
 
 fn sums_to_zero(block: &[u8]) -> bool {

@@ -21,14 +21,17 @@ fn odd(label: &str) -> Edid {
 /// Traits that make a finding.
 fn damning(traits: &[&'static str]) -> Vec<&'static str> {
     let names = ["kvm_preset", "capture_chip", "virtual_display"];
-    traits.iter().copied().filter(|t| t.starts_with("known_kvm:") || names.contains(t)).collect()
+    let own = |t: &str| t.starts_with("known_kvm:") || t.starts_with("kvm_template:");
+    traits.iter().copied().filter(|t| own(t) || names.contains(t)).collect()
 }
 
 #[test]
 fn every_default_and_preset_of_an_ip_kvm_is_known() {
     for (label, bytes) in lines(KVM) {
         let traits = traits(&parse(&bytes).unwrap());
-        let known = traits.iter().any(|t| t.starts_with("known_kvm:") || *t == "kvm_preset");
+        let known = traits.iter().any(|t| {
+            ["known_kvm:", "kvm_template:"].iter().any(|own| t.starts_with(own)) || *t == "kvm_preset"
+        });
         assert!(known, "{label}: {traits:?}");
     }
 }
@@ -37,6 +40,25 @@ fn every_default_and_preset_of_an_ip_kvm_is_known() {
 fn a_preset_of_which_only_the_base_block_is_there_is_known_too() {
     let (_, bytes) = lines(KVM).find(|(label, _)| label.contains("D2721H")).unwrap();
     assert!(traits(&parse(&bytes[..128]).unwrap()).contains(&"kvm_preset"));
+}
+
+#[test]
+fn an_ip_kvm_under_a_monitors_name_is_found_by_what_its_editor_leaves() {
+    for label in ["PiKVM\tv3", "PiKVM\tv4plus", "TinyPilot\tpi4", "JetKVM\tdefault", "NanoKVM\tE21"] {
+        let (_, mut bytes) = lines(KVM).find(|(name, _)| *name == label).unwrap();
+        // Dell's letters and another product, serial number and date; all texts say one thing.
+        bytes[8..18].copy_from_slice(&[0x10, 0xac, 0x13, 0x20, 0x45, 0x39, 0x36, 0x39, 20, 30]);
+        for descriptor in bytes[54..126].chunks_exact_mut(18) {
+            if descriptor[..3] == [0, 0, 0] && matches!(descriptor[3], 0xfc | 0xff) {
+                descriptor[5..].copy_from_slice(b"DELL P2419H\n ");
+            }
+        }
+        let sum = bytes[..127].iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+        bytes[127] = sum.wrapping_neg();
+        let traits = traits(&parse(&bytes).unwrap());
+        assert_eq!(damning(&traits).len(), 1, "{label}: {traits:?}");
+        assert!(damning(&traits)[0].starts_with("kvm_template:"), "{label}: {traits:?}");
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What is remarkable about an EDID.
 
-use super::{Edid, known};
+use super::{Edid, known, template};
 
 /// What is remarkable about an EDID, by name:
 ///
 /// - `known_kvm:<name>`: an IP-KVM's own identity
 /// - `kvm_preset`: byte for byte a preset of an IP-KVM that copies a real monitor, serial number included
+/// - `kvm_template:<name>`: timings, colours and extension are an IP-KVM's, under whatever name
 /// - `capture_chip`: the reference EDID of a video capture chip
 /// - `virtual_display`: a hypervisor's, driver's or dummy plug's screen
 /// - `bad_checksum`, `truncated`: it is damaged, or made by hand
@@ -17,6 +18,7 @@ use super::{Edid, known};
 pub fn traits(edid: &Edid) -> Vec<&'static str> {
     let mut traits = Vec::new();
     traits.extend(known::identity(edid));
+    traits.extend(template::template(edid));
     let checks: [(&'static str, bool); 11] = [
         ("kvm_preset", known::is_preset(edid)),
         ("capture_chip", is_capture_chip(edid)),

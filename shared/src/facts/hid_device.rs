@@ -18,6 +18,9 @@ pub struct HidDevice {
     pub caps: HidCaps,
     /// Part of the laptop.
     pub built_in: bool,
+    /// What is remarkable about it, by the names that [`crate::hid::traits`] gives.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub traits: Vec<String>,
 }
 
 impl Family for HidDevice {

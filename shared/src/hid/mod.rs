@@ -5,6 +5,12 @@
 //! what a stranger plugs in, because it panics on items without data and allocates what a report count of
 //! 2^32 asks for.)
 
+mod firmware;
+mod traits;
+
+pub use firmware::{FirmwarePart, firmware_part};
+pub use traits::traits;
+
 use crate::facts::HidCaps;
 
 /// Longest descriptor that is read; Linux takes no longer one either (`HID_MAX_DESCRIPTOR_SIZE`).
@@ -38,6 +44,8 @@ pub struct HidLayout {
     /// Its absolute pointer reports X and Y up to 32767 in 16 bits and belongs to a mouse: the layout that USB
     /// gadgets of IP-KVMs have. Touch screens and tablets have it too, beside a digitizer: those do not count.
     pub gadget_pointer: bool,
+    /// Something of a touch screen, touchpad or pen is in it.
+    pub any_digitizer: bool,
 }
 
 /// What the device behind a report descriptor can do.
@@ -255,6 +263,7 @@ impl Reader {
                 consumer: self.consumer,
             },
             gadget_pointer: both(self.gadget) && !self.any_digitizer,
+            any_digitizer: self.any_digitizer,
         }
     }
 }

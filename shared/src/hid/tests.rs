@@ -29,15 +29,15 @@ const GADGET: &str = "0501 0902 a101 0901 a100 0509 1901 2903 1500 2501 7501 950
 #[test]
 fn the_standards_keyboard_and_mouse() {
     let keyboard = HidCaps { keyboard: true, ..HidCaps::default() };
-    assert_eq!(of(KEYBOARD), HidLayout { caps: keyboard, gadget_pointer: false });
+    assert_eq!(of(KEYBOARD), HidLayout { caps: keyboard, ..HidLayout::default() });
     let mouse = HidCaps { relative: true, ..HidCaps::default() };
-    assert_eq!(of(BOOT_MOUSE), HidLayout { caps: mouse, gadget_pointer: false });
+    assert_eq!(of(BOOT_MOUSE), HidLayout { caps: mouse, ..HidLayout::default() });
 }
 
 #[test]
 fn an_ip_kvms_pointer_is_absolute_and_laid_out_as_gadgets_are() {
     let absolute = HidCaps { absolute: true, ..HidCaps::default() };
-    assert_eq!(of(GADGET), HidLayout { caps: absolute, gadget_pointer: true });
+    assert_eq!(of(GADGET), HidLayout { caps: absolute, gadget_pointer: true, any_digitizer: false });
 }
 
 #[test]

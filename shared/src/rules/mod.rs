@@ -14,6 +14,7 @@
 
 mod display;
 mod hands;
+mod hid_bus;
 mod hygiene;
 mod input;
 mod locale;
@@ -90,6 +91,7 @@ pub const RULES: &[Rule] = &[
     input::rule,
     display::rule,
     usb_hid::rule,
+    hid_bus::rule,
     network_origin::rule,
     place::rule,
     locale::rule,
@@ -104,6 +106,7 @@ pub const IDS: &[&[&str]] = &[
     input::IDS,
     display::IDS,
     usb_hid::IDS,
+    hid_bus::IDS,
     network_origin::IDS,
     place::IDS,
     locale::IDS,

@@ -3,8 +3,13 @@
 //! [`facts`] turns what a sensor read into the fact that leaves the laptop: the serial number goes in plain
 //! and comes out hashed. What only the plain serial number can tell is settled here and travels as a trait.
 
+mod claims;
+mod descriptors;
 mod known;
 mod shape;
+
+pub use descriptors::hid_versions;
+pub use known::says_jiggler;
 
 use crate::facts::{HidCaps, UsbDevice, UsbInterface};
 use crate::hid;
@@ -44,6 +49,8 @@ pub struct RawInterface {
     pub subclass: u8,
     /// `bInterfaceProtocol`.
     pub protocol: u8,
+    /// For HID: the version of HID that it claims (`bcdHID`), such as `0x0111`.
+    pub hid_version: Option<u16>,
     /// The driver bound to it, where there is one.
     pub driver: Option<String>,
     /// For HID: its report descriptor, where it can be read.
@@ -85,20 +92,31 @@ pub fn facts(raw: &RawUsb, key: &HashKey) -> UsbDevice {
     }
 }
 
-/// What is remarkable about a device:
+/// What is remarkable about a device. By what it says of itself:
 ///
 /// - `known_kvm:<name>`: ids, strings or serial number are an IP-KVM's defaults
-/// - `gadget_kvm`: the shape of an IP-KVM: a keyboard and a pointer in one device at 480 Mb/s, with storage,
-///   audio, network or an absolute pointer as gadgets have; or a keyboard under a Linux gadget's ids
-/// - `gadget_keyboard`: keyboard and pointer at 480 Mb/s and nothing else, of no maker of gaming keyboards
+/// - `console:<name>`: a commercial IP-KVM's adapter, or a server's remote console
+/// - `jiggler`: a device that moves the mouse by itself
 /// - `gadget_ids`: ids of a Linux USB gadget (`1d6b:0104` and its kin)
-/// - `gadget_pointer`: an absolute pointer laid out as IP-KVMs' gadgets have it
 /// - `strings_misfit`: it names another maker than its ids do
-/// - `disguised`: a shape and speed that the product it claims to be never had
+/// - `disguised`: a shape, speed or serial number that the product it claims to be never had
+///
+/// By what it is, whatever it says:
+///
+/// - `gadget_kvm`: a keyboard and a pointer in one device at 480 Mb/s, with storage, audio, network, or pointing to
+///   places
+/// - `linux_hid`: a keyboard or pointer at 480 Mb/s that says HID 1.01, as Linux' imitation does
+/// - `absolute_kvm`: a keyboard and a mouse that points to places in one device, and nothing of a touch screen or tablet
+/// - `kvm_firmware`: keyboard and pointer both described byte for byte as in an IP-KVM's firmware
+/// - `version_misfit`: at 480 Mb/s, and claims a version of USB that is slower
+/// - `gadget_keyboard`: keyboard and pointer at 480 Mb/s and nothing else, of no maker of gaming keyboards
+/// - `gadget_pointer`: an absolute pointer laid out as IP-KVMs' gadgets have it
 pub fn traits(raw: &RawUsb) -> Vec<String> {
     let mut traits = Vec::new();
-    if let Some(name) = known::kvm(raw) {
-        traits.push(format!("known_kvm:{name}"));
+    traits.extend(known::kvm(raw).map(|name| format!("known_kvm:{name}")));
+    traits.extend(known::console(raw).map(|name| format!("console:{name}")));
+    if known::is_jiggler(raw) {
+        traits.push("jiggler".to_owned());
     }
     traits.extend(shape::traits(raw).into_iter().map(str::to_owned));
     traits

@@ -74,7 +74,7 @@ fn an_absolute_pointer_gives_a_bare_keyboard_and_mouse_away() {
         interfaces: vec![hid(HidKind::Keyboard), pointer],
         ..RawUsb::default()
     };
-    assert_eq!(traits(&raw), ["gadget_kvm", "gadget_pointer"], "even as a gaming keyboard");
+    assert_eq!(traits(&raw), ["gadget_kvm", "absolute_kvm", "gadget_pointer"], "even as a gaming keyboard");
 }
 
 #[test]

@@ -206,6 +206,7 @@ fn employee(
         name: "AT Translated Set 2 keyboard".into(),
         caps: HidCaps { keyboard: true, ..HidCaps::default() },
         built_in: true,
+        ..HidDevice::default()
     };
     next.put("ps2:0001:0001:0", &keyboard);
     for sensor in ["host", "remote_tool", "session", "display", "usb_device", "hid_device", "activity"] {

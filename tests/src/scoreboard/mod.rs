@@ -8,6 +8,7 @@ mod displays;
 mod pointer;
 pub mod print;
 pub mod row;
+mod usb;
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -18,7 +19,8 @@ use row::Row;
 pub type Rows = fn() -> anyhow::Result<Vec<Row>>;
 
 /// All sections: title, and what computes them.
-pub const SECTIONS: &[(&str, Rows)] = &[("Displays", displays::rows), ("Pointer", pointer::rows)];
+pub const SECTIONS: &[(&str, Rows)] =
+    &[("Displays", displays::rows), ("USB and input devices", usb::rows), ("Pointer", pointer::rows)];
 
 /// Some lines under a title.
 #[derive(Debug, Serialize)]

@@ -49,15 +49,16 @@ pub enum Goal {
 impl Row {
     /// So many of so many.
     pub fn share(label: impl Into<String>, count: usize, of: usize) -> Self {
-        Self::of(label, Figure::Share { count, of })
+        Self::figure(label, Figure::Share { count, of })
     }
 
     /// A number with its interval.
     pub fn number(label: impl Into<String>, value: f64, interval: (f64, f64)) -> Self {
-        Self::of(label, Figure::Number { value, interval })
+        Self::figure(label, Figure::Number { value, interval })
     }
 
-    fn of(label: impl Into<String>, figure: Figure) -> Self {
+    /// A figure.
+    pub fn figure(label: impl Into<String>, figure: Figure) -> Self {
         Self { label: label.into(), figure, goal: None, beside: Vec::new(), notes: Vec::new() }
     }
 

@@ -2,7 +2,8 @@
 //! "interfaces": [[number, class, driver]], "hid": {"0": "Keyboard"}}]}`.
 //!
 //! Classes are named as `lsusb -t` and the kernel name them. Optional, where they are known: `manufacturer`,
-//! `product`, `serial` (else `name` is taken for both words), and `report_descriptors` by interface, in hex.
+//! `product`, `serial` (else `name` is taken for both words), `usb_version` (`2.00`), and by interface
+//! `report_descriptors` in hex and `hid_versions` (`1.11`; else as the kernel's lines in `hid_kernel_lines` say).
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ pub fn judge(weights: &Weights) -> Judge<'_> {
         let mut state = State::default();
         for (number, device) in laptop.usb.iter().enumerate() {
             let name = format!("{}-{}#{number}", device.bus, device.port_path);
-            state.put(&name, &usb::facts(&device.raw(), &key));
+            state.put(&name, &usb::facts(&device.raw(&laptop.hid_kernel_lines), &key));
         }
         Verdict { label: laptop.source, found: Ok(findings(&state, weights)) }
     })
@@ -36,6 +37,8 @@ struct Laptop {
     #[serde(default)]
     source: String,
     usb: Vec<Device>,
+    #[serde(default)]
+    hid_kernel_lines: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -59,10 +62,13 @@ struct Device {
     hid: BTreeMap<String, String>,
     #[serde(default)]
     report_descriptors: BTreeMap<String, String>,
+    usb_version: Option<String>,
+    #[serde(default)]
+    hid_versions: BTreeMap<String, String>,
 }
 
 impl Device {
-    fn raw(&self) -> RawUsb {
+    fn raw(&self, kernel_lines: &[String]) -> RawUsb {
         let (vendor_id, product_id) = parse_ids(&self.id).unwrap_or_default();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
         let speed_tenths = (self.speed_mbps * 10.0).round() as u32;
@@ -74,19 +80,40 @@ impl Device {
             product: self.product.clone().or(name),
             serial: self.serial.clone(),
             speed_tenths,
-            interfaces: self.interfaces.iter().map(|interface| self.interface(interface)).collect(),
+            usb_version: self.usb_version.clone(),
+            interfaces: self
+                .interfaces
+                .iter()
+                .map(|interface| self.interface(interface, kernel_lines))
+                .collect(),
             ..RawUsb::default()
         }
     }
 
-    fn interface(&self, (number, class, driver): &(u32, String, String)) -> RawInterface {
+    /// The version of HID in a kernel's line, such as `hid-generic 0003:046D:C52B.0001: input,hidraw0: USB HID v1.11
+    /// Keyboard [Logitech USB Receiver] on usb-0000:00:14.0-4/input0`.
+    fn version_in<'a>(&self, lines: &'a [String], interface: &str) -> Option<&'a str> {
+        let ids = format!("0003:{}.", self.id.to_uppercase());
+        let place = format!("-{}/input{interface}", self.port_path);
+        let line = lines.iter().find(|line| line.contains(&ids) && line.trim_end().ends_with(&place))?;
+        line.split_once("USB HID v")?.1.split(' ').next()
+    }
+
+    fn interface(
+        &self,
+        (number, class, driver): &(u32, String, String),
+        kernel_lines: &[String],
+    ) -> RawInterface {
         let number = number.to_string();
         let kind = self.hid.get(&number).map(|kind| match kind.as_str() {
             "Keyboard" => HidKind::Keyboard,
             "Mouse" => HidKind::Mouse,
             _ => HidKind::Device,
         });
+        let version = self.hid_versions.get(&number).map(String::as_str);
+        let version = version.or_else(|| self.version_in(kernel_lines, &number));
         RawInterface {
+            hid_version: version.and_then(bcd),
             class: class_code(class, driver, kind.is_some()),
             driver: (!driver.is_empty()).then(|| driver.clone()),
             report_descriptor: self.report_descriptors.get(&number).and_then(|hex| hex::decode(hex).ok()),
@@ -94,6 +121,13 @@ impl Device {
             ..RawInterface::default()
         }
     }
+}
+
+/// `1.11` as `0x0111`.
+fn bcd(version: &str) -> Option<u16> {
+    let (whole, part) = version.split_once('.')?;
+    let digits = |text: &str| u16::from_str_radix(text, 16).ok().filter(|n| *n <= 0xff);
+    Some(digits(whole)? << 8 | digits(part)?)
 }
 
 /// `bInterfaceClass` of a class' name, else of the driver that took the interface.

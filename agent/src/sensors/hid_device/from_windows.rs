@@ -1,6 +1,7 @@
 //! Keyboards and pointers among Windows' HID collections and PS/2 devices.
 
 use farmwatch_shared::facts::{Bus, HidCaps, HidDevice};
+use farmwatch_shared::hid;
 
 use crate::sensors::devnode::{Node, same};
 
@@ -35,11 +36,13 @@ pub(super) fn device(found: &Found<'_>) -> Option<HidDevice> {
     let (vendor, product) =
         node.ids().or_else(|| above.iter().find_map(|node| node.ids())).unwrap_or_default();
     let name = above.iter().find_map(|node| node.description.clone()).or_else(|| node.description.clone());
+    let name: String = name.unwrap_or_default().chars().filter(|c| !c.is_control()).take(126).collect();
     Some(HidDevice {
         bus,
         vendor_id: format!("{vendor:04x}"),
         product_id: format!("{product:04x}"),
-        name: name.unwrap_or_default().chars().filter(|c| !c.is_control()).take(126).collect(),
+        traits: hid::traits(bus, &name, &[]),
+        name,
         caps,
         built_in: built_in(bus, above),
     })

@@ -29,11 +29,13 @@ pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
         }
     }
     for input in inputs.iter().flatten().filter(|input| !input.hid) {
+        let name = read::attribute(&input.dir.join("name")).unwrap_or_default();
         found.push(HidDevice {
+            traits: hid::traits(input.bus, &name, &[]),
             bus: input.bus,
             vendor_id: sysfs::id(&input.dir, "id/vendor").unwrap_or_else(|| "0000".into()),
             product_id: sysfs::id(&input.dir, "id/product").unwrap_or_else(|| "0000".into()),
-            name: read::attribute(&input.dir.join("name")).unwrap_or_default(),
+            name,
             caps: input.caps,
             built_in: input.built_in,
         });
@@ -52,11 +54,13 @@ fn hid_device(dir: &Path, name: &str) -> Result<HidDevice, String> {
         .map_err(|e| format!("its descriptor: {}", e.why))?;
     let uevent = read::text(&dir.join("uevent"), read::SMALL).unwrap_or_default();
     let label = uevent.lines().find_map(|line| line.strip_prefix("HID_NAME=")).unwrap_or_default();
+    let name = label.chars().filter(|c| !c.is_control()).take(126).collect::<String>().trim().to_owned();
     Ok(HidDevice {
         bus,
         vendor_id: last_four(vendor_id),
         product_id: last_four(product_id),
-        name: label.chars().filter(|c| !c.is_control()).take(126).collect::<String>().trim().to_owned(),
+        traits: hid::traits(bus, &name, &descriptor),
+        name,
         caps: hid::caps(&descriptor).map_err(|e| e.to_string())?,
         built_in: evdev::built_in(bus, dir),
     })

@@ -87,6 +87,7 @@ fn interface(node: &Node, nodes: &[Node]) -> Option<RawInterface> {
         class,
         subclass,
         protocol,
+        hid_version: None,
         driver: node.service.clone(),
         report_descriptor: None,
         hid_kind,

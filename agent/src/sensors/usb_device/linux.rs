@@ -10,6 +10,9 @@ use crate::sensors::{Sensed, SensorError, sysfs};
 
 /// Class of hubs.
 const HUB: u32 = 9;
+/// Most bytes of a device's raw descriptors: its own 18 and, of all configurations, what a 16-bit length can say. Real
+/// ones have some hundred.
+const MAX_DESCRIPTORS: usize = 18 + 65_535;
 
 /// States everything on USB and Thunderbolt but hubs, by port path.
 pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
@@ -58,7 +61,11 @@ fn device(bus: &Path, name: &str, names: &[String]) -> Option<Raw> {
     let dir = bus.join(name);
     let ids = (sysfs::hex(&dir, "idVendor")?, sysfs::hex(&dir, "idProduct")?);
     let own = format!("{name}:");
-    let interfaces = names.iter().filter(|n| n.starts_with(&own)).filter_map(|n| interface(&bus.join(n)));
+    let hid_versions = read::bytes(&dir.join("descriptors"), MAX_DESCRIPTORS)
+        .map(|descriptors| usb::hid_versions(&descriptors))
+        .unwrap_or_default();
+    let interfaces = names.iter().filter(|n| n.starts_with(&own));
+    let interfaces = interfaces.filter_map(|n| interface(&bus.join(n), &hid_versions));
     Some(Raw {
         class: sysfs::hex(&dir, "bDeviceClass").unwrap_or(0),
         device: RawUsb {
@@ -76,12 +83,14 @@ fn device(bus: &Path, name: &str, names: &[String]) -> Option<Raw> {
     })
 }
 
-fn interface(dir: &Path) -> Option<RawInterface> {
+fn interface(dir: &Path, hid_versions: &[(u8, u16)]) -> Option<RawInterface> {
     let number = |name| sysfs::hex(dir, name).and_then(|n| u8::try_from(n).ok());
+    let own = number("bInterfaceNumber");
     Some(RawInterface {
         class: number("bInterfaceClass")?,
         subclass: number("bInterfaceSubClass").unwrap_or(0),
         protocol: number("bInterfaceProtocol").unwrap_or(0),
+        hid_version: hid_versions.iter().find(|(of, _)| Some(*of) == own).map(|(_, version)| *version),
         driver: driver(dir),
         report_descriptor: descriptor(dir),
         hid_kind: None,
@@ -241,6 +250,29 @@ mod tests {
         assert!(device.traits.iter().any(|name| name.starts_with("known_kvm:")), "{:?}", device.traits);
         assert!(device.interfaces[0].hid.unwrap().keyboard && device.interfaces[1].hid.unwrap().absolute);
         assert!(!serde_json::to_string(device).unwrap().contains("CAFEBABE"));
+    }
+
+    #[test]
+    fn linux_behind_a_gaming_keyboards_name_is_told_by_its_version_of_hid() {
+        let machine = Machine::new();
+        let disguised = Usb {
+            id: "1532:0228",
+            speed: "480",
+            removable: "removable",
+            strings: ("Razer", "Razer BlackWidow", ""),
+            interfaces: &[("030101", "gadget_keyboard"), ("030102", "mouse_genius")],
+            ..Usb::default()
+        };
+        machine.usb("1-2", disguised);
+        let traits = |machine: &Machine| machine.look::<UsbDevice>().0[0].1.traits.clone();
+        assert!(traits(&machine).is_empty(), "without its descriptors it passes for one");
+        for number in ["0", "1"] {
+            let file = format!("sys/bus/usb/devices/1-2:1.{number}/bInterfaceNumber");
+            machine.file(&file, format!("0{number}\n"));
+        }
+        let one = |number: u8| [9, 4, number, 0, 1, 3, 1, 1, 0, 9, 0x21, 0x01, 0x01, 0, 1, 0x22, 63, 0];
+        machine.file("sys/bus/usb/devices/1-2/descriptors", [one(0), one(1)].concat());
+        assert_eq!(traits(&machine), ["linux_hid"]);
     }
 
     #[test]
