@@ -8,6 +8,7 @@ mod displays;
 mod pointer;
 pub mod print;
 pub mod row;
+mod tools;
 mod usb;
 
 use anyhow::Context as _;
@@ -19,8 +20,12 @@ use row::Row;
 pub type Rows = fn() -> anyhow::Result<Vec<Row>>;
 
 /// All sections: title, and what computes them.
-pub const SECTIONS: &[(&str, Rows)] =
-    &[("Displays", displays::rows), ("USB and input devices", usb::rows), ("Pointer", pointer::rows)];
+pub const SECTIONS: &[(&str, Rows)] = &[
+    ("Displays", displays::rows),
+    ("USB and input devices", usb::rows),
+    ("Pointer", pointer::rows),
+    ("Remote tools", tools::rows),
+];
 
 /// Some lines under a title.
 #[derive(Debug, Serialize)]

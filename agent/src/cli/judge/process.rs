@@ -1,10 +1,13 @@
-//! `judge process`: one executable's name or path a line, optionally a tab and its command line.
+//! `judge process`: one executable's name or path a line, optionally a tab and its command line, and another tab
+//! and what the program says of itself: `original=AnyDesk.exe;company=philandro Software GmbH;product=AnyDesk`
+//! (fields as [`farmwatch_shared::program::Program::set`] has them).
 //!
 //! A name without a path says little about its system: Linux is tried first, then macOS, and Windows for names
 //! that look like its own. A program that is named here is taken to run.
 
 use farmwatch_shared::catalogue::{Catalogue, Match, Os, Proves};
 use farmwatch_shared::facts::{RemoteTool, Seen, SeenBy};
+use farmwatch_shared::program::Program;
 use farmwatch_shared::state::State;
 use farmwatch_shared::weights::Weights;
 
@@ -14,15 +17,33 @@ use super::{Judge, Verdict, findings};
 pub fn judge(weights: &Weights) -> Judge<'_> {
     let catalogue = Catalogue::shipped();
     Box::new(move |line| {
-        let (name, command_line) = line.split_once('\t').unwrap_or((line, ""));
-        let name = name.trim();
+        let mut columns = line.split('\t');
+        let name = columns.next().unwrap_or_default().trim();
+        let command_line = columns.next().unwrap_or_default();
+        let program = columns.next().map(program);
         if name.is_empty() {
             return Verdict::unreadable(name, "no executable's name");
         }
-        let hit = systems(name).iter().find_map(|os| by_process(&catalogue, *os, name, command_line));
+        let by_name = systems(name).iter().find_map(|os| by_process(&catalogue, *os, name, command_line));
+        let by_program = program
+            .iter()
+            .find_map(|program| systems(name).iter().find_map(|os| catalogue.by_program(*os, program)));
+        // A name and what the program says of itself: the more telling one.
+        let hit = [by_name, by_program]
+            .into_iter()
+            .flatten()
+            .reduce(|best, hit| if hit.proves > best.proves { hit } else { best });
         let by = SeenBy::Process;
         Verdict { label: name.to_owned(), found: Ok(findings(&state(hit.as_ref(), by), weights)) }
     })
+}
+
+/// What a program says of itself, as the third column has it.
+fn program(column: &str) -> Program {
+    let mut program = Program::default();
+    let fields = column.split(';').filter_map(|field| field.split_once('=')).take(32);
+    fields.for_each(|(field, value)| program.set(field.trim(), value));
+    program
 }
 
 /// A laptop of which only this match is known.

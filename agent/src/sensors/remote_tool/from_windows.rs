@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use farmwatch_shared::catalogue::{Catalogue, Match, Os, Proves};
+use farmwatch_shared::program::Program;
 use jiff::Timestamp;
 
 use super::tools::Hit;
@@ -79,9 +80,11 @@ pub(super) fn whose(
     let version = version();
     let proves_use = |hit: &Match<'_>| hit.proves == Proves::Use;
     let by_name = |name: &String| catalogue.by_process(Os::Windows, name, command_line).filter(proves_use);
-    let by_product = |name: &String| catalogue.by_package(Os::Windows, name).filter(proves_use);
+    let mut program = Program::default();
+    version.original_name.iter().for_each(|name| program.set("original", name));
+    version.product.iter().for_each(|product| program.set("product", product));
     let named = version.original_name.as_ref().and_then(by_name);
-    named.or_else(|| version.product.as_ref().and_then(by_product)).map(Hit::from)
+    named.or_else(|| catalogue.by_program(Os::Windows, &program).filter(proves_use)).map(Hit::from)
 }
 
 /// What a program's version says of it.

@@ -23,6 +23,8 @@ pub(super) struct Hit {
     pub(super) presence: bool,
     /// Others share what was seen: a second sign must come.
     pub(super) hint: bool,
+    /// It is there only while somebody is connected.
+    pub(super) session: bool,
 }
 
 impl From<Match<'_>> for Hit {
@@ -33,6 +35,7 @@ impl From<Match<'_>> for Hit {
             serving: hit.serving,
             presence: hit.proves == Proves::Presence,
             hint: hit.proves == Proves::Hint,
+            session: hit.session,
         }
     }
 }
@@ -78,6 +81,9 @@ impl Tools {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        if hit.session {
+            tool.session_open = Some(true);
+        }
         let listens = !process.ports.is_empty();
         tool.serving |= hit.serving.unwrap_or(listens);
         if listens {

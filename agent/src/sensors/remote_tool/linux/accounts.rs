@@ -5,32 +5,21 @@
 
 use std::collections::BTreeMap;
 
+use farmwatch_shared::catalogue::{Catalogue, Os};
 use farmwatch_shared::id::KeyedHash;
 
 use super::paths;
 use crate::sensors::{Config, read};
 
-/// A tool, a file of its settings, the key in it.
-const SETTINGS: [(&str, &str, &str); 9] = [
-    ("anydesk", "/etc/anydesk/system.conf", "ad.anynet.id"),
-    ("anydesk", "~/.anydesk/system.conf", "ad.anynet.id"),
-    ("teamviewer", "/etc/teamviewer/global.conf", "ClientID"),
-    ("teamviewer", "/opt/teamviewer/config/global.conf", "ClientID"),
-    ("rustdesk", "/root/.config/rustdesk/RustDesk.toml", "id"),
-    ("rustdesk", "~/.config/rustdesk/RustDesk.toml", "id"),
-    ("meshcentral", "/usr/local/mesh_services/meshagent/meshagent.msh", "MeshID"),
-    ("ngrok", "~/.config/ngrok/ngrok.yml", "authtoken"),
-    ("ngrok", "~/.ngrok2/ngrok.yml", "authtoken"),
-];
-
 /// Accounts of tools, hashed.
-pub(super) fn all(config: &Config) -> BTreeMap<Box<str>, KeyedHash> {
+pub(super) fn all(config: &Config, catalogue: &Catalogue) -> BTreeMap<Box<str>, KeyedHash> {
     if !config.level_2 {
         return BTreeMap::new();
     }
     let homes = paths::homes(&config.root);
     let mut accounts = BTreeMap::new();
-    for (tool, pattern, key) in SETTINGS {
+    for (tool, pattern, key) in catalogue.accounts(Os::Linux) {
+        let tool = &*tool.id;
         for path in paths::matching(&config.root, &homes, pattern) {
             let text = read::text(&path, read::SMALL).unwrap_or_default();
             let Some(value) = setting(&text, key) else { continue };
@@ -73,10 +62,11 @@ mod tests {
             ],
         );
         let config = config(root.path());
-        let got = all(&config);
+        let catalogue = Catalogue::shipped();
+        let got = all(&config, &catalogue);
         assert_eq!(got["anydesk"], config.hash_key.hash("account/anydesk", "123456789"));
         assert_eq!(got["ngrok"], config.hash_key.hash("account/ngrok", "2abcDEF"));
-        assert!(all(&Config { level_2: false, ..config }).is_empty());
+        assert!(all(&Config { level_2: false, ..config }, &catalogue).is_empty());
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Eyes {
         if hints.installs || now >= self.look_installed || self.level_2 != config.level_2 {
             self.level_2 = config.level_2;
             self.installed.look(&config);
-            self.accounts = accounts::all(&config);
+            self.accounts = accounts::all(&config, &self.catalogue);
             self.look_installed = now + INSTALLED;
         }
         if let Some(events) = &self.events {
