@@ -3,7 +3,7 @@
 //! - **Physical cause**: to carry a laptop's picture away, something must pretend to be its screen; unless it
 //!   is told otherwise it says who it is. Shared with USB and pointing: cause `kvm`.
 //! - **Cap**: of 7,139 EDIDs read from real screens (linuxhw/EDID; one more is an IP-KVM's) none has such an identity,
-//!   preset or template: at most 3 in 7,139, so ln(7139 / 3) = 7.7. The template stays below: half of those screens were
+//!   preset or template: at most 3 in 7,139, so ln(7139 / 3) = 7.7. The template stays below: those screens were
 //!   looked at when it was made. Capture chips and virtual screens: assumption.
 //! - **Innocent twins**: a homelab owner, somebody with two jobs, IT's own KVM (sanctioned by its serial's
 //!   hash or the fact's key); a conference room's recorder; a dummy plug; a guest of a hypervisor.

@@ -24,7 +24,7 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scoreboard")
 }
 
-/// Whether an item is held out: rules are made looking at the other half only. Decided by a hash of the item, so that
+/// Whether an item is held out: rules after the first (see the folder's README) are made looking at the other half only. Decided by a hash of the item, so that
 /// it neither changes with the order of lines nor can be chosen.
 pub fn is_held_out(item: &str) -> bool {
     // FNV-1a, 64 bits; the lowest bit of its last steps is no better than the item's bytes, a high one is.

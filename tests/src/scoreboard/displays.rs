@@ -38,7 +38,7 @@ pub fn rows() -> anyhow::Result<Vec<Row>> {
     };
     let mut rows = vec![
         alarm_row("half that rules were made on", false),
-        alarm_row("half held out", true),
+        alarm_row("half held out from now on", true),
         Row::share("real monitors, not readable", unread, monitors.len()).at_most(0.0),
         Row::share(
             "among them KVMs, capture and virtual screens, found",

@@ -71,7 +71,7 @@ fn laptops(mut judge: Judge<'_>) -> anyhow::Result<Vec<Row>> {
         lines("laptops_usb.jsonl.zst")?.into_iter().map(|line| Judged::of(line, &mut judge)).collect();
     let (held, seen): (Vec<&Judged>, Vec<&Judged>) = all.iter().partition(|one| is_held_out(&one.line));
     let mut rows = Vec::new();
-    for (label, half) in [("half that rules were made on", seen), ("half held out", held)] {
+    for (label, half) in [("half that rules were made on", seen), ("half held out from now on", held)] {
         let count = |holds: &dyn Fn(&Judged) -> bool| Figure::Share {
             count: half.iter().filter(|one| holds(one)).count(),
             of: half.len(),
@@ -106,7 +106,7 @@ fn descriptors(mut judge: Judge<'_>) -> anyhow::Result<Vec<Row>> {
         .filter_map(|one| Some(format!("{}: {}", one.verdict.label, one.verdict.found.as_ref().err()?)));
     Ok(vec![
         row("half that rules were made on", seen),
-        row("half held out", held),
+        row("half held out from now on", held),
         Row::share("real report descriptors, not readable", unread.len(), all.len()).notes(reasons),
     ])
 }
