@@ -61,9 +61,10 @@ def features(intervals, steps):
     """(share of slow intervals, steadiness, ln(1 + third quartile of the steps)) of what moves."""
     moving = sum(intervals.values())
     period = max(sorted(intervals), key=lambda i: intervals[i])
-    steady = sum(intervals[i] for i in (period - 1, period, period + 1)) / moving
+    is_clock = period <= SLOW_MS
+    steady = sum(intervals[i] for i in (period - 1, period, period + 1)) / moving if is_clock else 0.0
     slow = sum(n for i, n in intervals.items() if i > SLOW_MS) / moving
-    beats = range(BEATS + 1 if period >= CLOCK_MS else 1)
+    beats = range(BEATS + 1 if CLOCK_MS <= period <= SLOW_MS else 1)
     off = collections.Counter()
     for step, n in steps.items():
         off[min(abs(step - k * period) for k in beats)] += n
@@ -95,6 +96,10 @@ def hear(folder):
                     for bursts in (False, True):
                         times = hands.through_path(own, rng, frames, jitter, bursts, poll)
                         add(True, kind, jitter, unit, listened(times))
+        for frames in hands.GATHERED_FRAMES:
+            for jitter in hands.GATHERED_JITTERS:
+                times = hands.through_path(own, rng, frames, jitter, False, 0)
+                add(True, "gathered", jitter, unit, listened(times))
     for device, events in sorted(hands.devices(folder).items()):
         for window in windows([t for t, _, _ in events]):
             add(False, "kernel", "-", device, window)
@@ -107,7 +112,7 @@ def hear(folder):
 def fit(rows):
     """Logistic regression by Newton's steps; (intercept, slow, steady, restless)."""
     rows = [
-        row for row in rows if row[1] != hands.SLOW_END[0] and (row[2] == "-" or row[2] >= hands.LEARNT_JITTER)
+        row for row in rows if row[1] != hands.SLOW_END[0] and (row[2] == "-" or row[1] == "gathered" or row[2] >= hands.LEARNT_JITTER)
     ]
     count = collections.Counter((remote, kind, unit) for remote, kind, _, unit, _ in rows)
     units = collections.Counter((remote, kind) for remote, kind, _ in count)

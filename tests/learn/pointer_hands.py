@@ -19,6 +19,8 @@ JITTERS = (1, 2, 5, 10, 15, 25, 40)
 LEARNT_JITTER = 5
 # Where the operator's events end: (kind, milliseconds between polls of a gadget, 0 where software injects them).
 ENDS = (("kvm", 1), ("injected", 0))
+# An RDP client gathers for 100 ms; on a good line nothing else shows.
+GATHERED_FRAMES, GATHERED_JITTERS = (8, 10), (1, 5, 15)
 # A gadget that is polled every 8 ms, and fed faster than that, gives its reports on its own clock: nothing is left of
 # the path. It is judged, not learnt.
 SLOW_END = ("kvm_8ms", 8)

@@ -124,7 +124,9 @@ impl Timing {
         }
         // The shortest of the most frequent intervals.
         let (period, _) = self.intervals.iter().max_by_key(|(interval, count)| (**count, -**interval))?;
-        let steady: usize = self.intervals.range(period - 1..=period + 1).map(|(_, count)| count).sum();
+        // What beats more rarely than any device does is no device's clock.
+        let beat = if *period <= SLOW_MS { period - 1..=period + 1 } else { 0..=0 };
+        let steady: usize = self.intervals.range(beat).map(|(_, count)| count).sum();
         let slow: usize = self.intervals.range(SLOW_MS + 1..).map(|(_, count)| count).sum();
         Some(Features {
             slow: slow as f64 / moving as f64,
@@ -136,7 +138,7 @@ impl Timing {
 
 /// How far each step is from the next whole number of beats: a slow hand lets a device skip some.
 fn off_beat(steps: &BTreeMap<i64, usize>, period: i64) -> BTreeMap<i64, usize> {
-    let beats = if period >= CLOCK_MS { BEATS } else { 0 };
+    let beats = if (CLOCK_MS..=SLOW_MS).contains(&period) { BEATS } else { 0 };
     let mut off = BTreeMap::new();
     for (step, count) in steps {
         let distance = (0..=beats).map(|beat| (step - beat * period).abs()).min().unwrap_or(*step);
