@@ -72,7 +72,7 @@ def features(intervals, steps):
     for step in sorted(off):
         before += off[step]
         if before > quartile:
-            return slow, steady, math.log(1 + step)
+            return slow, steady, math.log(1 + (step if is_clock else max(step, period)))
 
 
 def hear(folder):

@@ -124,14 +124,15 @@ impl Timing {
         }
         // The shortest of the most frequent intervals.
         let (period, _) = self.intervals.iter().max_by_key(|(interval, count)| (**count, -**interval))?;
-        // What beats more rarely than any device does is no device's clock.
-        let beat = if *period <= SLOW_MS { period - 1..=period + 1 } else { 0..=0 };
-        let steady: usize = self.intervals.range(beat).map(|(_, count)| count).sum();
+        let steady: usize = self.intervals.range(period - 1..=period + 1).map(|(_, count)| count).sum();
         let slow: usize = self.intervals.range(SLOW_MS + 1..).map(|(_, count)| count).sum();
+        let step = third_quartile(&off_beat(&self.steps, *period))?;
+        // What beats more rarely than any device does is no device's clock: events were gathered for that long.
+        let is_clock = *period <= SLOW_MS;
         Some(Features {
             slow: slow as f64 / moving as f64,
-            steady: steady as f64 / moving as f64,
-            restless: (third_quartile(&off_beat(&self.steps, *period))? as f64).ln_1p(),
+            steady: if is_clock { steady as f64 / moving as f64 } else { 0.0 },
+            restless: (if is_clock { step } else { step.max(*period) } as f64).ln_1p(),
         })
     }
 }
