@@ -1,6 +1,8 @@
 //! Farmwatch's agent: observes a laptop and reports what may betray remote hands.
 
 pub mod adopted;
+#[cfg(any(test, target_os = "macos"))]
+mod apple;
 pub mod cli;
 pub mod clock;
 pub mod config;

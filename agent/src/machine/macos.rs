@@ -1,16 +1,31 @@
-//! macOS: not read yet, so a copied state folder is not noticed.
+//! macOS: the IOKit registry's root.
 
 use std::path::Path;
+use std::sync::OnceLock;
+
+use crate::apple::system;
+use crate::sensors::{Platform, platform};
 
 pub(super) fn serial(_: &Path) -> Option<String> {
-    None
+    read().serial.clone()
 }
 
 pub(super) fn hostname(_: &Path) -> Option<String> {
-    None
+    system::sysctl_text("kern.hostname").map(|name| crate::sensors::impersonal_hostname(&name))
 }
 
 /// What names the hardware and this installation.
 pub(super) fn sources(_: &Path) -> Vec<(&'static str, String)> {
-    Vec::new()
+    let platform = read();
+    let uuid = platform.uuid.clone().map(|uuid| ("product_uuid", uuid));
+    let serial = platform.serial.clone().map(|serial| ("product_serial", serial));
+    uuid.into_iter().chain(serial).collect()
+}
+
+/// What the hardware says of itself does not change while the system runs.
+fn read() -> &'static Platform {
+    static PLATFORM: OnceLock<Platform> = OnceLock::new();
+    PLATFORM.get_or_init(|| {
+        system::registry("IOPlatformExpertDevice", 1).map(|tree| platform(&tree)).unwrap_or_default()
+    })
 }

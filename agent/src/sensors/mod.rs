@@ -52,6 +52,8 @@ use serde_json::Value;
 
 pub use activity::help as count_input_for_the_service;
 pub use frame::sense_once;
+#[cfg(target_os = "macos")]
+pub(crate) use host::from_macos::{Platform, hostname as impersonal_hostname, platform};
 pub use run::{Command, Control, Running, Wake, start};
 
 /// How to build a sensor. It must not look at anything yet.

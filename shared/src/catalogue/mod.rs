@@ -169,9 +169,10 @@ impl Catalogue {
                 .any(|entry| entry.args != parse::Span::default())
     }
 
-    /// A service, unit, launchd item or autostart entry. The suffix `.service` may be there or not.
+    /// A service, unit, launchd item or autostart entry. The suffix `.service` of systemd's may be there or
+    /// not; a launchd label may end so by itself.
     pub fn by_service(&self, os: Os, unit: &str) -> Option<Match<'_>> {
-        let unit = unit.strip_suffix(".service").unwrap_or(unit);
+        let unit = unit.strip_suffix(".service").filter(|_| os == Os::Linux).unwrap_or(unit);
         self.named(Kind::Service, os, unit)
     }
 

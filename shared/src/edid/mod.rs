@@ -17,12 +17,16 @@ use crate::id::HashKey;
 
 /// The fact that leaves the laptop: the serial number hashed, everything else as it says.
 pub fn facts(bytes: &[u8], key: &HashKey) -> Result<EdidFacts, BadEdid> {
-    let edid = parse(bytes)?;
+    Ok(facts_of(parse(bytes)?, key))
+}
+
+/// The fact of an EDID of which only the contents are known: macOS on Apple silicon hands out no bytes.
+pub fn facts_of(edid: Edid, key: &HashKey) -> EdidFacts {
     let traits = traits(&edid).into_iter().map(str::to_owned).collect();
     let serial = traits::serial(&edid).map(|serial| {
         key.hash("edid_serial", &format!("{}:{:04x}:{serial}", edid.manufacturer, edid.product))
     });
-    Ok(EdidFacts {
+    EdidFacts {
         serial,
         traits,
         model: edid.name,
@@ -32,7 +36,7 @@ pub fn facts(bytes: &[u8], key: &HashKey) -> Result<EdidFacts, BadEdid> {
         width_mm: edid.width_mm,
         height_mm: edid.height_mm,
         preferred: edid.preferred,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Displays: what is plugged into the laptop's sockets and what it says of itself.
 //!
 //! Linux: DRM in sysfs. Windows: monitors among the device nodes, and the desktop. Woken by hot-plug events.
+//! macOS: the IOKit registry, looked at now and then.
 
+#[cfg(any(target_os = "macos", test))]
+mod from_macos;
 #[cfg(any(windows, test))]
 mod from_windows;
 #[cfg_attr(target_os = "linux", path = "linux.rs")]

@@ -1,8 +1,19 @@
-//! macOS: not read yet.
+//! macOS: the IOKit registry. Reading it asks nobody for permission; opening a device would.
 
+use super::{from_macos, state};
+use crate::apple::system;
 use crate::sensors::{Sensed, SensorError};
 
-/// Says that nothing is seen.
-pub fn sense(_: &mut Sensed) -> Result<(), SensorError> {
-    Err(SensorError::NotSupported("keyboards and pointers are not yet read on this operating system".into()))
+/// States every keyboard and pointer.
+pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
+    let tree = system::registry("IOHIDInterface", 1)?;
+    let mut devices = Vec::new();
+    for found in from_macos::devices(&tree) {
+        match found {
+            Ok(device) => devices.push(device),
+            Err(why) => out.partly(SensorError::Blind(format!("the HID device {why}"))),
+        }
+    }
+    state(devices, out);
+    Ok(())
 }

@@ -2,9 +2,12 @@
 //! own.
 //!
 //! Linux: HID devices and the input layer in sysfs. Windows: device nodes. Woken by hot-plug events.
+//! macOS: the IOKit registry, looked at now and then.
 
 #[cfg(target_os = "linux")]
 pub(super) mod evdev;
+#[cfg(any(target_os = "macos", test))]
+mod from_macos;
 #[cfg(any(windows, test))]
 mod from_windows;
 #[cfg_attr(target_os = "linux", path = "linux.rs")]

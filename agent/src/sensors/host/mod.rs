@@ -1,7 +1,11 @@
 //! `host`: the machine itself, and the ids under which other management knows it.
 
+#[cfg(any(target_os = "macos", test))]
+pub(crate) mod from_macos;
 #[cfg(any(windows, test))]
 mod from_windows;
+#[cfg(unix)]
+mod managed;
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 #[cfg_attr(windows, path = "windows.rs")]

@@ -1,5 +1,7 @@
 //! `locale`: time zone, keyboard layouts, languages.
 
+#[cfg(any(target_os = "macos", test))]
+mod from_macos;
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 #[cfg_attr(windows, path = "windows.rs")]

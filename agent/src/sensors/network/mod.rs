@@ -3,6 +3,8 @@
 //! Looks when the system says that an interface or a route came or went. The public address is the collector's to
 //! see.
 
+#[cfg(any(target_os = "macos", test))]
+mod from_macos;
 #[cfg(any(windows, test))]
 mod from_windows;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "addresses are text on Linux alone"))]

@@ -1,6 +1,8 @@
-//! macOS: not read yet.
+//! macOS: `pmset`, the registry's root domain, the kernel's clocks.
 
+use super::from_macos;
 use super::{Config, Duration, SensorError};
+use crate::apple::system;
 
 /// What feeds the machine, and its lid.
 pub(super) struct SupplyNow {
@@ -17,19 +19,25 @@ pub(super) struct Settings {
 }
 
 pub(super) fn supply(_: &Config) -> Result<SupplyNow, SensorError> {
-    Err(SensorError::NotSupported("not read on this operating system yet".into()))
+    let (mains, battery) = from_macos::supply(&system::tool("/usr/bin/pmset", &["-g", "batt"])?);
+    let lid_closed = system::registry("IOPMrootDomain", 1).ok().as_ref().and_then(from_macos::lid_closed);
+    Ok(SupplyNow { mains, battery, lid_closed })
 }
 
-pub(super) fn settings(_: &Config) -> Settings {
-    Settings::default()
+pub(super) fn settings(config: &Config) -> Settings {
+    let pmset = |what: &[&str]| system::tool("/usr/bin/pmset", what).unwrap_or_default();
+    Settings {
+        never_sleeps: from_macos::never_sleeps(&pmset(&["-g"])),
+        keep_awake: from_macos::keep_awake(&config.catalogue, &pmset(&["-g", "assertions"])),
+    }
 }
 
-/// How long the machine has slept since it started.
+/// How long the machine has slept since it started: one clock goes on in sleep, the other does not.
 pub(super) fn time_asleep(_: &Config) -> Duration {
-    Duration::ZERO
+    system::since_boot().saturating_sub(system::awake_since_boot())
 }
 
 /// How long the machine has been up.
 pub(super) fn uptime(_: &Config) -> Option<Duration> {
-    None
+    Some(system::since_boot())
 }

@@ -1,6 +1,8 @@
 //! `power`: mains, battery, lid, sleep; and the moments at which they change.
 
 mod changes;
+#[cfg(any(target_os = "macos", test))]
+mod from_macos;
 #[cfg(any(windows, test))]
 mod from_windows;
 #[cfg_attr(target_os = "linux", path = "linux.rs")]

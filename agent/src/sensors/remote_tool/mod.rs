@@ -3,12 +3,16 @@
 //! Only what the catalogue names becomes a fact. Everything else that is read on the way (names of processes,
 //! packages, units) is compared and dropped.
 
+#[cfg(any(target_os = "macos", test))]
+mod from_macos;
 #[cfg(any(windows, test))]
 mod from_windows;
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
-#[cfg_attr(target_os = "macos", path = "macos.rs")]
+#[cfg_attr(target_os = "macos", path = "macos/mod.rs")]
 #[cfg_attr(windows, path = "windows/mod.rs")]
 mod os;
+#[cfg(unix)]
+mod paths;
 mod tools;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! `session`: who is logged in from where, without saying who.
 
+#[cfg(any(target_os = "macos", test))]
+mod from_macos;
 #[cfg(any(windows, test))]
 mod from_windows;
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]

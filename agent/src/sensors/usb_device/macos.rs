@@ -1,8 +1,19 @@
-//! macOS: not read yet.
+//! macOS: the IOKit registry. Reading it asks nobody for permission.
 
+use farmwatch_shared::usb;
+
+use super::from_macos;
+use crate::apple::system;
 use crate::sensors::{Sensed, SensorError};
 
-/// Says that nothing is seen.
-pub fn sense(_: &mut Sensed) -> Result<(), SensorError> {
-    Err(SensorError::NotSupported("USB is not yet read on this operating system".into()))
+/// States everything on USB but hubs, by port path.
+pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
+    let config = out.config();
+    let devices = system::registry("IOUSBHostDevice", 1)?;
+    let interfaces = system::registry("IOUSBHostInterface", 1)?;
+    let hid = system::registry("IOHIDInterface", 1)?;
+    for (path, raw) in from_macos::devices(&[&devices, &interfaces, &hid]) {
+        out.fact(&path, &usb::facts(&raw, &config.hash_key));
+    }
+    Ok(())
 }

@@ -1,7 +1,10 @@
 //! What hangs on USB and Thunderbolt: who it says it is, how fast it is, what it can do.
 //!
 //! Linux: sysfs. Windows: device nodes and hubs. Woken by hot-plug events.
+//! macOS: the IOKit registry, looked at now and then.
 
+#[cfg(any(target_os = "macos", test))]
+mod from_macos;
 #[cfg(any(windows, test))]
 mod from_windows;
 #[cfg_attr(target_os = "linux", path = "linux.rs")]

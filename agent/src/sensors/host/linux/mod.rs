@@ -1,7 +1,5 @@
 //! Linux: DMI tables in sysfs (device tree on ARM), os-release, the kernel's boot time.
 
-mod managed;
-
 use farmwatch_shared::firmware::{self, says_nothing};
 use farmwatch_shared::smbios;
 use jiff::Timestamp;
@@ -53,7 +51,7 @@ pub(super) fn host(config: &Config, out: &mut Sensed) -> Result<Host, SensorErro
         hypervisor,
         boot_time: boot_time(config),
         agent_version: String::new(),
-        managed_by: managed::by(config),
+        managed_by: super::managed::by(config),
     })
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use farmwatch_shared::catalogue::{Catalogue, Os};
 use farmwatch_shared::id::KeyedHash;
 
-use super::paths;
+use super::super::paths;
 use crate::sensors::{Config, read};
 
 /// Accounts of tools, hashed.

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 
-use super::paths;
+use super::super::paths;
 
 const FOLDERS: [&str; 16] = [
     "usr/bin",

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use farmwatch_shared::catalogue::Os;
 use farmwatch_shared::facts::SeenBy;
 
+use super::super::paths;
 use super::super::tools::Hit;
 use super::packages::Packages;
-use super::{paths, units};
+use super::units;
 use crate::sensors::{Config, read};
 
 /// Folders of browser profiles below a home, for browsers of Chromium's kind.

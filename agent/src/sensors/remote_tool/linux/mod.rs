@@ -5,7 +5,6 @@ mod events;
 mod folders;
 mod installed;
 mod packages;
-mod paths;
 mod processes;
 mod rounds;
 mod sockets;

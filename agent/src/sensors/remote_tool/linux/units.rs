@@ -97,7 +97,7 @@ mod tests {
                 ("home/anna/.config/autostart/sync.desktop", "[Desktop Entry]\nExec=anydesk --tray\n"),
             ],
         );
-        let hits = all(&config(root.path()), &super::super::paths::homes(root.path()));
+        let hits = all(&config(root.path()), &super::super::super::paths::homes(root.path()));
         let mut tools: Vec<&str> = hits.iter().map(|hit| &*hit.tool).collect();
         tools.sort_unstable();
         assert_eq!(tools, ["anydesk", "anydesk", "x11vnc"]);

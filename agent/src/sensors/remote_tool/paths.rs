@@ -9,11 +9,19 @@ const MOST_HOMES: usize = 64;
 /// Most paths that one pattern may lead to.
 const MOST_PATHS: usize = 256;
 
-/// Homes below a root: the folders in `/home`, and root's own.
+/// Where homes are, and root's own.
+#[cfg(not(target_os = "macos"))]
+const HOMES: (&str, &str) = ("home", "root");
+#[cfg(target_os = "macos")]
+const HOMES: (&str, &str) = ("Users", "private/var/root");
+
+/// Homes below a root.
 pub(super) fn homes(root: &Path) -> Vec<PathBuf> {
-    let names = read::names(&root.join("home"), read::MANY).unwrap_or_default();
-    let homes = names.into_iter().filter(|name| name != "lost+found").take(MOST_HOMES);
-    homes.map(|name| root.join("home").join(name)).chain([root.join("root")]).collect()
+    let folder = root.join(HOMES.0);
+    let names = read::names(&folder, read::MANY).unwrap_or_default();
+    let no_home = ["lost+found", "Shared", ".localized"];
+    let homes = names.into_iter().filter(|name| !no_home.contains(&name.as_str())).take(MOST_HOMES);
+    homes.map(|name| folder.join(name)).chain([root.join(HOMES.1)]).collect()
 }
 
 /// Existing paths that a pattern leads to: `~` at its start is every home, `*` and `?` stand within one part.
@@ -78,8 +86,9 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
-    use super::super::super::super::test::write;
+    use super::super::super::test::write;
     use super::*;
 
     #[test]

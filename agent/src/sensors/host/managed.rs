@@ -5,16 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use super::super::super::read;
+use super::super::read;
 use super::Config;
 
 /// Finds an id in a file's text.
 type Find = fn(&str) -> Option<&str>;
 
 /// An agent's file and how its id is found in it. Whatever else the file holds, keys among it, is dropped.
-const AGENTS: [(&str, &str, Find); 5] = [
+const AGENTS: [(&str, &str, Find); 6] = [
     ("fleet", "opt/orbit/identifier", first_word),
     ("wazuh", "var/ossec/etc/client.keys", first_word),
+    ("wazuh", "Library/Ossec/etc/client.keys", first_word), // macOS
     ("velociraptor", "etc/velociraptor.writeback.yaml", velociraptor),
     ("jumpcloud", "opt/jc/jcagent.conf", jumpcloud),
     ("salt", "etc/salt/minion_id", first_word),

@@ -1,0 +1,158 @@
+//! macOS: processes from the kernel's list, what is installed from launchd's folders, apps, receipts and files.
+
+mod installed;
+mod processes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use farmwatch_shared::catalogue::{Catalogue, Os};
+use farmwatch_shared::facts::SeenBy;
+
+use self::processes::Process;
+use super::from_macos::{self, Socket};
+use super::tools::{Hit, Runs, Tools};
+use super::{Config, Sensed, SensorError, Wake};
+use crate::apple::system;
+
+/// What is new among the processes is looked for this often: one call to the kernel.
+const POLL: Duration = Duration::from_secs(2);
+/// What is installed is looked at this often, and when a tool starts.
+const INSTALLED: Duration = Duration::from_mins(10);
+/// Ports and connections of running tools, which `lsof` tells.
+const SOCKETS: Duration = Duration::from_secs(10);
+/// Most processes whose sockets are asked for.
+const MOST_ASKED: usize = 64;
+/// Services of macOS that let somebody in, by launchd's label, and the port that launchd opens for each.
+const BUILT_IN: [(&str, u16); 2] = [("com.apple.screensharing", 5900), ("com.openssh.sshd", 22)];
+
+/// Sees remote tools.
+pub(super) struct Eyes {
+    catalogue: Arc<Catalogue>,
+    /// Ids at the last look, sorted.
+    listed: Vec<u32>,
+    /// Ids that were new then: one that forked may only now have become what it is.
+    young: Vec<u32>,
+    found: BTreeMap<u32, Process>,
+    installed: Vec<(SeenBy, Hit)>,
+    /// The system's own services that are switched on, with their ports.
+    built_in: Vec<(Hit, u16)>,
+    look_installed: Instant,
+    sockets: Vec<Socket>,
+    look_sockets: Instant,
+}
+
+impl Eyes {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            catalogue: Arc::clone(&config.catalogue),
+            listed: Vec::new(),
+            young: Vec::new(),
+            found: BTreeMap::new(),
+            installed: Vec::new(),
+            built_in: Vec::new(),
+            look_installed: Instant::now(),
+            sockets: Vec::new(),
+            look_sockets: Instant::now(),
+        }
+    }
+
+    #[allow(clippy::unused_self, reason = "other systems ask themselves")]
+    pub(super) fn period(&self) -> Duration {
+        POLL
+    }
+
+    #[allow(clippy::unused_self, reason = "other systems keep it")]
+    pub(super) fn watch(&mut self, wake: Wake) {
+        drop(wake);
+    }
+
+    pub(super) fn look(&mut self, out: &mut Sensed) -> Result<(), SensorError> {
+        let config = out.config();
+        if !Arc::ptr_eq(&self.catalogue, &config.catalogue) {
+            *self = Self::new(&config);
+        }
+        let started = self.look_at_processes()?;
+        let now = Instant::now();
+        if started || now >= self.look_installed {
+            self.installed = installed::all(&config);
+            self.built_in = built_in(&config);
+            self.look_installed = now + INSTALLED;
+        }
+        if started || now >= self.look_sockets {
+            self.look_sockets = now + SOCKETS;
+            match self.ask_for_sockets() {
+                Ok(sockets) => self.sockets = sockets,
+                Err(error) => out.partly(error),
+            }
+        }
+        out.note("starts are found by looking every two seconds");
+        self.tools().all().for_each(|(id, tool)| out.fact(id, tool));
+        Ok(())
+    }
+
+    /// Looks at what is new since the last time, and once more at what was new then. Answers whether a tool started.
+    fn look_at_processes(&mut self) -> Result<bool, SensorError> {
+        let now = processes::all()?;
+        self.found.retain(|pid, process| processes::started(*pid) == Some(process.started));
+        let new: Vec<u32> =
+            now.iter().filter(|pid| self.listed.binary_search(pid).is_err()).copied().collect();
+        let mut started = false;
+        for pid in new.iter().chain(&std::mem::take(&mut self.young)) {
+            if let Some(process) = processes::look(&self.catalogue, *pid) {
+                started |= self.found.insert(*pid, process).is_none();
+            }
+        }
+        (self.young, self.listed) = (new, now);
+        Ok(started)
+    }
+
+    fn ask_for_sockets(&self) -> Result<Vec<Socket>, SensorError> {
+        let launchd = if self.built_in.is_empty() { None } else { Some(1) };
+        let pids: Vec<String> =
+            self.found.keys().copied().chain(launchd).take(MOST_ASKED).map(|pid| pid.to_string()).collect();
+        if pids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let states = "-sTCP:LISTEN,ESTABLISHED";
+        let arguments = ["-nP", "-a", "-iTCP", states, "-p", &pids.join(","), "-F", "pPn"];
+        // It ends with 1 where one of the processes has no such socket.
+        system::tool_that_may_find_nothing("/usr/sbin/lsof", &arguments)
+            .map(|text| from_macos::sockets(&text))
+    }
+
+    fn tools(&self) -> Tools {
+        let mut tools = Tools::default();
+        for (pid, process) in &self.found {
+            let (ports, connected) = from_macos::serves(&self.sockets, *pid);
+            let runs = Runs { hit: &process.hit, since: process.since, ports: &ports, connected };
+            tools.runs(&self.catalogue, &runs);
+        }
+        for (hit, port) in &self.built_in {
+            let connected = self.sockets.iter().any(|socket| !socket.listens && socket.port == *port);
+            let ports = BTreeSet::from([*port]);
+            tools.runs(&self.catalogue, &Runs { hit, since: None, ports: &ports, connected });
+        }
+        self.installed.iter().for_each(|(by, hit)| tools.installed(&self.catalogue, *by, hit));
+        tools
+    }
+}
+
+fn built_in(config: &Config) -> Vec<(Hit, u16)> {
+    let Some(disabled) =
+        installed::plist(&config.path("private/var/db/com.apple.xpc.launchd/disabled.plist"))
+    else {
+        return Vec::new();
+    };
+    let hit = |(label, port): &(&str, u16)| {
+        if !from_macos::switched_on(&disabled, label) {
+            return None;
+        }
+        let catalogue = &config.catalogue;
+        let by_label = catalogue.by_service(Os::Macos, label);
+        let hit = by_label.or_else(|| catalogue.by_process(Os::Macos, label.rsplit('.').next()?, None))?;
+        Some((Hit { serving: Some(true), ..hit.into() }, *port))
+    };
+    BUILT_IN.iter().filter_map(hit).collect()
+}
