@@ -29,4 +29,6 @@ fn what_is_plugged_into_a_laptop_and_who_moves_its_pointer_is_judged_on_its_page
     plugged::capture_chip(&mut laptop);
 
     input::of_a_jiggler(&mut laptop);
+    input::of_injection(&mut laptop);
+    input::of_a_remote_pointer(&mut laptop);
 }
