@@ -8,6 +8,7 @@ const PIKVM: &str = "plug 0x1d6b 0x0104 PiKVM 'Composite KVM Device' CAFEBABE hi
 /// A USB device, its functions, and what the page says of it.
 struct Thing {
     name: &'static str,
+    made_by: &'static str,
     plug: &'static str,
     interfaces: usize,
     verdict: &'static [&'static str],
@@ -17,24 +18,27 @@ struct Thing {
 const THINGS: [Thing; 4] = [
     Thing {
         name: "a PiKVM disguised as a Logitech receiver",
+        made_by: "linux",
         plug: "plug 0x046d 0xc52b Logitech 'USB Receiver' '' high-speed keyboard pointer drive",
         interfaces: 3,
         verdict: &[
-            "USB and input devices",
-            "a USB device says 046d:c52b \"Logitech USB Receiver\", and has speed and functions that this product \
-             never had",
+            "a USB device says 046d:c52b \"Logitech USB Receiver\", and has a speed, functions or a serial number that \
+             this product never had",
+            "imitated by Linux",
         ],
         probability: "0.6 %",
     },
     Thing {
         name: "a PiKVM disguised as a Dell keyboard",
+        made_by: "linux",
         plug: "plug 0x413c 0x2113 Dell 'Dell KB216 Wired Keyboard' '' high-speed keyboard pointer drive",
         interfaces: 3,
-        verdict: &["USB and input devices", "413c:2113 \"Dell Dell KB216 Wired Keyboard\"", "480 Mb/s"],
+        verdict: &["413c:2113 \"Dell Dell KB216 Wired Keyboard\", and has a speed", "imitated by Linux"],
         probability: "0.6 %",
     },
     Thing {
         name: "a gaming keyboard at 480 Mb/s",
+        made_by: "product",
         plug: "plug 0x31e3 0x1322 Wooting 'Wooting 60HE' A02B2110W031H00501 high-speed keyboard nkro mouse",
         interfaces: 3,
         verdict: &[UNREMARKABLE],
@@ -42,6 +46,7 @@ const THINGS: [Thing; 4] = [
     },
     Thing {
         name: "a real receiver of a keyboard and a mouse",
+        made_by: "product",
         plug: "plug 0x046d 0xc52b Logitech 'USB Receiver' '' full-speed keyboard mouse",
         interfaces: 2,
         verdict: &[UNREMARKABLE],
@@ -83,7 +88,7 @@ pub fn pikvm(laptop: &mut Laptop) {
 /// Disguises, which are seen through, and their innocent twins.
 pub fn disguises_and_twins(laptop: &mut Laptop) {
     for thing in &THINGS {
-        laptop.guest.run(thing.plug).unwrap();
+        laptop.guest.run(&format!("made_by {}; {}", thing.made_by, thing.plug)).unwrap();
         // The verdict is on the whole device: what is innocent is so because it was seen.
         laptop.until(thing.name, |laptop| {
             let functions = laptop.facts().get("usb_device/1-1")?["interfaces"].as_array()?.len();
@@ -97,6 +102,7 @@ pub fn disguises_and_twins(laptop: &mut Laptop) {
             (!laptop.facts().contains_key("usb_device/1-1")).then_some(())
         });
     }
+    laptop.guest.run("made_by linux").unwrap();
 }
 
 /// The monitor is exchanged for a capture chip, and nothing else changes.
