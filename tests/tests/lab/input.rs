@@ -95,7 +95,7 @@ pub fn of_a_remote_pointer(laptop: &mut Laptop) {
     laptop.guest.run(dell).unwrap();
     for _ in 0..12 {
         laptop.guest.at_speed(6, point).unwrap();
-        laptop.guest.pass(WINDOW / 3 - Duration::from_secs(12)).unwrap();
+        laptop.guest.pass(Duration::from_secs(88)).unwrap();
     }
     // Plugged in anew it is news.
     laptop.guest.run(&format!("unplug; sleep 1; {dell}")).unwrap();
