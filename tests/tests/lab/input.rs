@@ -12,7 +12,9 @@ use super::sensors;
 const WINDOW: Duration = Duration::from_mins(5);
 /// Hours that all of this takes in the guest. Its clock is put back by so much: a collector moves what a clock ahead
 /// of its own has dated.
-const HOURS: u32 = 4;
+const HOURS: u32 = 8;
+/// Longest that one program runs.
+const MOST_MINUTES: u32 = 180;
 
 /// Puts the guest's clock back, so that what follows ends before now.
 pub fn turn_back_the_clock(laptop: &mut Laptop) {
@@ -66,23 +68,43 @@ fn used_by_all(window: &Value) -> bool {
         && sources["virtual"]["active_seconds"].as_u64() > Some(2)
 }
 
-/// A jiggler that moves every half minute while nobody is there.
+/// A jiggler that moves every half minute while nobody is there. At half the pace: a machine that stalls for a moment
+/// then takes less of the metronome's beat.
 pub fn of_a_jiggler(laptop: &mut Laptop) {
-    by_software(laptop, "jiggle 30", 120, 70, &["the pointer moved like a metronome and no key was pressed"]);
+    let steady = |window: &Value| window["periodic_permille"].as_u64() >= Some(900);
+    by_software(laptop, "jiggle 30", 12, steady, "the pointer moved like a metronome and no key was pressed");
 }
 
-/// Software that points and types for more than an hour: at half the pace, because it moves twice a second.
+/// Software that points and types for more than an hour.
 pub fn of_injection(laptop: &mut Laptop) {
-    by_software(laptop, "inject", 60, 75, &["had input that software made and no device"]);
+    let busy = |window: &Value| window["sources"]["virtual"]["active_seconds"].as_u64() >= Some(290);
+    by_software(laptop, "inject", 13, busy, "had input that software made and no device");
 }
 
-/// Runs it for so many minutes of the guest's. Its end is news, which the collector judges at once; windows alone it
-/// judges now and then.
-fn by_software(laptop: &mut Laptop, program: &str, speed: u8, minutes: u32, verdict: &[&str]) {
+/// Runs it until so many more windows fit. Its end is news, which the collector judges at once; windows alone it judges
+/// now and then.
+fn by_software(
+    laptop: &mut Laptop,
+    program: &str,
+    enough: usize,
+    fits: impl Fn(&Value) -> bool,
+    verdict: &str,
+) {
+    let fit = |reports: &[Value]| all(reports, "windows").filter(&fits).count();
+    let before = fit(&laptop.sent());
     laptop.guest.run(&format!("lab_guest {program} 2>/tmp/software & echo $! >/tmp/software.pid")).unwrap();
-    laptop.guest.at_speed(speed, &format!("sleep {}", minutes * 60)).unwrap();
+    let mut passed = 0;
+    while fit(&laptop.sent()) < before + enough {
+        assert!(
+            passed < MOST_MINUTES,
+            "{program}: in {passed} minutes too few windows fit: {:?}",
+            laptop.sent()
+        );
+        passed += 20;
+        laptop.guest.at_speed(60, "sleep 1200").unwrap();
+    }
     laptop.guest.run("kill $(cat /tmp/software.pid)").unwrap();
-    println!("{program}: {}", laptop.until_judged(program, verdict));
+    println!("{program}, {passed} minutes: {}", laptop.until_judged(program, &[verdict]));
 }
 
 /// The pointer of a disguised IP-KVM, moved now and then as it arrives from people at the far end of a network: every

@@ -68,12 +68,17 @@ impl Laptop {
         })
     }
 
+    /// What it has sent, oldest first.
+    pub fn sent(&mut self) -> Vec<Value> {
+        let said = self.guest.run("farmwatch-agent sent --json --last 1d").unwrap();
+        let line = |line: &str| serde_json::from_str::<Value>(line).unwrap()["report"].take();
+        said.lines().map(line).collect()
+    }
+
     /// Waits until what it has sent fits; its reports, oldest first.
     pub fn until_sent(&mut self, what: &str, fits: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         wait_for(what, LIMIT, || {
-            let said = self.guest.run("farmwatch-agent sent --json --last 1d")?;
-            let line = |line: &str| Ok(serde_json::from_str::<Value>(line)?["report"].take());
-            let reports: Vec<Value> = said.lines().map(line).collect::<anyhow::Result<_>>()?;
+            let reports = self.sent();
             Ok(fits(&reports).then_some(reports))
         })
         .unwrap_or_else(|error| panic!("{error:#}\n{}", self.said()))
