@@ -1,5 +1,7 @@
-//! The enrolled agent on a laptop on which nothing happens but programs that start and end, beside Zabbix' agent.
+//! The enrolled agent on a laptop on which nothing happens but programs that start and end, beside Zabbix' agent and
+//! Prometheus' node exporter, which nobody asks for anything.
 
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
@@ -25,6 +27,7 @@ pub fn measure(span: Duration) -> anyhow::Result<Vec<Row>> {
     agent.enrol(&collector)?;
     agent.start()?;
     let zabbix = zabbix(folder.path())?;
+    let exporter = node_exporter(folder.path())?;
     let _crowd = Crowd::of(PROCESSES)?;
     let _churn = Churn::start();
     let pid = agent.program().context("the agent was not started")?.id();
@@ -37,11 +40,13 @@ pub fn measure(span: Duration) -> anyhow::Result<Vec<Row>> {
 
     let start = Instant::now();
     let (ours, peers, forked) = (cpu_seconds(pid)?, cpu_seconds(zabbix.id())?, forks()?);
+    let exporters = cpu_seconds(exporter.id())?;
     std::thread::sleep(span);
     let seconds = start.elapsed().as_secs_f64();
     let share = |before: f64, after: f64| (after - before) / seconds * 100.0;
     let (ours, peers) = (share(ours, cpu_seconds(pid)?), share(peers, cpu_seconds(zabbix.id())?));
-    let (own, peer) = (memory(pid)?, memory(zabbix.id())?);
+    let exporters = share(exporters, cpu_seconds(exporter.id())?);
+    let (own, peer, export) = (memory(pid)?, memory(zabbix.id())?, memory(exporter.id())?);
     let rate = (forks()? - forked) / seconds;
     let size = std::fs::metadata(binary("farmwatch-agent")?)?.len();
     let minutes = span.as_secs() / 60;
@@ -55,10 +60,22 @@ pub fn measure(span: Duration) -> anyhow::Result<Vec<Row>> {
             ("zabbix_agent2", peer.resident),
             Bound::AtMost(0.6),
         ),
+        Row::beside(
+            "agent: resident memory beside another's",
+            (own.resident, "MB"),
+            ("prometheus-node-exporter", export.resident),
+            Bound::None,
+        ),
         Row::at_most(&cpu, ours, 0.05, "% of a core"),
         // Others on the machine start processes, too, and each costs the agent something.
         Row::beside("the same: processes started on the machine", (rate, "/s"), ("aim", 5.0), Bound::None),
         Row::beside("agent: CPU beside its peer's", (ours, "%"), ("zabbix_agent2", peers), Bound::None),
+        Row::beside(
+            "agent: CPU beside another's",
+            (ours, "%"),
+            ("prometheus-node-exporter", exporters),
+            Bound::None,
+        ),
         Row::at_most("agent: stripped program", size as f64 / 1e6, 7.0, "MB"),
     ])
 }
@@ -73,13 +90,23 @@ fn zabbix(folder: &Path) -> anyhow::Result<Program> {
         socket.display()
     );
     std::fs::write(&config, text)?;
-    let path = ["/usr/sbin/zabbix_agent2", "zabbix_agent2"];
-    let program =
-        path.iter().find(|path| Path::new(path).exists()).context("zabbix_agent2 is not installed")?;
-    let mut command = Command::new(program);
-    let mut program = Program::start(command.arg("-c").arg(&config), &folder.join("zabbix.log"))?;
+    running("zabbix_agent2", &["-c".into(), config.into()], folder)
+}
+
+/// Debian's `prometheus-node-exporter`.
+fn node_exporter(folder: &Path) -> anyhow::Result<Program> {
+    let listen = format!("--web.listen-address=127.0.0.1:{}", low_port()?);
+    running("prometheus-node-exporter", &[listen.into()], folder)
+}
+
+/// A program that is a peer, two seconds after its start.
+fn running(name: &str, arguments: &[OsString], folder: &Path) -> anyhow::Result<Program> {
+    let system = Path::new("/usr/sbin").join(name);
+    let mut command = if system.exists() { Command::new(system) } else { Command::new(name) };
+    let mut program = Program::start(command.args(arguments), &folder.join(format!("{name}.log")))
+        .with_context(|| format!("{name} does not start; is it installed?"))?;
     std::thread::sleep(Duration::from_secs(2));
-    anyhow::ensure!(program.runs(), "zabbix_agent2 ended: {}", program.said());
+    anyhow::ensure!(program.runs(), "{name} ended: {}", program.said());
     Ok(program)
 }
 
