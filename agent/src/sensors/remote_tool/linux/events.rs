@@ -24,7 +24,7 @@ use super::starts::{Heard, Starts};
 /// From the first start after a quiet time until starts are looked at …
 const GATHER: Duration = Duration::from_millis(50);
 /// … and between two rounds while programs keep starting.
-const ROUND: Duration = Duration::from_millis(400);
+const ROUND: Duration = Duration::from_millis(700);
 /// In a storm the kernel is asked to tell nothing for this long.
 const MUTED: Duration = Duration::from_secs(10);
 /// Most processes whose end is waited for.
