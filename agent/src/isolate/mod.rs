@@ -9,8 +9,7 @@ mod record;
 mod ruleset;
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
-#[cfg_attr(target_os = "macos", path = "macos.rs")]
-#[cfg_attr(windows, path = "windows.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "not_yet.rs")]
 mod os;
 
 use std::net::SocketAddr;

@@ -45,7 +45,7 @@ pub async fn identity(
         while tokio::time::Instant::now() < deadline {
             tokio::select! {
                 () = tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + super::ROUND)) => os::alive(),
-                signal = signals.next() => if matches!(signal, os::Signal::Stop) { return Ok(None) } else { break },
+                signal = signals.next() => if matches!(signal, super::Signal::Stop) { return Ok(None) } else { break },
             }
         }
     }

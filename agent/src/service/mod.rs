@@ -16,6 +16,8 @@ pub mod status;
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod os;
+#[cfg(unix)]
+mod posix;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,6 +45,15 @@ use status::Board;
 
 /// How often isolation, renewal, disk and clock are looked at, whatever else happens.
 const ROUND: Duration = Duration::from_secs(30);
+
+/// What the system tells the agent.
+#[derive(Clone, Copy, Debug)]
+enum Signal {
+    /// SIGTERM, SIGINT; Windows stops the service or shuts down, Ctrl+C.
+    Stop,
+    /// SIGHUP; `sc control FarmwatchAgent paramchange`.
+    Reload,
+}
 
 /// Where things are.
 #[derive(Clone, Debug)]
@@ -255,8 +266,8 @@ impl Daemon {
                 }
                 Some(event) = events.recv() => self.happened(event, Now::read()).await,
                 signal = signals.next() => match signal {
-                    os::Signal::Stop => break,
-                    os::Signal::Reload => self.reload(),
+                    Signal::Stop => break,
+                    Signal::Reload => self.reload(),
                 },
                 () = tokio::time::sleep(wait.max(Duration::from_millis(1))) => {}
             }

@@ -19,7 +19,7 @@ use windows_service::service_control_handler::{self, ServiceControlHandlerResult
 use windows_service::{define_windows_service, service_dispatcher};
 use windows_sys::Win32::Foundation::ERROR_FAILED_SERVICE_CONTROLLER_CONNECT;
 
-use super::Agent;
+use super::{Agent, Signal};
 use crate::system::{self, Readers};
 use crate::windows::own_session;
 
@@ -79,15 +79,6 @@ impl io::Write for LogFile {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
-}
-
-/// What the system tells the agent.
-#[derive(Clone, Copy, Debug)]
-pub enum Signal {
-    /// The service is stopped, the machine shuts down, Ctrl+C.
-    Stop,
-    /// `sc control FarmwatchAgent paramchange`.
-    Reload,
 }
 
 /// The manager calls functions, which find here what they need.

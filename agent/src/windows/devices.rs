@@ -1,6 +1,8 @@
 //! Device nodes that are present: their names from CfgMgr, what is known of them from the registry.
 #![allow(unsafe_code, reason = "calls the Windows API; each call says why it is sound")]
 
+use std::os::windows::io::{FromRawHandle as _, OwnedHandle};
+
 use windows_registry::LOCAL_MACHINE;
 use windows_sys::Win32::Devices::DeviceAndDriverInstallation::{
     CM_GET_DEVICE_INTERFACE_LIST_PRESENT, CM_GETIDLIST_FILTER_PRESENT, CM_Get_DevNode_PropertyW,
@@ -9,9 +11,12 @@ use windows_sys::Win32::Devices::DeviceAndDriverInstallation::{
     CM_LOCATE_DEVNODE_NORMAL, CM_Locate_DevNodeW, CR_SUCCESS,
 };
 use windows_sys::Win32::Devices::Properties::DEVPKEY_Device_BusReportedDeviceDesc;
+use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
+use windows_sys::Win32::Storage::FileSystem::{CreateFileW, OPEN_EXISTING};
 use windows_sys::core::GUID;
 
 use super::{registry, text};
+use crate::sensors::SensorError;
 use crate::sensors::devnode::{Node, same};
 
 const ENUM: &str = r"SYSTEM\CurrentControlSet\Enum";
@@ -20,14 +25,14 @@ const MOST_NAMES: u32 = 1 << 20;
 /// Most nodes that are looked at.
 const MOST_NODES: usize = 2048;
 
-/// Nodes of these enumerators that are present. `None` where the system lists no devices at all.
-pub fn present(enumerators: &[&str]) -> Option<Vec<Node>> {
-    let names = names()?;
+/// Nodes of these enumerators that are present; an error where the system lists no devices at all.
+pub fn present(enumerators: &[&str]) -> Result<Vec<Node>, SensorError> {
+    let names = names().ok_or_else(|| SensorError::NotSupported("Windows lists no devices here".into()))?;
     let wanted = |name: &&String| {
         let enumerator = name.split('\\').next().unwrap_or_default();
         enumerators.iter().any(|wanted| same(wanted, enumerator))
     };
-    Some(names.iter().filter(wanted).take(MOST_NODES).map(|name| node(name)).collect())
+    Ok(names.iter().filter(wanted).take(MOST_NODES).map(|name| node(name)).collect())
 }
 
 /// The system lists devices at all; where it does not (Wine), it tells of none that come either.
@@ -71,6 +76,17 @@ pub fn interfaces(class: &GUID) -> Vec<String> {
         return Vec::new();
     }
     buffer.split(|unit| *unit == 0).filter(|name| !name.is_empty()).map(String::from_utf16_lossy).collect()
+}
+
+/// Opens an interface with this access, beside whoever has it open; `None` where Windows does not let us.
+pub fn open(path: &str, access: u32, share: u32) -> Option<OwnedHandle> {
+    let name = text::wide(path);
+    // SAFETY: the name ends with a zero.
+    let handle = unsafe {
+        CreateFileW(name.as_ptr(), access, share, std::ptr::null(), OPEN_EXISTING, 0, std::ptr::null_mut())
+    };
+    // SAFETY: a valid handle of our own is closed by its owner.
+    (handle != INVALID_HANDLE_VALUE).then(|| unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
 /// `\\?\DISPLAY#GSM5B7F#5&1A2B&0&UID4352#{e6f07b5f-…}` is the instance `DISPLAY\GSM5B7F\5&1A2B&0&UID4352`.

@@ -9,10 +9,20 @@ pub mod text;
 use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
 use windows_sys::Win32::System::SystemInformation::GetSystemFirmwareTable;
 
+use crate::sensors::{Config, SensorError};
+
 /// The provider of SMBIOS tables.
 const SMBIOS: u32 = u32::from_be_bytes(*b"RSMB");
 /// Larger tables are not believed.
 const MOST: u32 = 1 << 20;
+
+/// An error where sensors look below a test's folder: what Windows tells is of the machine itself.
+pub fn is_here(config: &Config) -> Result<(), SensorError> {
+    if config.is_live() {
+        return Ok(());
+    }
+    Err(SensorError::NotSupported("there is no Windows below a test's folder".into()))
+}
 
 /// The firmware's tables as Windows returns them (`RawSMBIOSData`); empty where there are none.
 pub fn firmware_tables() -> Vec<u8> {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use super::{Context, output};
-use crate::store::{Asset, DeviceFilter, NewAudit, Page};
+use crate::store::{Asset, NewAudit, queue_all};
 
 /// Options of `import`.
 #[derive(Args)]
@@ -26,8 +26,6 @@ enum ImportCommand {
 
 /// Most faults that are told of one file.
 const MOST_FAULTS: usize = 20;
-/// Devices looked at in one step.
-const STEP: u32 = 500;
 
 /// Runs `import`.
 pub async fn run(args: ImportArgs, context: &Context) -> anyhow::Result<()> {
@@ -41,16 +39,7 @@ pub async fn run(args: ImportArgs, context: &Context) -> anyhow::Result<()> {
     let (actor, action, object) = (context.actor(), "import_assets".into(), "assets".into());
     store.audit(NewAudit { at: now, actor, action, object, why }).await?;
     // Who a laptop belongs to is evidence: all are judged anew.
-    let mut page = Page::first(STEP);
-    loop {
-        let devices = store.devices(&DeviceFilter::default(), &page).await?;
-        let ids: Vec<_> = devices.into_iter().map(|device| device.id).collect();
-        store.queue(&ids, now).await?;
-        match ids.last() {
-            Some(last) if ids.len() == STEP as usize => page.after = Some(last.to_string()),
-            _ => break,
-        }
-    }
+    queue_all(&store, now).await?;
     let total = store.asset_count().await?;
     if context.json() {
         return output::json(&serde_json::json!({ "imported": count, "assets": total }));

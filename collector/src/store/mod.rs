@@ -29,7 +29,7 @@ pub use devices::{Device, DeviceFilter, Devices, Standing};
 pub use orders::{OrderState, Orders, StoredOrder};
 pub use reports::{Arrival, Observed, Receipt, Recorded, Reports, SentReport};
 pub use sites::{Anchor, AnchorKind, AnchorSeen, Site, Sites};
-pub use work::Work;
+pub use work::{Work, queue_all};
 
 /// The whole store.
 pub trait Store:

@@ -2,7 +2,10 @@ use async_trait::async_trait;
 use farmwatch_shared::id::DeviceId;
 use jiff::Timestamp;
 
-use super::{Change, Result};
+use super::{Change, DeviceFilter, Page, Result, SharedStore};
+
+/// Devices put on the queue at once.
+const STEP: u32 = 500;
 
 /// The queue of devices to be judged anew, and the transaction that judging ends in.
 #[async_trait]
@@ -18,4 +21,19 @@ pub trait Work {
     async fn work_waiting(&self) -> Result<u64>;
     /// Applies changes in one transaction: all or none.
     async fn apply(&self, changes: Vec<Change>) -> Result<()>;
+}
+
+/// Puts all devices on the queue: something that all judgements rest on has changed. Gives how many there are.
+pub async fn queue_all(store: &SharedStore, now: Timestamp) -> Result<usize> {
+    let (mut page, mut count) = (Page::first(STEP), 0);
+    loop {
+        let devices = store.devices(&DeviceFilter::default(), &page).await?;
+        let ids: Vec<DeviceId> = devices.into_iter().map(|device| device.id).collect();
+        store.queue(&ids, now).await?;
+        count += ids.len();
+        match ids.last() {
+            Some(last) if ids.len() == STEP as usize => page.after = Some(last.to_string()),
+            _ => return Ok(count),
+        }
+    }
 }

@@ -1,19 +1,7 @@
 //! macOS: input is not counted yet.
 
-use farmwatch_shared::facts::Window;
-
+use super::News;
 use crate::sensors::{Config, SensorError, Wake};
-
-/// What there is to say.
-#[derive(Debug, Default)]
-pub struct News {
-    /// Finished windows.
-    pub windows: Vec<Window>,
-    /// Why it sees nothing, if it does not.
-    pub trouble: Option<SensorError>,
-    /// What it cannot tell while all is well.
-    pub note: Option<&'static str>,
-}
 
 /// Counts input.
 #[derive(Debug)]

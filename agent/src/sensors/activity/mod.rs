@@ -24,9 +24,21 @@ mod x11;
 
 use std::time::Duration;
 
+use farmwatch_shared::facts::Window;
 use jiff::Timestamp;
 
 use super::{Config, Sensed, Sensor, SensorError, Wake};
+
+/// What whoever counts input has to say.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Finished windows.
+    pub windows: Vec<Window>,
+    /// Why it sees nothing, if it does not.
+    pub trouble: Option<SensorError>,
+    /// What it cannot tell while all is well.
+    pub note: Option<&'static str>,
+}
 
 /// The sensor of activity windows.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use farmwatch_shared::facts::Window;
 use jiff::{SignedDuration, Timestamp};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
+use super::News;
 use super::count::Happened;
 use super::devices::{BATCH, Devices};
 use super::tally::Tally;
@@ -31,17 +32,6 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 /// Most windows that wait to be fetched: an hour's.
 const MOST_WINDOWS: usize = 12;
 const STACK: usize = 128 << 10;
-
-/// What the thread has to say.
-#[derive(Debug, Default)]
-pub struct News {
-    /// Finished windows.
-    pub windows: Vec<Window>,
-    /// Why it sees nothing, if it does not.
-    pub trouble: Option<SensorError>,
-    /// What it cannot tell while all is well.
-    pub note: Option<&'static str>,
-}
 
 /// A reader that runs. Ends when dropped.
 #[derive(Debug)]

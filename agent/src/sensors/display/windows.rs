@@ -19,11 +19,8 @@ const MOST_PATHS: u32 = 256;
 /// States every monitor that is present.
 pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
     let config = out.config();
-    if !config.is_live() {
-        return Err(SensorError::NotSupported("there is no Windows below a test's folder".into()));
-    }
-    let nodes = devices::present(&["DISPLAY"])
-        .ok_or_else(|| SensorError::NotSupported("Windows lists no devices here".into()))?;
+    crate::windows::is_here(&config)?;
+    let nodes = devices::present(&["DISPLAY"])?;
     let lit = active();
     if lit.is_none() {
         out.note("which monitor is lit cannot be told from a service of this Windows");

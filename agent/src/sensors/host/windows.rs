@@ -15,9 +15,7 @@ use crate::{machine, system};
 const VERSION: &str = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion";
 
 pub(super) fn host(config: &Config, out: &mut Sensed) -> Result<Host, SensorError> {
-    if !config.is_live() {
-        return Err(SensorError::NotSupported("there is no Windows below a test's folder".into()));
-    }
+    crate::windows::is_here(config)?;
     let read = registry::machine(VERSION).map(|key| CurrentVersion {
         product: registry::text(&key, "ProductName"),
         display: registry::text(&key, "DisplayVersion"),

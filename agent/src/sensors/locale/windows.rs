@@ -11,9 +11,7 @@ use crate::windows::{registry, text};
 const MOST: usize = 16;
 
 pub(super) fn locale(config: &Config) -> Result<Locale, SensorError> {
-    if !config.is_live() {
-        return Err(SensorError::NotSupported("there is no Windows below a test's folder".into()));
-    }
+    crate::windows::is_here(config)?;
     let zone = jiff::tz::TimeZone::system();
     let mut locale = Locale { time_zone: zone.iana_name().map(str::to_owned), ..Locale::default() };
     let mut people = registry::people();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::{assignments, read};
-use super::{Config, SensorError};
+use super::{Config, SensorError, Settings, SupplyNow};
 
 const SUPPLIES: &str = "sys/class/power_supply";
 const LIDS: &str = "proc/acpi/button/lid";
@@ -23,20 +23,6 @@ const SERVICES: [&str; 9] = [
     "Unattended Upgrades Shutdown",
     "PackageKit",
 ];
-
-/// What feeds the machine, and its lid.
-pub(super) struct SupplyNow {
-    pub(super) mains: Option<bool>,
-    pub(super) battery: bool,
-    pub(super) lid_closed: Option<bool>,
-}
-
-/// What keeps the machine from sleeping.
-#[derive(Clone, Default)]
-pub(super) struct Settings {
-    pub(super) never_sleeps: Option<bool>,
-    pub(super) keep_awake: Vec<String>,
-}
 
 pub(super) fn supply(config: &Config) -> Result<SupplyNow, SensorError> {
     let supplies = match read::names(&config.path(SUPPLIES), MOST) {

@@ -1,22 +1,8 @@
 //! macOS: `pmset`, the registry's root domain, the kernel's clocks.
 
 use super::from_macos;
-use super::{Config, Duration, SensorError};
+use super::{Config, Duration, SensorError, Settings, SupplyNow};
 use crate::apple::system;
-
-/// What feeds the machine, and its lid.
-pub(super) struct SupplyNow {
-    pub(super) mains: Option<bool>,
-    pub(super) battery: bool,
-    pub(super) lid_closed: Option<bool>,
-}
-
-/// What keeps the machine from sleeping.
-#[derive(Clone, Default)]
-pub(super) struct Settings {
-    pub(super) never_sleeps: Option<bool>,
-    pub(super) keep_awake: Vec<String>,
-}
 
 pub(super) fn supply(_: &Config) -> Result<SupplyNow, SensorError> {
     let (mains, battery) = from_macos::supply(&system::tool("/usr/bin/pmset", &["-g", "batt"])?);

@@ -25,13 +25,27 @@ const WITHOUT: Duration = Duration::from_secs(2);
 /// Settings and what holds the machine awake are read at the first of so many looks.
 const LOOKS: u32 = 6;
 
+/// What feeds the machine, and its lid.
+struct SupplyNow {
+    mains: Option<bool>,
+    battery: bool,
+    lid_closed: Option<bool>,
+}
+
+/// What keeps the machine from sleeping.
+#[derive(Clone, Default)]
+struct Settings {
+    never_sleeps: Option<bool>,
+    keep_awake: Vec<String>,
+}
+
 /// States the fact `power/self`.
 #[derive(Default)]
 struct PowerSensor {
     live: bool,
     before: Option<changes::Moment>,
     looks: u32,
-    settings: os::Settings,
+    settings: Settings,
     events: Option<Listener>,
 }
 
@@ -71,8 +85,8 @@ impl Sensor for PowerSensor {
         };
         happened.into_iter().for_each(|(at, kind)| out.transition(at, kind));
         self.before = Some(moment);
-        let os::Settings { never_sleeps, keep_awake } = self.settings.clone();
-        let os::SupplyNow { mains, battery, lid_closed } = supply;
+        let Settings { never_sleeps, keep_awake } = self.settings.clone();
+        let SupplyNow { mains, battery, lid_closed } = supply;
         out.fact("self", &Power { mains, battery, lid_closed, never_sleeps, keep_awake });
         Ok(())
     }

@@ -17,27 +17,11 @@ use windows_sys::Win32::System::WindowsProgramming::QueryUnbiasedInterruptTime;
 use windows_sys::Win32::UI::WindowsAndMessaging::{DEVICE_NOTIFY_CALLBACK, PBT_POWERSETTINGCHANGE};
 
 use super::from_windows;
-use super::{Config, Duration, SensorError};
+use super::{Config, Duration, SensorError, Settings, SupplyNow};
 use crate::system;
 
-/// What feeds the machine, and its lid.
-pub(super) struct SupplyNow {
-    pub(super) mains: Option<bool>,
-    pub(super) battery: bool,
-    pub(super) lid_closed: Option<bool>,
-}
-
-/// What keeps the machine from sleeping.
-#[derive(Clone, Default)]
-pub(super) struct Settings {
-    pub(super) never_sleeps: Option<bool>,
-    pub(super) keep_awake: Vec<String>,
-}
-
 pub(super) fn supply(config: &Config) -> Result<SupplyNow, SensorError> {
-    if !config.is_live() {
-        return Err(SensorError::NotSupported("there is no Windows below a test's folder".into()));
-    }
+    crate::windows::is_here(config)?;
     let mut status = SYSTEM_POWER_STATUS::default();
     // SAFETY: a place for the answer.
     if unsafe { GetSystemPowerStatus(&raw mut status) } == 0 {

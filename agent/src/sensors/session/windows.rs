@@ -13,9 +13,7 @@ use super::{Config, SensorError, Session};
 const MOST: usize = 256;
 
 pub(super) fn sessions(config: &Config) -> Result<Vec<(String, Session)>, SensorError> {
-    if !config.is_live() {
-        return Err(SensorError::NotSupported("there is no Windows below a test's folder".into()));
-    }
+    crate::windows::is_here(config)?;
     let (mut list, mut count) = (std::ptr::null_mut(), 0);
     // SAFETY: both results are ours to read; the list is freed below.
     if unsafe { WTSEnumerateSessionsW(WTS_CURRENT_SERVER_HANDLE, 0, 1, &raw mut list, &raw mut count) } == 0 {

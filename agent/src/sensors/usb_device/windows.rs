@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
-use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle};
+use std::os::windows::io::{AsRawHandle as _, OwnedHandle};
 use std::sync::{Mutex, PoisonError};
 
 use farmwatch_shared::usb;
@@ -12,13 +12,13 @@ use windows_sys::Win32::Devices::Usb::{
     IOCTL_USB_GET_NODE_CONNECTION_DRIVERKEY_NAME, IOCTL_USB_GET_NODE_CONNECTION_INFORMATION_EX,
     IOCTL_USB_GET_NODE_CONNECTION_INFORMATION_EX_V2, IOCTL_USB_GET_NODE_INFORMATION,
 };
-use windows_sys::Win32::Foundation::{GENERIC_WRITE, INVALID_HANDLE_VALUE};
-use windows_sys::Win32::Storage::FileSystem::{CreateFileW, FILE_SHARE_WRITE, OPEN_EXISTING};
+use windows_sys::Win32::Foundation::GENERIC_WRITE;
+use windows_sys::Win32::Storage::FileSystem::FILE_SHARE_WRITE;
 use windows_sys::Win32::System::IO::DeviceIoControl;
 
 use super::from_windows::{self, Port, devices as devices_of};
 use crate::sensors::{Sensed, SensorError};
-use crate::windows::{devices, text};
+use crate::windows::devices;
 
 /// Most hubs that are asked, and most ports of one.
 const MOST_HUBS: usize = 64;
@@ -27,11 +27,8 @@ const MOST_PORTS: u8 = 32;
 /// States everything on USB but hubs.
 pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
     let config = out.config();
-    if !config.is_live() {
-        return Err(SensorError::NotSupported("there is no Windows below a test's folder".into()));
-    }
-    let nodes = devices::present(&["USB", "HID"])
-        .ok_or_else(|| SensorError::NotSupported("Windows lists no devices here".into()))?;
+    crate::windows::is_here(&config)?;
+    let nodes = devices::present(&["USB", "HID"])?;
     let ports = ports();
     if ports.is_empty() && !nodes.is_empty() {
         out.note("no USB hub can be asked: speeds and makers' strings are not known");
@@ -49,8 +46,10 @@ fn ports() -> BTreeMap<String, Port> {
     static KNOWN: Mutex<BTreeMap<String, Port>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let before = std::mem::take(&mut *known);
-    for hub in
-        devices::interfaces(&GUID_DEVINTERFACE_USB_HUB).iter().take(MOST_HUBS).filter_map(|path| open(path))
+    for hub in devices::interfaces(&GUID_DEVINTERFACE_USB_HUB)
+        .iter()
+        .take(MOST_HUBS)
+        .filter_map(|path| devices::open(path, GENERIC_WRITE, FILE_SHARE_WRITE))
     {
         for number in 1..=from_windows::ports_of_hub(&node_information(&hub)).min(MOST_PORTS) {
             let Some(port) = port(&hub, number) else { continue };
@@ -63,24 +62,6 @@ fn ports() -> BTreeMap<String, Port> {
         }
     }
     known.clone()
-}
-
-fn open(path: &str) -> Option<OwnedHandle> {
-    let name = text::wide(path);
-    // SAFETY: the name ends with a zero.
-    let handle = unsafe {
-        CreateFileW(
-            name.as_ptr(),
-            GENERIC_WRITE,
-            FILE_SHARE_WRITE,
-            std::ptr::null(),
-            OPEN_EXISTING,
-            0,
-            std::ptr::null_mut(),
-        )
-    };
-    // SAFETY: a valid handle of our own is closed by its owner.
-    (handle != INVALID_HANDLE_VALUE).then(|| unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
 /// Asks a hub; the same bytes are question and answer. Empty where it does not answer.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use farmwatch_shared::id::DeviceId;
 use jiff::Timestamp;
 
 use crate::access::signed;
@@ -12,11 +11,8 @@ use crate::cli::check_config::problems;
 use crate::config::Config;
 use crate::ingest::{Ingest, Places};
 use crate::policy::Policy;
-use crate::store::{DeviceFilter, Page};
+use crate::store::queue_all;
 use crate::telemetry::LogLevel;
-
-/// Devices put on the queue at once.
-const STEP: u32 = 1000;
 
 /// What is replaced.
 pub struct Reload {
@@ -54,7 +50,7 @@ impl Reload {
         self.config.addresses = config.addresses;
         tell_silent_change(&self.app, &self.config).await?;
         if rejudge {
-            let devices = queue_all(&self.app, Timestamp::now()).await?;
+            let devices = queue_all(&self.app.store, Timestamp::now()).await?;
             tracing::info!(devices, "policy or weights are new: all laptops are judged anew");
         }
         Ok(())
@@ -84,19 +80,5 @@ fn tell_what_waits(before: &Config, after: &Config) {
     ];
     for (setting, _) in changed.into_iter().filter(|(_, changed)| *changed) {
         tracing::warn!(setting, "changed in the configuration; it counts from the next start on");
-    }
-}
-
-async fn queue_all(app: &App, now: Timestamp) -> crate::store::Result<usize> {
-    let (mut page, mut count) = (Page::first(STEP), 0);
-    loop {
-        let devices = app.store.devices(&DeviceFilter::default(), &page).await?;
-        let ids: Vec<DeviceId> = devices.into_iter().map(|device| device.id).collect();
-        app.store.queue(&ids, now).await?;
-        count += ids.len();
-        match ids.last() {
-            Some(last) if ids.len() == STEP as usize => page.after = Some(last.to_string()),
-            _ => return Ok(count),
-        }
     }
 }

@@ -15,6 +15,7 @@ use farmwatch_shared::facts::Window;
 
 pub use self::helper::help;
 use self::spawn::Helper;
+use super::News;
 use crate::sensors::{Config, SensorError, Wake};
 
 /// How often it is looked at who is logged in and whether the helpers run.
@@ -23,17 +24,6 @@ const LOOK: Duration = Duration::from_secs(5);
 const MOST_LINE: u64 = 4096;
 /// Most windows that wait to be fetched.
 const MOST_WINDOWS: usize = 12;
-
-/// What the thread has to say.
-#[derive(Debug, Default)]
-pub struct News {
-    /// Finished windows.
-    pub windows: Vec<Window>,
-    /// Why it sees nothing, if it does not.
-    pub trouble: Option<SensorError>,
-    /// What it cannot tell while all is well.
-    pub note: Option<&'static str>,
-}
 
 /// Helpers that run. Ends them when dropped.
 #[derive(Debug)]

@@ -69,9 +69,7 @@ impl Eyes {
 
     pub(super) fn look(&mut self, out: &mut Sensed) -> Result<(), SensorError> {
         let config = out.config();
-        if !config.is_live() {
-            return Err(SensorError::NotSupported("there is no Windows below a test's folder".into()));
-        }
+        crate::windows::is_here(&config)?;
         if !Arc::ptr_eq(&self.catalogue, &config.catalogue) {
             *self = Self::new(&config);
         }

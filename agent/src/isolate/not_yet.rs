@@ -1,10 +1,13 @@
-//! Windows: not yet. An order to isolate is answered with this, so nobody believes that the laptop is cut off.
+//! Windows and macOS: not yet. An order to isolate is answered with this, so nobody believes that the laptop is cut off.
 
 use std::net::IpAddr;
 use std::path::Path;
 
-const NOT_YET: &str =
-    "this agent cannot yet isolate a laptop that runs Windows; isolate it by your EDR or MDM";
+const NOT_YET: &str = if cfg!(windows) {
+    "this agent cannot yet isolate a laptop that runs Windows; isolate it by your EDR or MDM"
+} else {
+    "this agent cannot yet isolate a laptop that runs macOS; isolate it by your EDR or MDM"
+};
 
 /// Puts a ruleset into force.
 pub fn apply(_: &str) -> Result<(), String> {
