@@ -162,4 +162,82 @@ mod tests {
         assert!(notes.is_empty(), "{notes:?}");
         assert_eq!((read.policy, read.policy_counter, read.catalogue_counter), (policy, 3, 0));
     }
+
+    /// Signed, so by the collector's own key: somebody who got hold of it, or a mistake.
+    #[test]
+    fn a_hostile_catalogue_is_refused_within_bounds_and_the_last_good_one_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, device, now) =
+            (SigningKey::from_bytes(&[7; 32]), DeviceId::new(1, 1), Timestamp::UNIX_EPOCH);
+        let public = key.verifying_key();
+        let head = "farmwatch-catalogue 2\ntool x rmm X\n";
+        let good = format!("{head}linux process xagent\n");
+        let mut adopted = Adopted::default();
+        adopted
+            .take_catalogue(
+                &seal(&key, 1, CatalogueFile { text: good.clone() }),
+                &public,
+                &device,
+                now,
+                dir.path(),
+            )
+            .unwrap();
+
+        let globs =
+            (0..600_000).map(|n| format!("linux process {n:06}agent*\n")).collect::<Vec<_>>().concat();
+        let hostile = [
+            ("ten million bytes of globs", format!("{head}{globs}")),
+            ("more entries than are read", head.to_owned() + &"linux process xagent\n".repeat(30_000)),
+            (
+                "more tools than are read",
+                "farmwatch-catalogue 2\n".to_owned() + &"tool x rmm X\n".repeat(5_000),
+            ),
+            ("names that all begin alike", head.to_owned() + &"linux process agent*x\n".repeat(300)),
+            ("names that begin with stars", head.to_owned() + &"linux process *agent\n".repeat(60)),
+            ("a name of stars", format!("{head}linux process {}\n", "a*".repeat(100))),
+            ("one line of a megabyte", format!("{head}linux process {}\n", "a".repeat(1_000_000))),
+            ("sixteen megabytes of zeros", "\0".repeat(16 << 20)),
+            ("marks without end", head.to_owned() + &"linux mark mark of a tool\n".repeat(65)),
+        ];
+        for (n, (what, text)) in hostile.into_iter().enumerate() {
+            let counter = 2 + u64::try_from(n).unwrap();
+            let envelope = seal(&key, counter, CatalogueFile { text });
+            let began = std::time::Instant::now();
+            let why = adopted.take_catalogue(&envelope, &public, &device, now, dir.path()).unwrap_err();
+            assert!(why.contains("does not read") && why.len() < 1000, "{what}: {why}");
+            assert!(began.elapsed().as_secs() < 20, "{what}: {:?}", began.elapsed());
+        }
+        let nested = Envelope { payload: nested(100_000), signature: String::new() };
+        assert!(adopted.take_catalogue(&nested, &public, &device, now, dir.path()).is_err());
+        assert_eq!((adopted.catalogue.text(), adopted.catalogue_counter), (&*good, 1));
+
+        let (read, notes) = Adopted::read(dir.path(), &public, &device);
+        assert_eq!((read.catalogue.text(), notes.len()), (&*good, 0), "{notes:?}");
+    }
+
+    /// What lies on the disk may have been put there by somebody else.
+    #[test]
+    fn a_kept_catalogue_that_was_tampered_with_is_refused_and_the_shipped_one_serves() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, device) = (SigningKey::from_bytes(&[7; 32]), DeviceId::new(1, 1));
+        let path = path::<CatalogueFile>(dir.path());
+        let deep = format!("{{\"payload\": {}1{}}}", "[".repeat(200_000), "]".repeat(200_000));
+        let sparse = std::fs::File::create(dir.path().join("sparse")).unwrap();
+        sparse.set_len(1 << 30).unwrap();
+        for (what, put) in [("deep", Some(deep)), ("junk", Some("{}".into())), ("a gigabyte", None)] {
+            match put {
+                Some(text) => std::fs::write(&path, text).unwrap(),
+                None => drop(std::fs::rename(dir.path().join("sparse"), &path)),
+            }
+            let (read, notes) = Adopted::read(dir.path(), &key.verifying_key(), &device);
+            assert_eq!(notes.len(), 1, "{what}: {notes:?}");
+            assert_eq!(read.catalogue.text(), Catalogue::shipped().text(), "{what}");
+        }
+    }
+
+    fn nested(depth: usize) -> String {
+        use base64::Engine as _;
+        let text = format!("{{\"content\": {}1{}}}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        base64::engine::general_purpose::STANDARD.encode(text)
+    }
 }

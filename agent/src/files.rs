@@ -1,7 +1,7 @@
 //! Files that survive a power cut.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -9,6 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use crate::system::{Readers, create, sync_folder};
+
+/// Nothing that the agent keeps is longer: what is was not written by it.
+const MOST: u64 = 32 << 20;
 
 /// Writes a file so that after a crash there is the old one or the new one, whole.
 pub fn write_atomically(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
@@ -30,7 +33,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8], readers: Readers) -> io::Resu
 
 /// Reads JSON; `None` if there is no such file.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
-    let bytes = match fs::read(path) {
+    let bytes = match read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
@@ -38,6 +41,16 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> 
     let value = serde_json::from_slice(&bytes)
         .with_context(|| format!("{} is damaged: restore or remove it", path.display()))?;
     Ok(Some(value))
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(path)?;
+    if file.metadata()?.len() > MOST {
+        return Err(io::Error::other(format!("it is longer than {MOST} bytes: restore or remove it")));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Writes JSON atomically.

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use farmwatch_shared::facts::Window;
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::Digest;
 use rusqlite::{Connection, OpenFlags};
@@ -62,6 +63,16 @@ pub fn rows(collector: &Collector, device: &str) -> anyhow::Result<Rows> {
             .into_iter()
             .collect(),
     })
+}
+
+/// A device's windows, as the collector keeps them.
+pub fn windows(collector: &Collector, device: &str) -> anyhow::Result<Vec<Window>> {
+    let path = collector.folder().join("farmwatch.db");
+    let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let sql = r#"SELECT value FROM "window" WHERE device = (SELECT number FROM device WHERE id = ?1)"#;
+    let mut statement = db.prepare(sql)?;
+    let rows = statement.query_map([device], |row| row.get::<_, String>(0))?;
+    rows.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
 }
 
 fn count(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {

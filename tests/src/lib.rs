@@ -2,6 +2,7 @@
 
 pub mod books;
 pub mod browser;
+pub mod clock;
 pub mod fleet;
 pub mod guest;
 pub mod lan;

@@ -1,34 +1,18 @@
 //! Clocks that are wrong: an hour back and a year ahead, at the laptop and at the collector.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of a test are the test")]
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use farmwatch_tests::books;
 use farmwatch_tests::machine::Machine;
 use farmwatch_tests::world::{Agent, Collector, wait_for};
+use farmwatch_tests::{books, clock};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 const LONG: Duration = Duration::from_secs(90);
 const HOUR: i64 = 3600;
 const YEAR: i64 = 365 * 24 * HOUR;
-
-/// What makes a program see another wall clock: off by the seconds in a file, which may change while it runs.
-fn clock(file: &Path) -> Vec<(&'static str, String)> {
-    let library = file.with_extension("so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/clock.c");
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
-    assert!(built.expect("a C compiler is missing: apt-get install gcc").success());
-    vec![("LD_PRELOAD", library.display().to_string()), ("FARMWATCH_TEST_CLOCK", file.display().to_string())]
-}
-
-fn set(file: &Path, seconds: i64) {
-    let temporary = file.with_extension("new");
-    std::fs::write(&temporary, seconds.to_string()).unwrap();
-    std::fs::rename(temporary, file).unwrap();
-}
 
 fn about(value: &Value, seconds: i64) -> bool {
     value.as_i64().is_some_and(|value| (value - seconds).abs() < 120)
@@ -43,14 +27,14 @@ fn a_laptop_whose_clock_jumps_an_hour_back_and_a_year_ahead_reports_on_and_its_t
     let mut agent = Agent::new(&folder.path().join("agent"), "").unwrap().below(machine.root());
     let device = agent.enrol(&collector).unwrap();
     let file = folder.path().join("clock");
-    set(&file, 0);
-    clock(&file).iter().for_each(|(name, value)| agent.set_environment(name, value));
+    clock::set(&file, 0).unwrap();
+    clock::library(&file).unwrap().iter().for_each(|(name, value)| agent.set_environment(name, value));
     agent.start().unwrap();
     wait_for("the first report", LONG, || Ok((books::rows(&collector, &device)?.seq > 0).then_some(())))
         .unwrap();
     let (start, mut on) = (Timestamp::now(), true);
     for (n, offset) in [0, -HOUR, YEAR, 0, YEAR, -HOUR].into_iter().enumerate() {
-        set(&file, offset);
+        clock::set(&file, offset).unwrap();
         if n == 4 {
             // A start in the wrong year is no other.
             agent.stop();
@@ -92,8 +76,8 @@ fn a_laptop_a_year_ahead_takes_policy_and_a_new_certificate_all_the_same() {
     let mut agent = Agent::new(&folder.path().join("agent"), "").unwrap().below(machine.root());
     let device = agent.enrol(&collector).unwrap();
     let file = folder.path().join("clock");
-    set(&file, YEAR);
-    clock(&file).iter().for_each(|(name, value)| agent.set_environment(name, value));
+    clock::set(&file, YEAR).unwrap();
+    clock::library(&file).unwrap().iter().for_each(|(name, value)| agent.set_environment(name, value));
     agent.start().unwrap();
     // By its own clock the policy ended long ago; what counts is the collector's.
     wait_for("the policy", LONG, || Ok((agent.status()?["status"]["policy"] == 1).then_some(())))
@@ -119,11 +103,11 @@ fn a_collector_whose_clock_was_wrong_has_everything_once_it_is_right() {
     wait_for("the first report", LONG, || Ok((books::rows(&collector, &device)?.seq > 0).then_some(())))
         .unwrap();
     let file = folder.path().join("clock");
-    clock(&file).iter().for_each(|(name, value)| collector.set_environment(name, value));
+    clock::library(&file).unwrap().iter().for_each(|(name, value)| collector.set_environment(name, value));
     let mut on = true;
     for offset in [-HOUR, YEAR, 0] {
         collector.stop();
-        set(&file, offset);
+        clock::set(&file, offset).unwrap();
         collector.start().unwrap();
         on = !on;
         machine.mains(on).unwrap();

@@ -23,9 +23,10 @@ const REQUEST: usize = 56;
 /// `TCP_ESTABLISHED`, `TCP_LISTEN`.
 const ESTABLISHED: u8 = 1;
 const LISTEN: u8 = 10;
-/// Where a socket's local port, address and inode stand in its `struct inet_diag_msg`.
+/// Where a socket's local port, address, the other end's address, and its inode stand in its `struct inet_diag_msg`.
 const PORT: usize = 4;
 const ADDRESS: usize = 8;
+const PEER: usize = 24;
 const INODE: usize = 68;
 
 /// One socket of this machine's own network namespace.
@@ -35,6 +36,8 @@ pub struct Socket {
     pub address: IpAddr,
     /// Its own port.
     pub port: u16,
+    /// The other end's address; none where it waits for one.
+    pub peer: Option<IpAddr>,
     /// By which a process's file is known to be this socket.
     pub inode: u64,
     /// It waits for connections; otherwise it is one.
@@ -112,15 +115,20 @@ fn parse(mut bytes: &[u8], sockets: &mut Vec<Socket>) -> io::Result<bool> {
 fn one(message: &[u8]) -> Option<Socket> {
     let (family, state) = (*message.first()?, *message.get(1)?);
     let port = u16::from_be_bytes(message.get(PORT..PORT + 2)?.try_into().ok()?);
-    let address: [u8; 16] = message.get(ADDRESS..ADDRESS + 16)?.try_into().ok()?;
-    let [a, b, c, d, ..] = address;
-    let address = match AddressFamily::from_raw(family.into()) {
-        AddressFamily::INET => Ipv4Addr::new(a, b, c, d).into(),
-        AddressFamily::INET6 => Ipv6Addr::from(address).to_canonical(),
-        _ => return None,
-    };
+    let at = |place: usize| address(family, message.get(place..place + 16)?.try_into().ok()?);
+    let listens = state == LISTEN;
+    let (address, peer) = (at(ADDRESS)?, at(PEER)?);
     let inode = u32::from_ne_bytes(message.get(INODE..INODE + 4)?.try_into().ok()?);
-    Some(Socket { address, port, inode: inode.into(), listens: state == LISTEN })
+    Some(Socket { address, port, peer: (!listens).then_some(peer), inode: inode.into(), listens })
+}
+
+fn address(family: u8, bytes: [u8; 16]) -> Option<IpAddr> {
+    let [a, b, c, d, ..] = bytes;
+    match AddressFamily::from_raw(family.into()) {
+        AddressFamily::INET => Some(Ipv4Addr::new(a, b, c, d).into()),
+        AddressFamily::INET6 => Some(Ipv6Addr::from(bytes).to_canonical()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -141,11 +149,18 @@ mod tests {
                 use std::os::fd::AsRawFd as _;
                 std::fs::metadata(format!("/proc/self/fd/{}", server.as_raw_fd())).unwrap().ino()
             };
-            assert!(listening().unwrap().contains(&Socket { address, port, inode, listens: true }));
+            assert!(listening().unwrap().contains(&Socket {
+                address,
+                port,
+                peer: None,
+                inode,
+                listens: true
+            }));
             assert!(!connected().unwrap().iter().any(|socket| socket.port == port));
             let _client = TcpStream::connect((address, port)).unwrap();
             let found = connected().unwrap();
-            assert!(found.iter().any(|socket| (socket.address, socket.port) == (address, port)));
+            let here = |socket: &&Socket| (socket.address, socket.port) == (address, port);
+            assert_eq!(found.iter().find(here).unwrap().peer, Some(address));
             assert!(found.iter().all(|socket| !socket.listens));
         }
     }

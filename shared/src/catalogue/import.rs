@@ -179,8 +179,7 @@ impl Plan {
     fn write(&self) -> String {
         let mut taken: BTreeSet<String> = BTreeSet::new();
         let by_hand = self.tools.iter().filter(|(id, _)| self.by_hand.contains(*id));
-        // What is written by hand claims its names from all other tools; the same name with other arguments
-        // is another way.
+        // What is written by hand claims its names from all other tools.
         let claimed: BTreeSet<String> = by_hand
             .flat_map(|(id, tool)| tool.2.iter().map(move |line| format!("{id} {}", claim(line))))
             .collect();
@@ -193,8 +192,10 @@ impl Plan {
                 let claim = claim(line);
                 let others = owners.get(claim.as_str()).is_some_and(|owner| owner != id);
                 let (head, options) = line.split_once(" ; ").unwrap_or((line, ""));
+                // The same name with other arguments, and another field of the same file, are ways of their own.
                 let with_args = options.contains("args ");
-                let key = if with_args { line.to_lowercase() } else { head.to_lowercase() };
+                let whole = with_args || head.split(' ').nth(1) == Some("account");
+                let key = if whole { line.to_lowercase() } else { head.to_lowercase() };
                 let covered = options.is_empty() && lolrmm::covered(line, lines.iter().map(String::as_str));
                 if (!others || with_args) && !covered && taken.insert(key) {
                     own.push(line);
@@ -261,6 +262,13 @@ mod tests {
                 .contains("tool action1 remote_desktop Action One\nall domain *.action1.com ; serving\n")
         );
         assert_eq!(made.text.matches("*.action1.com").count(), 1);
+    }
+
+    #[test]
+    fn accounts_stay_in_the_order_in_which_they_count() {
+        let lines = "linux account /etc/x.conf ; field tenant\nlinux account /etc/x.conf ; field id";
+        let made = import("", &format!("tool x rmm X\n{lines}")).unwrap();
+        assert!(made.text.contains(lines), "{}", made.text);
     }
 
     #[test]

@@ -27,7 +27,8 @@ impl Index {
     pub(super) fn build(entries: &[Entry], text: &str) -> Result<Self, BadCatalogue> {
         let mut keys = Vec::with_capacity(entries.len() * 5 / 4);
         let mut open: [Vec<u16>; 3] = Default::default();
-        for (n, entry) in entries.iter().enumerate() {
+        // Where accounts lie is listed, never asked for by name.
+        for (n, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.kind != Kind::Account) {
             let n = u16::try_from(n).unwrap_or(u16::MAX);
             let pattern = entry.pattern.of(text);
             if let Some(key) = whole(entry.kind, pattern) {

@@ -4,6 +4,7 @@
 //! `farmwatch-collector catalogue import` from LOLRMM and from the files in `data`, which are written by
 //! hand.
 
+mod account;
 mod domain;
 mod file;
 mod glob;
@@ -17,6 +18,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+pub use account::{Account, Place};
 pub use parse::BadCatalogue;
 use parse::{Entry, Kind};
 
@@ -112,6 +114,7 @@ impl Catalogue {
 
     /// Reads a catalogue.
     pub fn parse(text: &str) -> Result<Self, BadCatalogue> {
+        parse::fits(text)?;
         Self::build(Cow::Owned(text.to_owned()))
     }
 
@@ -176,9 +179,15 @@ impl Catalogue {
         self.named(Kind::Service, os, unit)
     }
 
-    /// An installed package or program, by the name of the system's list.
+    /// An installed package or program, by the name of the system's list. On Windows that is the product's name, on
+    /// macOS often the bundle's id, by which copies are known too.
     pub fn by_package(&self, os: Os, name: &str) -> Option<Match<'_>> {
-        self.named(Kind::Package, os, name)
+        let same = match os {
+            Os::Linux => None,
+            Os::Windows => Some(Kind::Product),
+            Os::Macos => Some(Kind::Bundle),
+        };
+        self.named(Kind::Package, os, name).or_else(|| self.named(same?, os, name))
     }
 
     /// A file or folder that lies on the disk.
@@ -231,12 +240,6 @@ impl Catalogue {
     /// Keys of the registry that a sensor on Windows looks for.
     pub fn registry_keys(&self) -> impl Iterator<Item = (&Tool, &str)> {
         self.patterns(Kind::Registry, Os::Windows).map(|(tool, pattern, _)| (tool, pattern))
-    }
-
-    /// Where a tool keeps the tenant, account or client id that it was set up with: the file or registry key, as
-    /// [`Self::files`] has them, and the field in it.
-    pub fn accounts(&self, os: Os) -> impl Iterator<Item = (&Tool, &str, &str)> {
-        self.patterns(Kind::Account, os)
     }
 
     fn patterns(&self, kind: Kind, os: Os) -> impl Iterator<Item = (&Tool, &str, &str)> {

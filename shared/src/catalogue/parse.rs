@@ -10,9 +10,11 @@
 //! all process code ; presence
 //! all process code ; args tunnel ; serving
 //! all domain *.tunnels.api.visualstudio.com
+//! windows account HKLM\SOFTWARE\TeamViewer ; field ClientID
 //! ```
 //!
-//! `tool ID CLASS NAME` begins a tool; each line below it, `OS KIND PATTERN [; option]…`, is one way to see it.
+//! `tool ID CLASS NAME` begins a tool; each line below it, `OS KIND PATTERN [; option]…`, is one way to see it. What an
+//! `account` line says stands in `account.rs`.
 //! The text stays as it is and the entries point into it: an embedded catalogue costs no memory of its own.
 
 use super::{Proves, glob};
@@ -28,6 +30,11 @@ const MOST_TOOLS: usize = 4_000;
 const MOST_LINE: usize = 400;
 /// Most stars of a pattern: what comparing costs grows with them.
 const MOST_STARS: usize = 6;
+/// Lengths of a mark: a shorter one stands in other programs too, a longer one would fall between two pieces.
+const SHORTEST_MARK: usize = 8;
+const LONGEST_MARK: usize = 64;
+/// Most marks: each is sought in every program that nobody knows.
+const MOST_MARKS: usize = 64;
 /// The first line, less its version. Version 2 added kinds and options; a reader passes over those that it does not
 /// know, so that a new one needs no new version.
 const HEAD: &str = "farmwatch-catalogue ";
@@ -62,6 +69,8 @@ pub(super) enum Kind {
     Maker,
     BuildId,
     Module,
+    Needs,
+    Mark,
     Account,
 }
 
@@ -115,14 +124,20 @@ pub(super) struct Parsed<'a> {
     pub(super) passed_over: usize,
 }
 
+/// The text is short enough to be read: asked before anything is done with it.
+pub(super) fn fits(text: &str) -> Result<(), BadCatalogue> {
+    match text.len() {
+        ..=MOST_TEXT => Ok(()),
+        len => Err(bad(0, format!("{len} bytes long; at most {MOST_TEXT} are read"))),
+    }
+}
+
 /// Tools and entries of a text.
 pub(super) fn parse(text: &str) -> Result<Parsed<'_>, BadCatalogue> {
-    if text.len() > MOST_TEXT {
-        return Err(bad(0, format!("{} bytes long; at most {MOST_TEXT} are read", text.len())));
-    }
+    fits(text)?;
     let mut tools = Vec::new();
     let mut entries = Vec::new();
-    let mut passed_over = 0;
+    let (mut passed_over, mut marks) = (0, 0);
     let mut lines = text.lines().enumerate().map(|(n, line)| (n + 1, line.trim()));
     let version = lines.next().and_then(|(_, line)| line.strip_prefix(HEAD));
     if !version.is_some_and(|version| VERSIONS.contains(&version)) {
@@ -147,7 +162,13 @@ pub(super) fn parse(text: &str) -> Result<Parsed<'_>, BadCatalogue> {
         }
         let tool = u16::try_from(tools.len() - 1).unwrap_or(u16::MAX);
         match entry(text, line, tool).map_err(|reason| bad(n, reason))? {
-            Some(entry) => entries.push(entry),
+            Some(entry) => {
+                marks += usize::from(entry.kind == Kind::Mark);
+                if marks > MOST_MARKS {
+                    return Err(bad(n, format!("more than {MOST_MARKS} marks")));
+                }
+                entries.push(entry);
+            }
             None => passed_over += 1,
         }
     }
@@ -230,6 +251,8 @@ fn kind_of(word: &str) -> Option<Kind> {
         "maker" => Kind::Maker,
         "build-id" => Kind::BuildId,
         "module" => Kind::Module,
+        "needs" => Kind::Needs,
+        "mark" => Kind::Mark,
         "account" => Kind::Account,
         _ => return None,
     })
@@ -271,11 +294,18 @@ fn check_pattern(kind: Kind, pattern: &str) -> Result<(), String> {
         | Kind::Maker
         | Kind::Bundle
         | Kind::Module
+        | Kind::Needs
+        | Kind::Account
         | Kind::Team
         | Kind::BuildId
             if literal < if glob::is_glob(pattern) { 4 } else { 2 } =>
         {
             Err(format!("`{pattern}` would match too much"))
+        }
+        Kind::Mark if glob::is_glob(pattern) || !(SHORTEST_MARK..=LONGEST_MARK).contains(&pattern.len()) => {
+            Err(format!(
+                "mark `{pattern}` should have {SHORTEST_MARK} to {LONGEST_MARK} characters and no star"
+            ))
         }
         _ => Ok(()),
     }

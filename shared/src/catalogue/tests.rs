@@ -55,6 +55,10 @@ fn services_packages_files_and_relays_are_known() {
     assert_eq!(id(c.by_service(Os::Linux, "teamviewerd.service")), "teamviewer");
     assert_eq!(id(c.by_service(Os::Linux, "vncserver@:1.service")), "tigervnc");
     assert_eq!(id(c.by_package(Os::Linux, "tigervnc-standalone-server")), "tigervnc");
+    assert_eq!(id(c.by_package(Os::Windows, "Splashtop Streamer")), "splashtop");
+    assert_eq!(id(c.by_package(Os::Macos, "com.philandro.anydesk")), "anydesk");
+    assert_eq!(id(c.by_package(Os::Linux, "com.rustdesk.RustDesk")), "rustdesk");
+    assert_eq!(id(c.by_package(Os::Windows, "Microsoft Visual C++ 2022 Redistributable")), "");
     assert_eq!(id(c.by_file(Os::Linux, "/opt/teamviewer/tv_bin/teamviewerd")), "teamviewer");
     assert_eq!(id(c.by_file(Os::Linux, "/home/anna/.config/rustdesk/RustDesk2.toml")), "rustdesk");
     assert_eq!(id(c.by_domain("relay-0b975d23.net.anydesk.com")), "anydesk");
@@ -139,8 +143,17 @@ fn registry_keys_accounts_and_open_sessions_are_known() {
     let key = r"HKLM\SOFTWARE\WOW6432Node\TeamViewer\Version15";
     assert_eq!(c.by_registry(key).map(|hit| &*hit.tool.id), Some("teamviewer"));
     assert_eq!(c.by_registry(r"HKLM\SOFTWARE\Microsoft\Windows"), None);
-    let ids: Vec<_> = c.accounts(Os::Windows).filter(|(tool, _, _)| &*tool.id == "rustdesk").collect();
-    assert_eq!(ids[0].2, "id");
+    let fields = |os, id: &str| {
+        let own = c.accounts(os).filter(|account| &*account.tool.id == id);
+        own.map(|account| (account.field.to_owned(), matches!(account.place, Place::Registry(_))))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        fields(Os::Windows, "teamviewer")[0],
+        ("OwningManagerAccountName".into(), true),
+        "tenants first"
+    );
+    assert_eq!(fields(Os::Linux, "rustdesk").last().unwrap(), &("enc_id".into(), false));
     let session = c.by_process(Os::Windows, "TeamViewer_Desktop.exe", None).unwrap();
     assert!(session.session && session.serving == Some(true));
 }

@@ -10,16 +10,15 @@ const MOST: usize = 1 << 20;
 /// The package's path and the module's.
 pub(super) fn modules(file: &object::File<'_>) -> Vec<String> {
     let named = [".go.buildinfo", "__go_buildinfo", ".data"];
-    named
-        .iter()
-        .filter_map(|name| file.section_by_name(name))
-        .find_map(|section| {
-            let data = section.data().ok()?;
-            let data = data.get(..data.len().min(MOST)).unwrap_or_default();
-            let at = data.windows(MAGIC.len()).step_by(16).position(|window| window == MAGIC)? * 16;
-            info(data.get(at..)?)
-        })
-        .unwrap_or_default()
+    let sections = named.iter().filter_map(|name| file.section_by_name(name));
+    sections.filter_map(|section| section.data().ok()).find_map(in_data).unwrap_or_default()
+}
+
+/// The same, in a section's or segment's bytes.
+pub(super) fn in_data(data: &[u8]) -> Option<Vec<String>> {
+    let data = data.get(..data.len().min(MOST)).unwrap_or_default();
+    let at = data.windows(MAGIC.len()).step_by(16).position(|window| window == MAGIC)? * 16;
+    info(data.get(at..)?)
 }
 
 /// Go 1.18 and later: after 32 bytes, the version and the module's lines, each after its length.

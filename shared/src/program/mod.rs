@@ -6,12 +6,13 @@
 //! checked here: a forged name can only make a program look like a remote tool.
 
 mod der;
+mod elf;
 mod go;
 mod macho;
 mod pe;
 mod version;
 
-use object::Object as _;
+use std::io::{Read, Seek, SeekFrom};
 
 /// Most characters kept of one field.
 const MOST_CHARS: usize = 200;
@@ -33,6 +34,8 @@ pub struct Program {
     pub team: Option<String>,
     /// The GNU build id in hex (Linux).
     pub build_id: Option<String>,
+    /// Names of the shared libraries that it needs (Linux): `libvncserver.so.1`.
+    pub needs: Vec<String>,
     /// Path of the Go package and module that it was built from: `github.com/fatedier/frp/cmd/frpc`.
     pub modules: Vec<String>,
 }
@@ -47,12 +50,25 @@ impl Program {
     pub fn read(bytes: &[u8]) -> Result<Self, BadProgram> {
         match bytes {
             [b'M', b'Z', ..] => pe::read(bytes).ok_or_else(|| BadProgram("its PE header is broken".into())),
-            [0x7f, b'E', b'L', b'F', ..] => elf(bytes),
+            [0x7f, b'E', b'L', b'F', ..] => {
+                elf::read(bytes).ok_or_else(|| BadProgram("its ELF header is broken".into()))
+            }
             _ if macho::is(bytes) => {
                 macho::read(bytes).ok_or_else(|| BadProgram("its Mach-O header is broken".into()))
             }
             _ => Err(BadProgram("neither PE, ELF nor Mach-O".into())),
         }
+    }
+
+    /// Reads an ELF program of which only headers and small tables are fetched, however long it is.
+    pub fn read_elf(mut source: impl Read + Seek) -> Result<Self, BadProgram> {
+        let mut magic = [0; 4];
+        let begun = source.seek(SeekFrom::Start(0)).and_then(|_| source.read_exact(&mut magic));
+        begun.map_err(|error| BadProgram(error.to_string()))?;
+        if magic != *b"\x7fELF" {
+            return Err(BadProgram("not ELF".into()));
+        }
+        elf::read_from(source).ok_or_else(|| BadProgram("its ELF header is broken".into()))
     }
 
     /// Reads one `field=value` of a list as `judge process` takes it. Unknown fields are passed over.
@@ -67,15 +83,10 @@ impl Program {
             "team" => self.team = Some(value),
             "build_id" => self.build_id = Some(value),
             "module" => self.modules.push(value),
+            "needs" => self.needs.push(value),
             _ => {}
         }
     }
-}
-
-fn elf(bytes: &[u8]) -> Result<Program, BadProgram> {
-    let file = object::File::parse(bytes).map_err(|e| BadProgram(e.to_string()))?;
-    let build_id = file.build_id().ok().flatten().filter(|id| (8..=64).contains(&id.len())).map(hex::encode);
-    Ok(Program { build_id, modules: go::modules(&file), ..Program::default() })
 }
 
 /// Text of a stranger: no control characters, no white space around, bounded.

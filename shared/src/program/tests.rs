@@ -150,10 +150,47 @@ fn a_macs_program_says_its_bundle_and_team() {
     assert_eq!(program.team.as_deref(), Some("KU6W3B6JMZ"));
 }
 
+/// An ELF file of one data segment, at whose start stands what the Go linker writes.
+fn go_program(path: &str) -> Vec<u8> {
+    let lines = format!("{m}path\t{path}\nbuild\tGOOS=linux\n{m}", m = "0123456789abcdef");
+    let mut data = b"\xff Go buildinf:\x08\x02".to_vec();
+    data.resize(32, 0);
+    for text in ["go1.24", &lines] {
+        let length = u16::try_from(text.len()).unwrap();
+        data.extend([u8::try_from(length & 0x7f).unwrap() | 0x80, u8::try_from(length >> 7).unwrap()]);
+        data.extend(text.as_bytes());
+    }
+    let mut out = b"\x7fELF\x02\x01\x01".to_vec();
+    out.resize(16, 0);
+    out.extend([2, 0, 62, 0, 1, 0, 0, 0]);
+    out.extend(0u64.to_le_bytes());
+    out.extend(64u64.to_le_bytes()); // program headers
+    out.extend(0u64.to_le_bytes());
+    out.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 64, 0, 0, 0, 0, 0]);
+    out.extend([1, 0, 0, 0, 6, 0, 0, 0]);
+    for word in [128u64, 0x40_0080, 0x40_0080, data.len() as u64, data.len() as u64, 16] {
+        out.extend(word.to_le_bytes());
+    }
+    out.resize(128, 0);
+    out.extend(data);
+    out
+}
+
+#[test]
+fn a_go_program_says_what_it_was_built_from_though_it_has_no_sections() {
+    let bytes = go_program("github.com/elisescu/tty-share");
+    let program = Program::read_elf(std::io::Cursor::new(&bytes)).unwrap();
+    assert_eq!(program.modules, ["github.com/elisescu/tty-share"]);
+    assert_eq!(Program::read(&bytes).unwrap(), program);
+}
+
 #[test]
 fn an_elf_file_is_read_and_anything_else_is_refused_with_a_reason() {
     let me = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-    assert!(Program::read(&me).is_ok());
+    let whole = Program::read(&me).unwrap();
+    assert!(whole.needs.iter().any(|library| library.starts_with("libc.so")), "{whole:?}");
+    let in_parts = Program::read_elf(std::fs::File::open(std::env::current_exe().unwrap()).unwrap()).unwrap();
+    assert_eq!(whole, in_parts);
     assert!(Program::read(b"#!/bin/sh\n").unwrap_err().to_string().contains("neither PE"));
     assert!(Program::read(b"MZ").unwrap_err().to_string().contains("PE header"));
 }
@@ -164,7 +201,8 @@ proptest! {
         at in 0usize..2000, byte: u8, cut in 0usize..2000, junk in prop::collection::vec(any::<u8>(), 0..300),
     ) {
         let strings = [("CompanyName", "a"), ("OriginalFilename", "b.exe")];
-        for good in [pe(&version_information(&strings)), macho(), [b"\x7fELF".as_slice(), &junk].concat()] {
+        let elf = [go_program("x.org/y"), [b"\x7fELF".as_slice(), &junk].concat()];
+        for good in [pe(&version_information(&strings)), macho()].into_iter().chain(elf) {
             let mut bad = good.clone();
             let at = at % bad.len();
             bad[at] = byte;
@@ -176,6 +214,18 @@ proptest! {
         let place = at % bad.len();
         bad[place] = byte;
         let _ = (der::signers(&bad), version::strings(&junk), der::signers(&junk));
+    }
+
+    #[test]
+    fn an_elf_header_that_lies_ends(at in 0usize..0x2000, bytes: [u8; 8], cut in 0usize..0x1_0000) {
+        use std::io::Read as _;
+        let mut bad = Vec::new();
+        std::fs::File::open(std::env::current_exe().unwrap()).unwrap().take(0x1_0000).read_to_end(&mut bad).unwrap();
+        bad[at..at + 8].copy_from_slice(&bytes);
+        let whole = Program::read(&bad);
+        let in_parts = Program::read_elf(std::io::Cursor::new(&bad));
+        prop_assert_eq!(whole.is_ok(), in_parts.is_ok());
+        let _ = Program::read_elf(std::io::Cursor::new(&bad[..cut]));
     }
 
     #[test]

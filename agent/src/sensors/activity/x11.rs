@@ -15,6 +15,8 @@ use crate::sensors::read;
 
 /// An X server that takes longer to answer is not asked again for a while.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// Most events that may stand before a reply.
+const MOST_EVENTS: usize = 4096;
 /// Most displays that are asked.
 const MOST: usize = 8;
 /// X servers by the names of their processes. Xwayland is none: it sees only what its windows get.
@@ -178,11 +180,19 @@ fn root_in(setup: &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes(setup.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// A reply of 32 bytes; an error or anything else ends the conversation.
-fn reply(stream: &mut UnixStream) -> io::Result<[u8; 32]> {
+/// A reply of 32 bytes. The server tells every client of a new keyboard layout, asked or not (`MappingNotify`; software
+/// that types makes it do so): events before the reply are passed over. An error ends the conversation.
+fn reply(stream: &mut impl io::Read) -> io::Result<[u8; 32]> {
     let mut answer = [0; 32];
-    stream.read_exact(&mut answer)?;
-    if answer[0] == 1 { Ok(answer) } else { Err(io::Error::from(io::ErrorKind::InvalidData)) }
+    for _ in 0..MOST_EVENTS {
+        stream.read_exact(&mut answer)?;
+        match answer[0] {
+            0 => break,
+            1 => return Ok(answer),
+            _ => {}
+        }
+    }
+    Err(io::Error::from(io::ErrorKind::InvalidData))
 }
 
 #[cfg(test)]
@@ -209,6 +219,16 @@ mod tests {
         ];
         assert_eq!(cookie(&file.concat(), 1).as_deref(), Some(&b"one"[..]));
         assert_eq!(cookie(&file.concat(), 2), None);
+    }
+
+    #[test]
+    fn a_reply_is_found_behind_what_the_server_tells_unasked() {
+        let message = |kind: u8, second: u8| [&[kind, second][..], &[0; 30]].concat();
+        let said = [message(34, 0), message(34, 0), message(1, 7)].concat();
+        assert_eq!(reply(&mut &said[..]).unwrap()[1], 7);
+        assert!(reply(&mut &message(0, 3)[..]).is_err(), "an error");
+        assert!(reply(&mut &message(34, 0)[..]).is_err(), "no reply");
+        assert!(reply(&mut io::repeat(34)).is_err(), "no end of events");
     }
 
     proptest! {

@@ -4,8 +4,9 @@
 //! tells that one hand holds several laptops.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use farmwatch_shared::catalogue::{Catalogue, Os};
+use farmwatch_shared::catalogue::{Catalogue, Os, Place};
 use farmwatch_shared::id::KeyedHash;
 
 use super::super::paths;
@@ -18,31 +19,22 @@ pub(super) fn all(config: &Config, catalogue: &Catalogue) -> BTreeMap<Box<str>, 
     }
     let homes = paths::homes(&config.root);
     let mut accounts = BTreeMap::new();
-    for (tool, pattern, key) in catalogue.accounts(Os::Linux) {
-        let tool = &*tool.id;
-        for path in paths::matching(&config.root, &homes, pattern) {
-            let text = read::text(&path, read::SMALL).unwrap_or_default();
-            let Some(value) = setting(&text, key) else { continue };
-            let hash = || config.hash_key.hash(&format!("account/{tool}"), value);
-            accounts.entry(tool.into()).or_insert_with(hash);
+    for account in catalogue.accounts(Os::Linux) {
+        let Place::File(pattern) = account.place else { continue };
+        let tool = &*account.tool.id;
+        if accounts.contains_key(tool) {
+            continue;
+        }
+        let value = |path: PathBuf| {
+            let text = || read::text(&path, read::SMALL).ok();
+            account.in_file(path.to_str()?, text)
+        };
+        let found = paths::matching(&config.root, &homes, pattern).into_iter().find_map(value);
+        if let Some(value) = found {
+            accounts.insert(tool.into(), config.hash_key.hash(&format!("account/{tool}"), &value));
         }
     }
     accounts
-}
-
-/// `key=value`, `key = 'value'`, `[int32] key = value`, `key: value`.
-fn setting<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    let value = |line: &'a str| {
-        let line = line.trim();
-        let line = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once(']'))
-            .map_or(line, |(_, rest)| rest.trim());
-        let rest = line.strip_prefix(key)?.trim_start();
-        let value = rest.strip_prefix(['=', ':'])?.trim().trim_matches(['\'', '"']);
-        (value.len() >= 4).then_some(value)
-    };
-    text.lines().find_map(value)
 }
 
 #[cfg(test)]
@@ -59,6 +51,14 @@ mod tests {
                 ("etc/anydesk/system.conf", "ad.anynet.alias=x\nad.anynet.id=123456789\n"),
                 ("home/b/.config/ngrok/ngrok.yml", "version: 2\nauthtoken: 2abcDEF\n"),
                 ("home/a/.config/ngrok/ngrok.yml", "junk"),
+                ("etc/teamviewer/global.conf", "[int32] ClientID = 987654321\n"),
+                ("var/lib/zerotier-one/networks.d/8056c2e21c000001.conf", ""),
+                ("var/lib/zerotier-one/networks.d/8056c2e21c000001.local.conf", "allowManaged=1"),
+                ("home/a/.config/rustdesk/RustDesk.toml", "enc_id = '00abcdef'\n"),
+                (
+                    "home/a/.config/rustdesk/RustDesk2.toml",
+                    "[options]\ncustom-rendezvous-server = 'rd.example.org'\n",
+                ),
             ],
         );
         let config = config(root.path());
@@ -66,13 +66,10 @@ mod tests {
         let got = all(&config, &catalogue);
         assert_eq!(got["anydesk"], config.hash_key.hash("account/anydesk", "123456789"));
         assert_eq!(got["ngrok"], config.hash_key.hash("account/ngrok", "2abcDEF"));
+        assert_eq!(got["teamviewer"], config.hash_key.hash("account/teamviewer", "987654321"));
+        assert_eq!(got["zerotier"], config.hash_key.hash("account/zerotier", "8056c2e21c000001"));
+        let relay = config.hash_key.hash("account/rustdesk", "rd.example.org");
+        assert_eq!(got["rustdesk"], relay, "whose relay it is tells more than the laptop's own id");
         assert!(all(&Config { level_2: false, ..config }, &catalogue).is_empty());
-    }
-
-    #[test]
-    fn each_tools_way_of_writing_is_read() {
-        assert_eq!(setting("[int32] ClientID = 987654321", "ClientID"), Some("987654321"));
-        assert_eq!(setting("enc_id = 'x'\nid = '55555'", "id"), Some("55555"));
-        assert_eq!(setting("ClientIDx = 1234", "ClientID"), None);
     }
 }

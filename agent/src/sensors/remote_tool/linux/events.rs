@@ -72,6 +72,7 @@ impl Events {
         root: &Path,
         live: bool,
         catalogue: Arc<Catalogue>,
+        reader: Reader,
         wake: Wake,
     ) -> io::Result<(Self, Option<String>)> {
         let (starts, no_starts) = match live.then(Starts::listen) {
@@ -93,7 +94,7 @@ impl Events {
             shared: Arc::clone(&shared),
             starts,
             folders: Folders::watch(root),
-            reader: Reader::new(root),
+            reader,
             budget: Budget::new(Instant::now()),
             next: Next::Event,
         };

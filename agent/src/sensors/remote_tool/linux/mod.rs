@@ -1,21 +1,24 @@
 //! Linux: processes from `/proc`, what is installed from packages, units and files, events from the kernel.
 
 mod accounts;
+mod builds;
 mod events;
 mod folders;
 mod installed;
 mod packages;
 mod processes;
+mod renamed;
 mod rounds;
 mod sockets;
 mod starts;
 #[cfg(test)]
 mod tests;
 mod units;
+mod written;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use farmwatch_shared::catalogue::Catalogue;
@@ -23,6 +26,7 @@ use farmwatch_shared::id::KeyedHash;
 
 use self::events::Events;
 use self::processes::{Reader, Table};
+use self::renamed::Renamed;
 use self::sockets::Sockets;
 use super::tools::{Runs, Tools};
 use super::{Config, Sensed, SensorError, Wake};
@@ -47,6 +51,7 @@ pub(super) struct Eyes {
     live: bool,
     catalogue: Arc<Catalogue>,
     reader: Reader,
+    renamed: Arc<Mutex<Renamed>>,
     table: Table,
     installed: installed::Installed,
     accounts: BTreeMap<Box<str>, KeyedHash>,
@@ -67,11 +72,13 @@ pub(super) struct Eyes {
 impl Eyes {
     pub(super) fn new(config: &Config) -> Self {
         let now = Instant::now();
+        let renamed = Arc::new(Mutex::new(Renamed::new()));
         Self {
             root: config.root.clone(),
             live: config.is_live(),
             catalogue: Arc::clone(&config.catalogue),
-            reader: Reader::new(&config.root),
+            reader: Reader::new(&config.root, config.is_live(), Arc::clone(&renamed)),
+            renamed,
             table: Table::default(),
             installed: installed::Installed::default(),
             accounts: BTreeMap::new(),
@@ -86,7 +93,8 @@ impl Eyes {
     }
 
     pub(super) fn watch(&mut self, wake: Wake) {
-        match Events::start(&self.root, self.live, Arc::clone(&self.catalogue), wake) {
+        let reader = Reader::new(&self.root, self.live, Arc::clone(&self.renamed));
+        match Events::start(&self.root, self.live, Arc::clone(&self.catalogue), reader, wake) {
             Ok((events, no_starts)) => {
                 self.events = Some(events);
                 self.no_starts = no_starts;
@@ -109,14 +117,17 @@ impl Eyes {
             self.renew(&config);
         }
         let hints = self.events.as_ref().map(Events::take).unwrap_or_default();
-        let scanned = self.look_at_processes(&hints)?;
         let now = Instant::now();
+        // First, because copies are known by what is installed.
         if hints.installs || now >= self.look_installed || self.level_2 != config.level_2 {
             self.level_2 = config.level_2;
             self.installed.look(&config);
+            let builds = builds::of_tools(&config, &self.installed.packages.hits);
+            self.reader.renamed().installed(builds);
             self.accounts = accounts::all(&config, &self.catalogue);
             self.look_installed = now + INSTALLED;
         }
+        let scanned = self.look_at_processes(&hints)?;
         if let Some(events) = &self.events {
             events.follow(self.table.found.iter().map(|(pid, process)| (*pid, process.started)));
         }

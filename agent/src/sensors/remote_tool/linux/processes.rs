@@ -1,11 +1,12 @@
 //! Processes of the catalogue, read straight from `/proc`, as little as tells: the program's path first (one
 //! system call, in which most short-lived processes are already gone), then its name, and the command line only
-//! where the catalogue goes by it.
+//! where the catalogue goes by it. A program that is not the system's own is read once, see `renamed.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use farmwatch_shared::catalogue::{Catalogue, Os};
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +14,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::super::tools::Hit;
+use super::renamed::{Place, Renamed, is_stock};
+use super::written;
 use crate::sensors::read::{self, ReadError};
 
 /// As much of a command line as is looked at.
@@ -56,7 +59,14 @@ enum Program {
 
 /// Reads processes below one root.
 pub(super) struct Reader {
+    root: PathBuf,
+    /// The root is the running system's.
+    live: bool,
     path: PathBuf,
+    /// What programs said of themselves; shared with whoever reads the same processes.
+    renamed: Arc<Mutex<Renamed>>,
+    /// While all processes are looked at: programs of the system's that said nothing. Otherwise these are passed over.
+    passed: Option<BTreeSet<String>>,
     proc: Option<OwnedFd>,
     booted: Option<Timestamp>,
     name: String,
@@ -67,12 +77,29 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(root: &Path) -> Self {
+    pub(super) fn new(root: &Path, live: bool, renamed: Arc<Mutex<Renamed>>) -> Self {
         let path = root.join("proc");
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let proc = rustix::fs::open(&path, flags, Mode::empty()).ok();
         let booted = booted(&path);
-        Self { path, proc, booted, name: String::new(), text: Vec::new(), permitted: 0, forbidden: 0 }
+        Self {
+            root: root.to_owned(),
+            live,
+            path,
+            renamed,
+            passed: None,
+            proc,
+            booted,
+            name: String::new(),
+            text: Vec::new(),
+            permitted: 0,
+            forbidden: 0,
+        }
+    }
+
+    /// What programs said of themselves.
+    pub(super) fn renamed(&self) -> MutexGuard<'_, Renamed> {
+        self.renamed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ids of all processes, sorted.
@@ -93,7 +120,14 @@ impl Reader {
         let mut command_line = None;
         let by_program =
             program.as_deref().and_then(|path| self.hit(catalogue, pid, path, &mut command_line));
-        let hit = by_program.or_else(|| self.by_name(catalogue, pid, program.as_deref(), &mut command_line));
+        let mut hit =
+            by_program.or_else(|| self.by_name(catalogue, pid, program.as_deref(), &mut command_line));
+        // A copy may go by the name of something harmless.
+        if hit.as_ref().is_none_or(|hit| hit.presence)
+            && let Some(path) = &program
+        {
+            hit = self.by_content(catalogue, pid, path).or(hit);
+        }
         if hit.is_none() && program.is_some() {
             return Looked::Other;
         }
@@ -133,6 +167,28 @@ impl Reader {
         let name = name.strip_suffix('\n').unwrap_or(&name);
         let same = program.and_then(file_name).is_some_and(|program| program.starts_with(name));
         if same { None } else { self.hit(catalogue, pid, name, command_line) }
+    }
+
+    /// By what the program's bytes say, and by the files that it writes. Of a start whose program is the system's own,
+    /// nothing more is read than its path.
+    fn by_content(&mut self, catalogue: &Catalogue, pid: u32, path: &str) -> Option<Hit> {
+        let stock = is_stock(path);
+        if stock && self.passed.as_ref().is_none_or(|passed| passed.contains(path)) {
+            return None;
+        }
+        let process = self.path.join(pid.to_string());
+        let file = if self.live { process.join("exe") } else { self.root.join(path.trim_start_matches('/')) };
+        let place = Place { file: &file, mounts: &process.join("mountinfo"), stock };
+        let hit = self.renamed().whose(catalogue, &place);
+        if hit.is_some() {
+            return hit;
+        }
+        let passed = self.passed.as_mut()?;
+        if stock {
+            passed.insert(path.to_owned());
+            return None;
+        }
+        written::by(catalogue, &process)
     }
 
     /// When a process started, in ticks; `None` if it is gone or only waits to be buried.
@@ -202,11 +258,14 @@ impl Table {
     pub(super) fn scan(&mut self, reader: &mut Reader, catalogue: &Catalogue) -> Result<(), ReadError> {
         self.listed = reader.all()?;
         self.young.clear();
+        reader.renamed().before_all();
+        reader.passed = Some(BTreeSet::new());
         let look = |pid: &u32| match reader.look(catalogue, *pid) {
             Looked::Tool(process) => Some((*pid, process)),
             Looked::Other | Looked::Gone => None,
         };
         self.found = self.listed.iter().filter_map(look).collect();
+        reader.passed = None;
         Ok(())
     }
 

@@ -261,3 +261,49 @@ fn x11vnc_is_seen_within_a_second_its_port_soon_after_and_its_end_as_well() {
     }
     assert!(best < Duration::from_secs(1), "{best:?}");
 }
+
+/// Two more ways in which a copy is known whose name says nothing: by the build of the installed one, and, where none
+/// is, by a text of its own.
+#[test]
+fn a_renamed_copy_of_x11vnc_is_seen_within_a_second_of_its_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let display = format!(":{}", 600 + std::process::id() % 300);
+    let _server = run(Path::new("Xvfb"), &[&display, "-screen", "0", "640x480x24"]);
+    std::thread::sleep(Duration::from_secs(1));
+    let ways = [
+        (
+            "by its build",
+            "linux process x11vnc ; serving\nlinux file /usr/bin/x11vnc",
+            "x11vnc under another name",
+        ),
+        ("by its text", "linux mark X11VNC_APPSHARE_DEBUG ; serving", "X11VNC_APPSHARE_DEBUG"),
+    ];
+    for (n, (how, lines, what)) in ways.into_iter().enumerate() {
+        let program = folder.path().join(format!("helper{n}"));
+        fs::copy("/usr/bin/x11vnc", &program).expect("x11vnc is needed by this test");
+        let catalogue = format!("farmwatch-catalogue 2\ntool probe remote_desktop Probe\n{lines}\n");
+        let catalogue = Arc::new(Catalogue::parse(&catalogue).unwrap());
+        let mut running = start(Config { catalogue, ..only("nothing") }).unwrap();
+        wait(&mut running, "the first observation", |_| true);
+        let port = (30_000 + std::process::id() % 10_000).to_string();
+        let vnc =
+            run(&program, &["-display", &display, "-rfbport", &port, "-localhost", "-forever", "-quiet"]);
+        let named = |tool: RemoteTool| tool.serving && tool.seen.iter().any(|seen| seen.what == what);
+        let seen = wait(&mut running, how, |seen| tool(seen).is_some_and(named));
+        drop(vnc);
+        wait(&mut running, "its end", |seen| tool(seen).is_none_or(|tool| !tool.running()));
+        println!("a renamed x11vnc, {how}: seen after {seen:?}");
+        assert!(seen < Duration::from_secs(3), "{how}: {seen:?}");
+    }
+}
+
+#[test]
+fn a_copy_that_goes_by_the_name_of_something_harmless_is_none_the_less_a_tool() {
+    let root = laptop();
+    let name = "/home/anna/.cache/sshd";
+    write(root.path(), &[("home/anna/.cache/x", "")]);
+    fs::copy("/usr/bin/x11vnc", root.path().join(&name[1..])).expect("x11vnc is needed by this test");
+    process(root.path(), 4711, "sshd", name, "sshd: anna\0");
+    let state = look("remote_tool", root.path()).state;
+    assert!(state.get::<RemoteTool>("x11vnc").unwrap().running());
+}
