@@ -136,10 +136,16 @@ fn table(rows: Vec<Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
     table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    // A serial line or a container's terminal knows no width and would get one character a line.
+    if table.width() == Some(0) {
+        table.set_width(USUAL_WIDTH);
+    }
     table.add_rows(rows);
     format!("{}\n", table.trim_fmt())
 }
 
+/// Of a terminal that does not tell.
+const USUAL_WIDTH: u16 = 80;
 const BOLD_RED: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 
 #[cfg(test)]

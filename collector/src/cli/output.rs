@@ -35,6 +35,9 @@ pub fn error(error: &anyhow::Error, as_json: bool) {
     let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {error:#}");
 }
 
+/// Of a terminal that does not tell, in characters.
+const USUAL_WIDTH: u16 = 80;
+
 /// A table with these heads, as wide as the terminal.
 pub fn table(heads: &[&str]) -> Table {
     let mut table = Table::new();
@@ -42,6 +45,10 @@ pub fn table(heads: &[&str]) -> Table {
         .load_preset(UTF8_FULL_CONDENSED)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(heads);
+    // A serial line or a container's terminal knows no width and would get one character a line.
+    if table.width() == Some(0) {
+        table.set_width(USUAL_WIDTH);
+    }
     table
 }
 
