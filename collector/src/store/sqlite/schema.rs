@@ -14,7 +14,7 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Statements that a connection keeps prepared: all of ours.
 const STATEMENTS: usize = 256;
 
-mod embedded {
+pub(super) mod embedded {
     refinery::embed_migrations!("src/store/sqlite/migrations");
 }
 

@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod migrations;
 mod plans;
 
 use super::super::suite;
