@@ -154,6 +154,13 @@ fn registry_keys_accounts_and_open_sessions_are_known() {
         "tenants first"
     );
     assert_eq!(fields(Os::Linux, "rustdesk").last().unwrap(), &("enc_id".into(), false));
+    let waits = c.by_process(Os::Linux, "/usr/share/rustdesk/rustdesk", Some("rustdesk --server")).unwrap();
+    let open = c.by_process(Os::Linux, "/usr/share/rustdesk/rustdesk", Some("rustdesk --cm-no-ui")).unwrap();
+    assert!(!waits.session && open.session);
+    let shipped =
+        |line| c.by_process(Os::Linux, "/usr/libexec/gnome-remote-desktop-daemon", Some(line)).unwrap();
+    assert_eq!(shipped("x --system").proves, Proves::Presence);
+    assert!(shipped("x --handover").session);
     let session = c.by_process(Os::Windows, "TeamViewer_Desktop.exe", None).unwrap();
     assert!(session.session && session.serving == Some(true));
 }

@@ -15,11 +15,14 @@ use farmwatch_shared::catalogue::Catalogue;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::super::tools::Hit;
 use super::Wake;
 use super::folders::Folders;
 use super::processes::{Looked, Reader};
+use super::relays::{Answers, Relays};
 use super::rounds::{Budget, Round};
 use super::starts::{Heard, Starts};
+use crate::sensors::tcp_sockets::Socket;
 
 /// From the first start after a quiet time until starts are looked at …
 const GATHER: Duration = Duration::from_millis(50);
@@ -46,6 +49,8 @@ pub(super) struct Hints {
     pub(super) installs: bool,
     /// Programs may have started of which the kernel did not tell.
     pub(super) untold: bool,
+    /// Somebody asked for a tool's relay.
+    pub(super) relays: bool,
 }
 
 struct Shared {
@@ -57,6 +62,7 @@ struct Shared {
 struct Inner {
     catalogue: Arc<Catalogue>,
     hints: Hints,
+    relays: Relays,
     /// More programs start than the agent may spend time on: the kernel tells of none.
     storm: bool,
     /// Processes whose end is waited for, with their starts.
@@ -83,6 +89,7 @@ impl Events {
         let inner = Inner {
             catalogue,
             hints: Hints::default(),
+            relays: Relays::default(),
             storm: false,
             followed: BTreeMap::new(),
             handles: Vec::new(),
@@ -94,6 +101,7 @@ impl Events {
             shared: Arc::clone(&shared),
             starts,
             folders: Folders::watch(root),
+            answers: Answers::subscribe(root).ok(),
             reader,
             budget: Budget::new(Instant::now()),
             next: Next::Event,
@@ -106,6 +114,16 @@ impl Events {
     /// What was heard since the last time.
     pub(super) fn take(&self) -> Hints {
         std::mem::take(&mut self.shared.lock().hints)
+    }
+
+    /// Whose relays the far ends of these connections are, by the connections' inodes.
+    pub(super) fn relays(&self, sockets: impl FnOnce() -> Vec<Socket>) -> BTreeMap<u64, Hit> {
+        let inner = self.shared.lock();
+        if inner.relays.is_empty() {
+            return BTreeMap::new();
+        }
+        let hit = |socket: &Socket| Some((socket.inode, inner.relays.at(&socket.peer?)?.clone()));
+        sockets().iter().filter_map(hit).collect()
     }
 
     /// More programs start than are looked at.
@@ -162,6 +180,7 @@ struct Ears {
     shared: Arc<Shared>,
     starts: Option<Starts>,
     folders: Option<Folders>,
+    answers: Option<Answers>,
     reader: Reader,
     budget: Budget,
     next: Next,
@@ -182,6 +201,7 @@ enum Next {
 struct Ready {
     starts: bool,
     folders: bool,
+    answers: bool,
     ended: Vec<usize>,
 }
 
@@ -205,7 +225,8 @@ impl Ears {
             if installs {
                 self.shared.lock().hints.installs = true;
             }
-            let news = self.turn(&ready) || installs || !ready.ended.is_empty();
+            let relays = ready.answers && self.hear_answers();
+            let news = self.turn(&ready) || installs || relays || !ready.ended.is_empty();
             if news && !self.shared.wake.up() {
                 return;
             }
@@ -222,6 +243,7 @@ impl Ears {
         let mut fds = vec![PollFd::new(&self.shared.poke, PollFlags::IN)];
         fds.extend(handles.iter().map(|handle| PollFd::new(handle, PollFlags::IN)));
         fds.extend(self.folders.iter().map(|folders| PollFd::new(folders, PollFlags::IN)));
+        fds.extend(self.answers.iter().map(|answers| PollFd::new(answers, PollFlags::IN)));
         fds.extend(listened.map(|starts| PollFd::new(starts, PollFlags::IN)));
         let timeout = due.map(|due| Timespec {
             tv_sec: due.as_secs().cast_signed(),
@@ -234,11 +256,32 @@ impl Ears {
             let _ = rustix::io::read(&self.shared.poke, &mut [0; 8]);
         }
         let folders = handles.len() + 1;
+        let answers = folders + usize::from(self.folders.is_some());
+        let starts = answers + usize::from(self.answers.is_some());
         Ready {
-            starts: listened.is_some() && is_ready(folders + usize::from(self.folders.is_some())),
+            starts: listened.is_some() && is_ready(starts),
             folders: self.folders.is_some() && is_ready(folders),
+            answers: self.answers.is_some() && is_ready(answers),
             ended: (0..handles.len()).filter(|place| is_ready(place + 1)).collect(),
         }
+    }
+
+    /// Takes what systemd-resolved answered. Answers whether a relay was asked for.
+    fn hear_answers(&mut self) -> bool {
+        let heard = self.answers.as_mut().map(Answers::hear);
+        let Some(Ok(heard)) = heard else {
+            // It ended, or somebody asks without end: names are not listened to any more.
+            self.answers = None;
+            return false;
+        };
+        let mut inner = self.shared.lock();
+        let (catalogue, now) = (Arc::clone(&inner.catalogue), Instant::now());
+        let mut any = false;
+        for answer in heard {
+            any |= inner.relays.add(&catalogue, &answer, now);
+        }
+        inner.hints.relays |= any;
+        any
     }
 
     /// Goes on with what is due. Answers whether the sensor is to look.

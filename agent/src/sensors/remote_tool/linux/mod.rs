@@ -2,11 +2,13 @@
 
 mod accounts;
 mod builds;
+mod connected;
 mod events;
 mod folders;
 mod installed;
 mod packages;
 mod processes;
+mod relays;
 mod renamed;
 mod rounds;
 mod sockets;
@@ -22,14 +24,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use farmwatch_shared::catalogue::Catalogue;
+use farmwatch_shared::facts::SeenBy;
 use farmwatch_shared::id::KeyedHash;
 
 use self::events::Events;
 use self::processes::{Reader, Table};
 use self::renamed::Renamed;
 use self::sockets::Sockets;
-use super::tools::{Runs, Tools};
+use super::tools::{Hit, Runs, Tools};
 use super::{Config, Sensed, SensorError, Wake};
+use crate::sensors::tcp_sockets;
 
 /// All processes are looked at this often where the kernel tells of starts …
 const SCAN_WITH_EVENTS: Duration = Duration::from_mins(5);
@@ -41,6 +45,8 @@ const POLL: Duration = Duration::from_secs(2);
 const INSTALLED: Duration = Duration::from_mins(10);
 /// Ports and connections of running tools.
 const SOCKETS: Duration = Duration::from_secs(10);
+/// Connections to relays that somebody asked for.
+const RELAYS: Duration = Duration::from_mins(1);
 /// A tool that started opens its port a moment later.
 const FOLLOW_UPS: [Duration; 4] =
     [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(6)];
@@ -65,6 +71,10 @@ pub(super) struct Eyes {
     scan: Instant,
     /// When what is installed is due.
     look_installed: Instant,
+    /// Tools whose relays a program is connected to.
+    connected: Vec<Hit>,
+    /// When these are due.
+    look_connected: Instant,
     /// Further looks after a tool started.
     follow_ups: Vec<Instant>,
 }
@@ -88,6 +98,8 @@ impl Eyes {
             lacks_rights: false,
             scan: now,
             look_installed: now,
+            connected: Vec::new(),
+            look_connected: now,
             follow_ups: Vec::new(),
         }
     }
@@ -108,6 +120,7 @@ impl Eyes {
         let due = self.follow_ups.iter().chain([&self.scan, &self.look_installed]).min();
         let due = due.map_or(POLL, |due| due.saturating_duration_since(now));
         let due = if self.polls() { due.min(POLL) } else { due };
+        let due = if self.connected.is_empty() { due } else { due.min(RELAYS) };
         if self.table.found.is_empty() { due } else { due.min(SOCKETS) }
     }
 
@@ -128,6 +141,7 @@ impl Eyes {
             self.look_installed = now + INSTALLED;
         }
         let scanned = self.look_at_processes(&hints)?;
+        self.look_at_connections(&hints);
         if let Some(events) = &self.events {
             events.follow(self.table.found.iter().map(|(pid, process)| (*pid, process.started)));
         }
@@ -177,6 +191,20 @@ impl Eyes {
         Ok(all)
     }
 
+    /// Who is connected to relays. A name is asked for a moment before its host is connected to.
+    fn look_at_connections(&mut self, hints: &events::Hints) {
+        let now = Instant::now();
+        if hints.relays {
+            self.follow_ups.extend(FOLLOW_UPS.iter().map(|later| now + *later));
+            self.look_connected = now;
+        }
+        let Some(events) = self.events.as_ref().filter(|_| now >= self.look_connected) else { return };
+        let relays = events.relays(|| tcp_sockets::connected().unwrap_or_default());
+        self.connected = connected::to(&relays, &mut self.reader);
+        // Soon again while it was only just asked for.
+        self.look_connected = if self.follow_ups.is_empty() { now + RELAYS } else { now };
+    }
+
     /// Starts are not told by the kernel, or not reliably now.
     fn polls(&self) -> bool {
         self.no_starts.is_some() || self.events.as_ref().is_none_or(Events::in_storm)
@@ -213,6 +241,7 @@ impl Eyes {
         for (by, hit) in self.installed.all() {
             tools.installed(&self.catalogue, by, hit);
         }
+        self.connected.iter().for_each(|hit| tools.installed(&self.catalogue, SeenBy::Relay, hit));
         if level_2 {
             self.accounts.iter().for_each(|(tool, account)| tools.account(tool, account));
         }

@@ -2,7 +2,7 @@
 //! system call, in which most short-lived processes are already gone), then its name, and the command line only
 //! where the catalogue goes by it. A program that is not the system's own is read once, see `renamed.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -65,8 +65,8 @@ pub(super) struct Reader {
     path: PathBuf,
     /// What programs said of themselves; shared with whoever reads the same processes.
     renamed: Arc<Mutex<Renamed>>,
-    /// While all processes are looked at: programs of the system's that said nothing. Otherwise these are passed over.
-    passed: Option<BTreeSet<String>>,
+    /// All processes are looked at: the system's own programs, too, are asked what they are.
+    all: bool,
     proc: Option<OwnedFd>,
     booted: Option<Timestamp>,
     name: String,
@@ -87,7 +87,7 @@ impl Reader {
             live,
             path,
             renamed,
-            passed: None,
+            all: false,
             proc,
             booted,
             name: String::new(),
@@ -173,22 +173,25 @@ impl Reader {
     /// nothing more is read than its path.
     fn by_content(&mut self, catalogue: &Catalogue, pid: u32, path: &str) -> Option<Hit> {
         let stock = is_stock(path);
-        if stock && self.passed.as_ref().is_none_or(|passed| passed.contains(path)) {
+        if stock && !self.all {
             return None;
         }
         let process = self.path.join(pid.to_string());
         let file = if self.live { process.join("exe") } else { self.root.join(path.trim_start_matches('/')) };
         let place = Place { file: &file, mounts: &process.join("mountinfo"), stock };
         let hit = self.renamed().whose(catalogue, &place);
-        if hit.is_some() {
+        if hit.is_some() || stock || !self.all {
             return hit;
         }
-        let passed = self.passed.as_mut()?;
-        if stock {
-            passed.insert(path.to_owned());
-            return None;
-        }
         written::by(catalogue, &process)
+    }
+
+    /// The path of the program that a process runs, and its folder in `/proc`.
+    pub(super) fn at(&mut self, pid: u32) -> Option<(String, PathBuf)> {
+        match self.program(pid) {
+            Program::At(path) => Some((path, self.path.join(pid.to_string()))),
+            Program::Hidden | Program::Gone => None,
+        }
     }
 
     /// When a process started, in ticks; `None` if it is gone or only waits to be buried.
@@ -259,13 +262,13 @@ impl Table {
         self.listed = reader.all()?;
         self.young.clear();
         reader.renamed().before_all();
-        reader.passed = Some(BTreeSet::new());
+        reader.all = true;
         let look = |pid: &u32| match reader.look(catalogue, *pid) {
             Looked::Tool(process) => Some((*pid, process)),
             Looked::Other | Looked::Gone => None,
         };
         self.found = self.listed.iter().filter_map(look).collect();
-        reader.passed = None;
+        reader.all = false;
         Ok(())
     }
 

@@ -26,8 +26,11 @@ const AT_ONCE: u32 = 32;
 const EACH: Duration = Duration::from_millis(250);
 /// … and as many with a look at all processes.
 const WITH_ALL: u32 = 1024;
-/// Texts are sought in programs up to this length.
+/// Texts are sought in programs up to this length, …
 const MOST_SOUGHT: u64 = 32 << 20;
+/// … in so many bytes at once, and so many more in each such time: a megabyte costs about one millisecond.
+const SOUGHT_AT_ONCE: u64 = 64 << 20;
+const SOUGHT_EACH: u64 = 128 << 10;
 /// Pieces in which they are sought.
 const PIECE: usize = 64 << 10;
 /// File systems behind which somebody may never answer.
@@ -81,13 +84,15 @@ pub(super) struct Renamed {
     /// Builds of tools that are installed here.
     builds: BTreeMap<String, Hit>,
     left: u32,
+    /// Bytes in which texts may be sought.
+    sought: u64,
     filled: Instant,
 }
 
 impl Renamed {
     pub(super) fn new() -> Self {
         let (known, builds) = (BTreeMap::new(), BTreeMap::new());
-        Self { compared: 0, known, builds, left: AT_ONCE, filled: Instant::now() }
+        Self { compared: 0, known, builds, left: AT_ONCE, sought: SOUGHT_AT_ONCE, filled: Instant::now() }
     }
 
     /// Goes by these builds of installed tools from now on.
@@ -119,26 +124,33 @@ impl Renamed {
             return None;
         }
         let hangs = may_hang(identity.device, place.mounts);
-        let hit = if hangs { None } else { self.read(catalogue, place, &identity) };
+        let hit = if hangs { None } else { self.read(catalogue, place, &identity)? };
         self.known.insert(identity, hit.clone());
         hit
     }
 
-    fn read(&self, catalogue: &Catalogue, place: &Place<'_>, identity: &Identity) -> Option<Hit> {
+    /// What it says; `None` for a file that is to be read another time.
+    #[allow(clippy::option_option, reason = "nobody's, and not read yet")]
+    fn read(&mut self, catalogue: &Catalogue, place: &Place<'_>, identity: &Identity) -> Option<Option<Hit>> {
+        // Its process may be over by now, and the next one's is the same file.
         let mut file = system::open_without_blocking(place.file).ok()?;
-        let program = Program::read_elf(&mut file).ok()?;
+        let Ok(program) = Program::read_elf(&mut file) else { return Some(None) };
         // One that is installed under its own name tells most.
         if let Some(hit) = program.build_id.as_ref().and_then(|id| self.builds.get(id)) {
-            return Some(hit.clone());
+            return Some(Some(hit.clone()));
         }
         let said = catalogue.by_program(Os::Linux, &program);
         let proves_use = |hit: &Match<'_>| hit.proves == Proves::Use;
         if place.stock || said.as_ref().is_some_and(proves_use) {
-            return said.filter(proves_use).map(Hit::from);
+            return Some(said.filter(proves_use).map(Hit::from));
         }
         // A library that servers need tells with the port that it opens, a text of the tool's own by itself.
-        let marked = if identity.size <= MOST_SOUGHT { marked(catalogue, &mut file) } else { None };
-        marked.or(said).map(Hit::from)
+        let mut marked_as = None;
+        if identity.size <= MOST_SOUGHT {
+            self.sought = self.sought.checked_sub(identity.size)?;
+            marked_as = marked(catalogue, &mut file);
+        }
+        Some(marked_as.or(said).map(Hit::from))
     }
 
     fn take(&mut self, now: Instant) -> bool {
@@ -146,6 +158,8 @@ impl Renamed {
         if periods > 0 {
             let more = u32::try_from(periods).unwrap_or(u32::MAX);
             self.left = self.left.max(self.left.saturating_add(more).min(AT_ONCE));
+            let bytes = SOUGHT_EACH.saturating_mul(more.into());
+            self.sought = self.sought.saturating_add(bytes).min(SOUGHT_AT_ONCE);
             self.filled = now;
         }
         let any = self.left > 0;
@@ -281,6 +295,20 @@ mod tests {
         assert_eq!(later, 4);
         renamed.before_all();
         assert!(renamed.take(start + Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn texts_are_sought_in_so_many_bytes_and_what_is_left_out_is_read_another_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalogue =
+            Catalogue::parse("farmwatch-catalogue 2\ntool x rmm X\nlinux mark GNU coreutils\n").unwrap();
+        let file = folder.path().join("helper");
+        fs::copy("/usr/bin/env", &file).unwrap();
+        let place = Place { file: &file, mounts: Path::new("/nonexistent"), stock: false };
+        let mut renamed = Renamed { sought: 100, ..Renamed::new() };
+        assert_eq!(renamed.whose(&catalogue, &place), None);
+        renamed.sought = SOUGHT_AT_ONCE;
+        assert_eq!(renamed.whose(&catalogue, &place).map(|hit| hit.tool.to_string()), Some("x".into()));
     }
 
     #[test]

@@ -124,7 +124,8 @@ fn connected() -> Connected {
     connected
 }
 
-fn inodes(files: &Path) -> HashSet<u64> {
+/// Inodes of the sockets among a process's files.
+pub(super) fn inodes(files: &Path) -> HashSet<u64> {
     let names = read::names(files, MOST_FILES).unwrap_or_default();
     let inode = |name: &String| {
         let target = read::link(&files.join(name)).ok()?;

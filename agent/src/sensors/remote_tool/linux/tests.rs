@@ -75,6 +75,44 @@ fn a_vnc_server_that_runs_listens_and_has_somebody_connected() {
     assert!(!told.contains("s3cret") && !told.contains("firefox"), "{told}");
 }
 
+/// Its presence says nothing; that somebody is connected from outside does.
+#[test]
+fn what_the_system_ships_is_built_in_and_says_who_uses_it_from_outside() {
+    let far = "0A00000A:PORT 090071CB:D431 01 0:0 0:0 0 0 0 5003 1";
+    let own = "0100007F:PORT 0100007F:D431 01 0:0 0:0 0 0 0 5003 1";
+    let cases = [
+        ("sshd", "/usr/sbin/sshd", "0016", own, "openssh-server", false),
+        ("sshd", "/usr/sbin/sshd", "0016", far, "openssh-server", true),
+        (
+            "gnome-remote-de",
+            "/usr/libexec/gnome-remote-desktop-daemon",
+            "0D3D",
+            own,
+            "gnome-remote-desktop",
+            false,
+        ),
+        (
+            "gnome-remote-de",
+            "/usr/libexec/gnome-remote-desktop-daemon",
+            "0D3D",
+            far,
+            "gnome-remote-desktop",
+            true,
+        ),
+    ];
+    for (name, program, port, connection, id, used) in cases {
+        let root = laptop();
+        process(root.path(), 4711, name, program, "x\0--system\0");
+        let listens = format!("  sl\n 0: 00000000:{port} 00000000:0000 0A 0:0 0:0 0 0 0 5001 1\n");
+        let table = format!("{listens} 1: {}\n", connection.replace("PORT", port));
+        write(root.path(), &[("proc/4711/fd/0", ""), ("proc/4711/net/tcp", &table)]);
+        symlink("socket:[5001]", root.path().join("proc/4711/fd/7")).unwrap();
+        let tool: RemoteTool = look("remote_tool", root.path()).state.get(id).unwrap();
+        assert!(!tool.running(), "{id} is part of the system");
+        assert_eq!(tool.session_open, Some(used), "{id} {connection}");
+    }
+}
+
 #[test]
 fn a_tool_is_found_however_it_was_started() {
     let cases = [
