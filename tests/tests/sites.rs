@@ -41,8 +41,12 @@ fn replayed(seed: u32) -> Replayed {
     let folder = tempfile::tempdir().unwrap();
     simulate(folder.path(), seed, 4);
     let alerts = replay(folder.path()).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let labels = serde_json::from_slice(&std::fs::read(folder.path().join("labels.json")).unwrap()).unwrap();
-    Replayed { alerts, labels }
+    let labels = std::fs::read_to_string(folder.path().join("labels.ndjson")).unwrap();
+    let labels = labels.lines().filter_map(|line| {
+        let label: Value = serde_json::from_str(line).unwrap();
+        Some((label["device"].as_str()?.to_owned(), label["farm"].as_u64()?))
+    });
+    Replayed { alerts, labels: labels.collect() }
 }
 
 /// Laptops of each alert of a kind, as they stood at the end.

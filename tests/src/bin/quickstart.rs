@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Parser;
-use farmwatch_tests::fleet::{Fleet, SMALL};
+use farmwatch_tests::fleet::{Fleet, Parameters, SMALL};
 use farmwatch_tests::world::{Agent, Collector};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
@@ -64,7 +64,7 @@ fn quickstart(args: &Args) -> anyhow::Result<()> {
 
     let console = format!("http://127.0.0.1:{}", collector.console_port);
     tell.ready(&console, &collector.password, &device);
-    let lived = Fleet::new(&toml::from_str(SMALL)?, 1, args.days, Timestamp::now());
+    let lived = Fleet::new(Parameters::with(SMALL)?, 1, args.days, Timestamp::now())?;
     std::fs::write(folder.path().join("assets.csv"), lived.assets())?;
     std::fs::write(folder.path().join("places.toml"), lived.sanctioned())?;
 

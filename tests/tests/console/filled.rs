@@ -13,10 +13,11 @@ const LONG: &str = "Maria-Antónia Wolfeschlegelsteinhausenbergerdorff de Albuqu
 /// Creates it in `folder` and starts it.
 pub fn collector(folder: &Path) -> Collector {
     let mut collector = Collector::init(folder, &[]).unwrap();
-    let mut parameters: Parameters = toml::from_str(SMALL).unwrap();
-    (parameters.homes, parameters.office, parameters.couples) = (14, 10, 2);
-    let fleet = Fleet::new(&parameters, 3, 3, Timestamp::now());
-    let assets = fleet.assets().replacen(",Bruno Almeida,", &format!(",{LONG},"), 1);
+    let mut parameters = Parameters::with(SMALL).unwrap();
+    parameters.fleet.laptops = 42;
+    let fleet = Fleet::new(parameters, 3, 3, Timestamp::now()).unwrap();
+    let first = fleet.asset_lines().next().unwrap();
+    let assets = fleet.assets().replacen(&first.user, LONG, 1);
     std::fs::write(folder.join("assets.csv"), assets).unwrap();
     std::fs::write(folder.join("places.toml"), fleet.sanctioned()).unwrap();
     let mut lines = String::new();

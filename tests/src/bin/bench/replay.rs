@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use farmwatch_shared::report::Report;
-use farmwatch_tests::fleet::{Fleet, SMALL};
+use farmwatch_tests::fleet::{Fleet, Parameters, SMALL};
 use farmwatch_tests::world::{binary, run};
 use serde::Deserialize;
 
@@ -22,7 +22,7 @@ struct Read {
 pub fn measure(days: u32) -> anyhow::Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("fleet.ndjson");
-    let fleet = Fleet::new(&toml::from_str(SMALL)?, 1, days, "2026-11-20T00:00:00Z".parse()?);
+    let fleet = Fleet::new(Parameters::with(SMALL)?, 1, days, "2026-11-20T00:00:00Z".parse()?)?;
     let laptops = fleet.devices().count();
     let mut out = BufWriter::new(std::fs::File::create(&path)?);
     let mut lines = 0u32;

@@ -1,0 +1,287 @@
+//! What a fleet is made of: one commented file of rates, and smaller ones laid over it.
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// Every parameter with its base rate and where it comes from.
+pub const RATES: &str = include_str!("rates.toml");
+/// Laid over them: the 300 laptops that the quickstart shows.
+pub const SMALL: &str = include_str!("small.toml");
+/// Laid over them: what the scoreboard measures on. Weights are never fitted on it.
+pub const TEST: &str = include_str!("test.toml");
+/// Laid over them: what weights may be fitted on. The scoreboard never uses it.
+pub const CALIBRATION: &str = include_str!("calibration.toml");
+
+/// The parameters; `rates.toml` says what each means.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "each is documented in rates.toml, with its source")]
+pub struct Parameters {
+    pub fleet: Fleet,
+    pub region: Vec<Region>,
+    pub people: People,
+    pub groups: Groups,
+    pub networks: Networks,
+    pub tools: Tools,
+    pub things: Things,
+    pub agents: Agents,
+    pub input: Input,
+    pub farms: Farms,
+    #[serde(default)]
+    pub farm: Vec<Farm>,
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[allow(missing_docs, reason = "each is documented in rates.toml, with its source")]
+        pub struct $name { $(pub $field: $type,)* }
+    };
+}
+
+section!(
+    /// Size, and what the company is like.
+    Fleet { laptops: u32, always_on_vpn: f64, corporate_vpn: f64, vpn_exits: u32, report_minutes: u32, }
+);
+section!(
+    /// Where people live.
+    Region { name: String, zone: String, offset: i32, country: String, share: f64, rtt: u32, }
+);
+section!(
+    /// Ordinary lives.
+    People {
+        office: f64,
+        hybrid: f64,
+        coworking: f64,
+        nomads: f64,
+        docked: f64,
+        office_desks: f64,
+        night_on: f64,
+        weekend: f64,
+        evening: f64,
+        trips: f64,
+        cafe: f64,
+        vacation: f64,
+        moves: f64,
+        replaced: f64,
+        reissued: f64,
+    }
+);
+section!(
+    /// People who are together for honest reasons.
+    Groups {
+        couples: f64,
+        threes: f64,
+        flatmates: f64,
+        agencies: f64,
+        dorms: f64,
+        ships: f64,
+        repair: f64,
+        bench: u32,
+        offsite: f64,
+    }
+);
+section!(
+    /// Connections.
+    Networks {
+        providers: u32,
+        cgn: f64,
+        cgn_addresses: u32,
+        ipv6: f64,
+        daily_lease: f64,
+        router_replaced: f64,
+        cloned_routers: f64,
+        power_cuts_a_year: f64,
+        homes_a_district: u32,
+        provider_restarts_a_month: f64,
+        personal_vpn: f64,
+        personal_vpn_days: f64,
+        personal_vpn_exits: u32,
+    }
+);
+section!(
+    /// Programs.
+    Tools {
+        it_tool: f64,
+        leftover: f64,
+        in_use: f64,
+        family_help: f64,
+        support: f64,
+        developers: f64,
+        overlay: f64,
+        honest_remote: f64,
+        meeting_all_day: f64,
+    }
+);
+section!(
+    /// Hardware.
+    Things {
+        two_jobs_kvm: f64,
+        homelab_kvm: f64,
+        fast_hid: f64,
+        jiggler_software: f64,
+        jiggler_dongle: f64,
+        shared_dock: f64,
+        bluetooth: f64,
+        dummy_plug: f64,
+    }
+);
+section!(
+    /// Agents that are not well.
+    Agents { blind: f64, offline: f64, clock_off: f64, clock_far: f64, }
+);
+section!(
+    /// How input looks.
+    Input { local: Timing, touchpad: Timing, software: Timing, kvm: Timing, kvm_adapted: Timing, }
+);
+section!(
+    /// What the agent's pointer model says of a window, in hundredths of a nat.
+    Timing { mean: f64, sd: f64, known: f64, }
+);
+section!(
+    /// Farms that are drawn, and what they are like.
+    Farms {
+        drawn: u32,
+        one: f64,
+        two: f64,
+        few: f64,
+        many: f64,
+        software: f64,
+        kvm: f64,
+        both: f64,
+        meeting: f64,
+        careless: f64,
+        careful: f64,
+        adapted: f64,
+        daily_touch: f64,
+        with_others: f64,
+        one_account: f64,
+        jobs: u32,
+        base_rate: f64,
+    }
+);
+
+/// One farm.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Farm {
+    /// How many of our laptops.
+    pub laptops: u32,
+    /// How they are operated.
+    pub style: Style,
+    /// Days over which they arrive.
+    #[serde(default)]
+    pub joined: u32,
+    /// How careful its people are.
+    #[serde(default)]
+    pub care: Care,
+    /// Somebody types on each laptop for some minutes every day, not only on the first.
+    #[serde(default)]
+    pub daily_touch: bool,
+    /// Other companies' laptops in the room.
+    #[serde(default)]
+    pub others: u32,
+}
+
+/// How a farm's laptops are operated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    /// Remote-access software.
+    Software,
+    /// An IP-KVM.
+    Kvm,
+    /// Both.
+    Both,
+    /// Meeting software, left in a call, with remote control.
+    Meeting,
+}
+
+/// How careful a farm's people are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Care {
+    /// Defaults everywhere, one connection.
+    #[default]
+    Careless,
+    /// IP-KVMs under other names, private VPNs, a screen of their own.
+    Careful,
+    /// All that signals.md expects next: an uplink for each, hardware that shows nothing, a daily touch, carried
+    /// around now and then, no power cut seen.
+    Adapted,
+}
+
+impl Parameters {
+    /// The rates with what `over` says instead; lists are replaced whole.
+    pub fn with(over: &str) -> anyhow::Result<Self> {
+        Self::scaled(over, None)
+    }
+
+    /// The same, with one rate (`section.name`) multiplied: for asking how much turns on it.
+    pub fn scaled(over: &str, scale: Option<(&str, f64)>) -> anyhow::Result<Self> {
+        let mut rates: Table = toml::from_str(RATES).context("rates.toml is wrong")?;
+        let over: Table = toml::from_str(over).context("the fleet's parameters are wrong")?;
+        lay_over(&mut rates, over);
+        if let Some((name, factor)) = scale {
+            let (section, name) = name.split_once('.').context("a rate is named section.name")?;
+            let rate = rates.get_mut(section).and_then(|section| section.get_mut(name));
+            let rate = rate.with_context(|| format!("there is no rate {section}.{name}"))?;
+            let number = rate.as_float().with_context(|| format!("{section}.{name} is no rate"))?;
+            *rate = Value::Float((number * factor).min(1.0));
+        }
+        let parameters: Self = rates.try_into().context("the fleet's parameters are wrong")?;
+        anyhow::ensure!(!parameters.region.is_empty(), "a fleet needs a [[region]]");
+        Ok(parameters)
+    }
+}
+
+fn lay_over(rates: &mut Table, over: Table) {
+    for (name, value) in over {
+        match (rates.get_mut(&name), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => lay_over(below, above),
+            (_, value) => drop(rates.insert(name, value)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_set_of_parameters_reads_and_they_differ() {
+        let [small, test, calibration] =
+            [SMALL, TEST, CALIBRATION].map(|over| Parameters::with(over).unwrap());
+        assert_eq!(small.farm.len(), 2);
+        assert!(test.farms.drawn > 0 && calibration.farms.drawn > 0);
+        assert!(
+            (test.people.docked - calibration.people.docked).abs() > 0.01,
+            "other parameters for fitting"
+        );
+    }
+
+    #[test]
+    fn every_rate_says_its_source_or_that_it_is_assumed() {
+        let rate = |line: &&str| line.contains(" = ") && !line.trim_start().starts_with('#');
+        let bare: Vec<&str> = RATES
+            .lines()
+            .filter(rate)
+            .filter(|line| {
+                !line.contains("# assumption") && !line.contains("# source:") && !line.contains("# unit:")
+            })
+            .collect();
+        assert_eq!(bare, [""; 0]);
+    }
+
+    #[test]
+    fn a_misspelt_rate_is_an_error_and_a_scaled_one_is_scaled() {
+        assert!(Parameters::with("[people]\ndockd = 0.1").is_err());
+        let tripled = Parameters::scaled("", Some(("people.docked", 3.0))).unwrap();
+        let plain = Parameters::with("").unwrap();
+        assert!((tripled.people.docked - 3.0 * plain.people.docked).abs() < 1e-9);
+        assert!(Parameters::scaled("", Some(("people.nothing", 3.0))).is_err());
+    }
+}

@@ -1,0 +1,174 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use farmwatch_collector::app::App;
+use farmwatch_collector::policy::Policy;
+use farmwatch_collector::replay::Replay;
+use farmwatch_collector::store::sqlite;
+use farmwatch_shared::facts::TransitionKind;
+use farmwatch_shared::state::{Delta, State};
+
+use super::*;
+
+fn until() -> Timestamp {
+    "2026-11-20T00:00:00Z".parse().unwrap()
+}
+
+fn fleet(over: &str, seed: u64, days: u32) -> Fleet {
+    Fleet::new(Parameters::with(over).unwrap(), seed, days, until()).unwrap()
+}
+
+fn lines(fleet: Fleet) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let taken = fleet.live(|line| {
+        lines.push(line);
+        Ok::<_, Infallible>(())
+    });
+    taken.unwrap();
+    lines
+}
+
+/// A fleet with everything in it that rates.toml knows, so often that a small one has it.
+const MIXED: &str = "
+    [fleet]
+    laptops = 400
+    [people]
+    nomads = 0.1
+    replaced = 0.2
+    reissued = 0.1
+    [groups]
+    flatmates = 0.02
+    agencies = 0.03
+    dorms = 0.02
+    ships = 0.02
+    repair = 0.1
+    offsite = 0.2
+    [tools]
+    in_use = 0.05
+    family_help = 0.1
+    developers = 0.05
+    [things]
+    two_jobs_kvm = 0.03
+    homelab_kvm = 0.05
+    [agents]
+    offline = 0.3
+    clock_off = 0.05
+    clock_far = 0.02
+    [farms]
+    drawn = 12
+    adapted = 0.5
+";
+
+#[test]
+fn one_seed_gives_one_fleet_and_another_another() {
+    let text = |seed| serde_json::to_string(&lines(fleet(MIXED, seed, 3))).unwrap();
+    let first = text(1);
+    assert_eq!(first, text(1));
+    assert_ne!(first, text(2));
+}
+
+#[test]
+fn lines_come_in_order_of_time_each_laptop_numbered_with_its_digest_and_at_most_thirty_a_day() {
+    let mut states: BTreeMap<DeviceId, (u64, State)> = BTreeMap::new();
+    let mut a_day: BTreeMap<(DeviceId, i64), usize> = BTreeMap::new();
+    let mut last = Timestamp::MIN;
+    for line in lines(fleet(MIXED, 7, 10)) {
+        assert!(line.received_at >= last);
+        last = line.received_at;
+        let (seq, state) = states.entry(line.report.device.clone()).or_default();
+        assert_eq!(line.report.whole, *seq == 0);
+        *seq += 1;
+        assert_eq!(line.report.seq, *seq);
+        state.apply(Delta { set: line.report.set.clone(), gone: line.report.gone.clone() });
+        assert_eq!(state.digest(), line.report.digest, "{line:?}");
+        *a_day.entry((line.report.device, line.received_at.as_second().div_euclid(DAY))).or_default() += 1;
+    }
+    assert!(states.len() > 380, "{}", states.len());
+    // Days of agents are those where their people live; a day of ours may have parts of two.
+    let most = a_day.values().max().unwrap();
+    assert!(*most <= moments::MOST, "{most}");
+}
+
+#[test]
+fn every_laptop_has_its_label_and_every_farm_its_laptops() {
+    let fleet = fleet(MIXED, 3, 14);
+    let devices: BTreeSet<DeviceId> = fleet.devices().collect();
+    let labels: Vec<Label> = fleet.labels().collect();
+    assert_eq!(labels.iter().map(|label| label.device.clone()).collect::<BTreeSet<_>>(), devices);
+    let mut farms: BTreeMap<u32, u32> = BTreeMap::new();
+    for label in &labels {
+        assert_eq!(label.farm.is_some(), label.site == Group::Farm);
+        assert_eq!(
+            (label.shape.is_some(), label.in_use_from.is_some()),
+            (label.farm.is_some(), label.farm.is_some())
+        );
+        if let (Some(farm), Some(shape)) = (label.farm, label.shape) {
+            *farms.entry(farm).or_default() += 1;
+            assert!(shape.laptops >= 1);
+        }
+    }
+    assert_eq!(farms.len(), 12);
+    let sites: BTreeSet<Group> = labels.iter().map(|label| label.site).collect();
+    for group in [Group::Couple, Group::Flat, Group::Agency, Group::Dorm, Group::Ship, Group::Coworking] {
+        assert!(sites.contains(&group), "{group:?}");
+    }
+    let twins: BTreeSet<&str> = labels.iter().flat_map(|label| label.twins.clone()).collect();
+    assert!(twins.len() > 25, "{twins:?}");
+}
+
+#[test]
+fn couples_share_an_address_at_home_and_are_seen_apart() {
+    let over = "[fleet]\nlaptops = 200\nalways_on_vpn = 0.0\ncorporate_vpn = 0.0\n[groups]\ncouples = 1.0\n\
+                [networks]\npersonal_vpn = 0.0\nipv6 = 0.0\ncgn = 0.0";
+    let fleet = fleet(over, 5, 5);
+    let couples: Vec<DeviceId> =
+        fleet.labels().filter(|l| l.site == Group::Couple).map(|l| l.device).collect();
+    let mut seen: BTreeMap<DeviceId, BTreeSet<std::net::IpAddr>> = BTreeMap::new();
+    for line in lines(fleet) {
+        seen.entry(line.report.device).or_default().insert(line.source_ip);
+    }
+    let (mut together, mut apart) = (0, 0);
+    for pair in couples.chunks(2) {
+        let [one, other] = [&pair[0], &pair[1]].map(|id| seen.get(id).cloned().unwrap_or_default());
+        together += one.intersection(&other).count().min(1);
+        apart += one.symmetric_difference(&other).count().min(1);
+    }
+    assert!(together > 50 && apart > 50, "of {}: {together} together, {apart} apart", couples.len() / 2);
+}
+
+#[test]
+fn a_power_cut_hits_a_street_in_one_second() {
+    let over = "[fleet]\nlaptops = 300\n[networks]\npower_cuts_a_year = 60.0\n[agents]\nclock_off = 0.0\nclock_far = 0.0";
+    let mut cuts: BTreeMap<i64, BTreeSet<DeviceId>> = BTreeMap::new();
+    for line in lines(fleet(over, 1, 5)) {
+        for change in line.report.transitions.iter().filter(|t| t.kind == TransitionKind::MainsLost) {
+            // Clocks are off by a second.
+            cuts.entry(change.at.as_second() / 4).or_default().insert(line.report.device.clone());
+        }
+    }
+    let most = cuts.values().map(BTreeSet::len).max().unwrap_or(0);
+    assert!(most >= 3, "{most}");
+}
+
+#[test]
+fn a_laptop_is_small_so_a_hundred_thousand_fit() {
+    assert!(size_of::<laptop::Laptop>() <= 400, "{}", size_of::<laptop::Laptop>());
+}
+
+/// Every report is one that a collector takes: replay refuses none.
+#[tokio::test]
+async fn the_collector_takes_every_report() {
+    let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
+    let store = Arc::clone(&app.store);
+    let mut replay = Replay::new(app, false, Vec::new(), Vec::new()).await.unwrap();
+    let mut count = 0;
+    for line in lines(fleet(MIXED, 11, 3)) {
+        replay.line(&serde_json::to_vec(&line).unwrap()).await.unwrap();
+        count += 1;
+    }
+    replay.finish().await.unwrap();
+    assert_eq!(replay.take_refused(), Vec::<String>::new());
+    assert!(count > 5_000, "{count}");
+    assert!(store.device_count().await.unwrap().0 > 350);
+}

@@ -1,0 +1,239 @@
+//! Innocent twins: what looks like a farm and is none.
+
+use super::agenda::{self, Diary, Stretch, idle};
+use super::laptop::{Group, Laptop, Trait};
+use super::places::{Kind, Place};
+use super::situation::{Kvm, Situation, Use};
+use super::tools;
+use super::windows::Hands;
+use super::world::{DAY, World};
+
+/// Writes the day of a laptop that is not with its person: on IT's bench, in a repair shop, on a ship, at a meeting.
+pub fn is_elsewhere(diary: &mut Diary<'_>) -> bool {
+    let life = diary.laptop.life;
+    if life.group == Group::Bench && diary.day < life.moves {
+        bench(diary);
+        return true;
+    }
+    if life.traits.has(Trait::Reissued) && (life.moves - 5..life.moves).contains(&diary.day) {
+        bench(diary);
+        return true;
+    }
+    if life.traits.has(Trait::Repair) && in_week(diary, "repair", 7) {
+        repair(diary);
+        return true;
+    }
+    if life.group == Group::Ship {
+        ship(diary);
+        return true;
+    }
+    if life.meeting > 0 && meets(diary) {
+        meeting(diary);
+        return true;
+    }
+    false
+}
+
+/// Within some days that begin on a day drawn for this laptop.
+fn in_week(diary: &Diary<'_>, what: &str, days: i32) -> bool {
+    let dice = diary.world.dice.of(what).at(diary.laptop.number);
+    let from = i32::try_from(dice.between(0, i64::from(diary.world.days))).unwrap_or(0);
+    (from..from + days).contains(&diary.day)
+}
+
+/// Forty laptops on one network, set up by IT through its own tool and one switch.
+fn bench(diary: &mut Diary<'_>) {
+    let mut now = diary.at(Place { kind: Kind::Bench, number: 0, region: 0 });
+    (now.mains, now.never_sleeps) = (true, true);
+    now.desk.kvm = diary.laptop.number.is_multiple_of(8).then_some((Kvm::Switch, diary.laptop.number / 8));
+    diary.add(0, 32_400, idle(now), Hands::Nobody);
+    let turn = 32_400 + i64::from(diary.laptop.number % 20) * 1200;
+    diary.add(32_400, turn, idle(now), Hands::Nobody);
+    let mut supported = now;
+    supported.set_tool(tools::SUPPORT, Use::Session, 1);
+    diary.add(turn, turn + 900, supported, Hands::Software);
+    diary.add(turn + 900, turn + 1200, now, Hands::Touch);
+    diary.add(turn + 1200, DAY, idle(now), Hands::Nobody);
+}
+
+/// A week in a shop, awake for an hour a day.
+fn repair(diary: &mut Diary<'_>) {
+    let life = diary.laptop.life;
+    let number = diary.world.dice.of("shop").at(life.person).below(3);
+    let mut now = diary.at(Place { kind: Kind::Repair, number, region: life.region });
+    (now.mains, now.vpn.company) = (true, diary.world.always_on_vpn);
+    now.desk.kvm = Some((Kvm::Switch, number));
+    let from = diary.dice().of("shop").between(36_000, 57_600);
+    diary.add(from, from + 3600, now, Hands::Kvm { absolute: false, adapted: true });
+}
+
+/// Work at sea: an hour of satellite twice a day.
+fn ship(diary: &mut Diary<'_>) {
+    let life = diary.laptop.life;
+    let now = diary.at(life.home);
+    let at_sea = Situation { link: None, ..now };
+    let own = agenda::hands(&now, &life);
+    let watch = 6 * 3600 + i64::from(life.person % 3) * 4 * 3600;
+    let sky = diary.world.dice_of(life.home).of("sky").day(diary.day).between(0, 5400);
+    diary.add(watch, watch + 5400, at_sea, own);
+    diary.add(watch + 5400 + sky, watch + 9000 + sky, now, own);
+    diary.add(watch + 9000 + sky, watch + 16_200, at_sea, own);
+}
+
+fn meets(diary: &Diary<'_>) -> bool {
+    let dice = diary.world.dice.of("offsite").at(diary.laptop.life.meeting);
+    let last = i64::from(diary.world.days - 3).max(0);
+    let from = i32::try_from(dice.between(0, last)).unwrap_or(0);
+    (from..from + 3).contains(&diary.day)
+}
+
+/// Twenty to sixty people of ours in one hotel.
+fn meeting(diary: &mut Diary<'_>) {
+    let life = diary.laptop.life;
+    let number = 10_000 + life.meeting;
+    let region = diary.world.region_of(diary.world.dice.of("offsite at").at(life.meeting));
+    let now = diary.at(Place { kind: Kind::Hotel, number, region });
+    let own = agenda::hands(&now, &life);
+    let start = 30_600 + diary.dice().of("meets").between(0, 1800);
+    diary.add(start, start + 7200, now, own);
+    diary.add(start + 12_600, start + 23_400, now, own);
+    diary.add(start + 43_200, start + 45_000, now, own);
+}
+
+/// Programs and tunnels that a person has, today.
+pub fn programs(world: &World, laptop: &Laptop, day: i32, now: &mut Situation) {
+    let traits = laptop.life.traits;
+    let (person, home) = (world.dice.of("programs").at(laptop.life.person), now.link.map(|l| l.place.kind));
+    let today = person.day(day);
+    if traits.has(Trait::Leftover) {
+        now.set_tool(tools::TEAMVIEWER, Use::Installed, 0);
+    }
+    let account = 1000 + laptop.life.person;
+    if traits.has(Trait::InUse) || traits.has(Trait::HonestRemote) {
+        let tool =
+            person.of("tool").pick(&[tools::CHROME, tools::ANYDESK, tools::RUSTDESK, tools::SPLASHTOP]);
+        now.set_tool(tool, Use::Serving, account);
+    }
+    if traits.has(Trait::Developer) && today.of("codes").chance(0.6) {
+        now.set_tool(person.of("tunnel").pick(&[tools::EDITOR_TUNNEL, tools::NGROK]), Use::Running, account);
+    }
+    if traits.has(Trait::Overlay) {
+        now.set_tool(tools::TAILSCALE, Use::Running, account);
+    }
+    if traits.has(Trait::PersonalVpn) {
+        let tool = person.of("vpn").pick(&[tools::NORDVPN, tools::MULLVAD]);
+        let on = today.of("hides").chance(world.parameters.networks.personal_vpn_days);
+        now.set_tool(tool, if on { Use::Running } else { Use::Installed }, 0);
+        if on {
+            now.vpn.private = 1 + today.of("exit").below(world.parameters.networks.personal_vpn_exits);
+        }
+    }
+    if traits.has(Trait::JigglerSoftware) {
+        let tool = person.of("jiggler").pick(&[tools::JIGGLER, tools::CAFFEINE]);
+        now.set_tool(tool, Use::Running, 0);
+    }
+    if traits.has(Trait::MeetingAllDay) {
+        now.set_tool(tools::ZOOM, Use::Running, 0);
+    }
+    if home == Some(Kind::Home) {
+        now.desk.jiggler = traits.has(Trait::JigglerDongle);
+        now.desk.dummy_plug = traits.has(Trait::DummyPlug);
+        if traits.has(Trait::TwoJobsKvm) {
+            let kvm = person.of("kvm").pick(&[Kvm::Switch, Kvm::Switch, Kvm::Default, Kvm::Disguised]);
+            now.desk.kvm = Some((kvm, 1 + laptop.life.person));
+        } else if traits.has(Trait::HomelabKvm) && today.of("homelab").chance(0.1) {
+            now.desk.kvm = Some((Kvm::Default, 1 + laptop.life.person));
+        }
+    }
+}
+
+/// Lets a laptop whose agent says more say who else is on the network.
+pub fn listen(now: &mut Situation, day: i32) {
+    let more = now.says_more();
+    if let Some(link) = &mut now.link {
+        let steady = matches!(link.place.kind, Kind::Home | Kind::FarmRoom | Kind::Ship | Kind::OwnUplink);
+        link.near = match (more, steady) {
+            (false, _) => 0,
+            (true, true) => 1,
+            (true, false) => day + 1,
+        };
+    }
+}
+
+/// What makes a day at work another one: hands from elsewhere, a jiggler over lunch, an hour of support.
+pub fn touch_up(diary: &mut Diary<'_>) {
+    let (world, laptop) = (diary.world, diary.laptop);
+    let (traits, dice) = (laptop.life.traits, diary.dice());
+    let remote = |now: &Situation, to: Use| {
+        let mut now = *now;
+        now.tools
+            .iter_mut()
+            .filter(|t| t.use_ == Use::Serving && t.entry != tools::SUPPORT)
+            .for_each(|t| t.use_ = to);
+        now
+    };
+    let from_elsewhere = (traits.has(Trait::HonestRemote) && dice.of("elsewhere").chance(0.4))
+        || (traits.has(Trait::InUse) && dice.of("now and then").chance(0.1));
+    for stretch in &mut diary.all {
+        let at_home = stretch.now.link.is_some_and(|link| link.place.kind == Kind::Home);
+        let own = matches!(stretch.hands, Hands::Own(_));
+        if own && from_elsewhere && at_home {
+            stretch.now = remote(&stretch.now, Use::Session);
+            stretch.hands = Hands::Software;
+        } else if own && traits.has(Trait::TwoJobsKvm) && at_home {
+            let absolute = matches!(stretch.now.desk.kvm, Some((Kvm::Default | Kvm::Disguised, _)));
+            stretch.hands = Hands::Kvm { absolute, adapted: !absolute };
+        } else if stretch.hands == Hands::Nobody && stretch.now.locked && !from_elsewhere {
+            if traits.has(Trait::JigglerSoftware) {
+                stretch.hands = Hands::Jiggler { software: true, periodic: true };
+            } else if traits.has(Trait::JigglerDongle) && at_home {
+                stretch.hands = Hands::Jiggler { software: false, periodic: true };
+            }
+        }
+    }
+    if traits.has(Trait::Support) && in_week(diary, "support day", 1) {
+        session(diary, tools::SUPPORT, 1500, 1);
+    }
+    if traits.has(Trait::FamilyHelp) && in_week(diary, "family day", 1) {
+        session(diary, tools::ANYDESK, 3000, 2000 + laptop.number);
+    }
+    if traits.has(Trait::MeetingAllDay) && world.dice.of("wheel").at(laptop.number).day(diary.day).chance(0.1)
+    {
+        session(diary, tools::ZOOM, 2400, 0);
+    }
+}
+
+/// Somebody helps through a tool for a while, within the longest stretch at work.
+fn session(diary: &mut Diary<'_>, tool: u8, seconds: i64, account: u32) {
+    let own = diary.all.iter().enumerate().filter(|(_, s)| matches!(s.hands, Hands::Own(_)));
+    let Some((index, whole)) = own.max_by_key(|(_, s)| s.until - s.from).map(|(n, s)| (n, *s)) else {
+        return;
+    };
+    let from = whole.from + 1800;
+    if from + seconds >= whole.until {
+        return;
+    }
+    let mut now = whole.now;
+    now.set_tool(tool, Use::Session, account);
+    let helped = Stretch { from, until: from + seconds, now, hands: Hands::Software };
+    let parts = [Stretch { until: from, ..whole }, helped, Stretch { from: from + seconds, ..whole }];
+    diary.all.splice(index..=index, parts);
+}
+
+/// Days on which a laptop has no network: for one to three weeks, once.
+pub fn is_offline(world: &World, laptop: &Laptop, day: i32) -> bool {
+    if !laptop.life.traits.has(Trait::Offline) {
+        return false;
+    }
+    let dice = world.dice.of("offline").at(laptop.number);
+    let from = i32::try_from(dice.between(1, i64::from(world.days))).unwrap_or(1);
+    let days = i32::try_from(dice.of("days").between(7, 21)).unwrap_or(7);
+    (from..from + days).contains(&day)
+}
+
+/// Takes the network away on such days.
+pub fn lose_network(world: &World, laptop: &Laptop, day: i32, all: &mut [Stretch]) {
+    if is_offline(world, laptop, day) {
+        all.iter_mut().for_each(|stretch| stretch.now.link = None);
+    }
+}
