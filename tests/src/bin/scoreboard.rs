@@ -1,27 +1,70 @@
 //! `./tests/scoreboard`: how right the rules are. Exit code 1 below the goals.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Parser;
-use farmwatch_tests::scoreboard::{self, print};
+use farmwatch_tests::scoreboard::farms::{self, Options};
+use farmwatch_tests::scoreboard::{self, Section, print};
 
 /// Prints how right the rules are, from data in the repository; exit code 1 below the goals.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only sections whose title contains this.
+    /// Only sections whose title contains this; `farms` lives whole fleets, which takes minutes and is in no other run.
     section: Option<String>,
     /// Print JSON for programs.
     #[arg(long)]
     json: bool,
+    /// Of `farms`: laptops of each fleet.
+    #[arg(long, default_value_t = 1000)]
+    devices: u32,
+    /// Of `farms`: days that each fleet lives.
+    #[arg(long, default_value_t = 10)]
+    days: u32,
+    /// Of `farms`: fleets with farms, and as many without.
+    #[arg(long, default_value_t = 2)]
+    seeds: u32,
+    /// Of `farms`: fleets at once.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Of `farms`: where the reliability diagram goes.
+    #[arg(long, default_value = "target/farms.svg")]
+    svg: PathBuf,
+    /// Of `farms`: multiplies a rate of rates.toml, such as `people.docked=3`.
+    #[arg(long, value_name = "RATE=FACTOR")]
+    scale: Option<String>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    let sections = scoreboard::run(args.section.as_deref())?;
+    let sections = match args.section.as_deref() {
+        Some("farms") => farms::measure(&options(&args)?)?,
+        section => scoreboard::run(section)?,
+    };
     anyhow::ensure!(!sections.is_empty(), "no section has that title; run without one to see all");
-    let printed = if args.json { print::json(&sections)? } else { print::table(&sections) };
+    Ok(tell(&sections, args.json)?)
+}
+
+fn options(args: &Args) -> anyhow::Result<Options> {
+    let scale = args.scale.as_deref().map(|text| {
+        let (rate, factor) = text.split_once('=').context("--scale is RATE=FACTOR")?;
+        anyhow::Ok((rate.to_owned(), factor.parse().context("--scale's factor is no number")?))
+    });
+    Ok(Options {
+        devices: args.devices,
+        days: args.days,
+        seeds: args.seeds,
+        threads: args.threads,
+        svg: Some(args.svg.clone()),
+        scale: scale.transpose()?,
+    })
+}
+
+fn tell(sections: &[Section], json: bool) -> serde_json::Result<ExitCode> {
+    let printed = if json { print::json(sections)? } else { print::table(sections) };
     anstream::println!("{printed}");
-    let missed = scoreboard::missed(&sections);
+    let missed = scoreboard::missed(sections);
     for row in &missed {
         anstream::eprintln!("below its goal: {}", row.label);
     }

@@ -5,6 +5,7 @@
 
 mod data;
 mod displays;
+pub mod farms;
 mod pointer;
 pub mod print;
 pub mod row;

@@ -42,7 +42,8 @@ fn line(mark: &str, label: &str, figure: Figure, goal: &str) -> String {
             format!("{} of {}", thousands(count), thousands(of)),
             format!("{} ({} to {})", percent(figure.value()), percent(low), percent(high)),
         ),
-        Figure::Number { value, .. } => (format!("{value:.3}"), format!("({low:.3} to {high:.3})")),
+        Figure::Number { value, .. } if low.is_nan() => (number(value), String::new()),
+        Figure::Number { value, .. } => (number(value), format!("({} to {})", number(low), number(high))),
     };
     format!("{mark} {label:<66} {value:>16}  {interval:<30} {goal}").trim_end().to_owned()
 }
@@ -57,6 +58,14 @@ fn words(goal: Goal, figure: Figure) -> String {
         Goal::AtLeast(1.0) if matches!(figure, Figure::Share { .. }) => "all".to_owned(),
         Goal::AtMost(most) => format!("≤ {}", number(most)),
         Goal::AtLeast(least) => format!("≥ {}", number(least)),
+    }
+}
+
+/// Three digits, and a power of ten where that would show none.
+fn number(x: f64) -> String {
+    match x.abs() {
+        tiny if tiny > 0.0 && tiny < 0.01 => format!("{x:.1e}"),
+        _ => format!("{x:.3}"),
     }
 }
 

@@ -1,0 +1,236 @@
+//! One fleet through the collector's replay: what is true of each laptop, and what was said of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use farmwatch_collector::app::App;
+use farmwatch_collector::policy::{COMMENTED, Policy};
+use farmwatch_collector::replay::{Replay, Told};
+use farmwatch_collector::store::{AlertKind, Asset, DeviceFilter, Page, Place, SharedStore, sqlite};
+use farmwatch_shared::id::{AlertId, DeviceId};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::baselines::{Baselines, KINDS};
+use crate::fleet::{Fleet, Label, Parameters, SANCTIONED};
+use crate::scoreboard::row::Row;
+
+/// Devices read at once.
+const PAGE: u32 = 1000;
+
+/// A fleet to live.
+pub struct Order {
+    /// Its parameters.
+    pub parameters: Parameters,
+    /// Its seed.
+    pub seed: u64,
+    /// Its days.
+    pub days: u32,
+}
+
+/// A fleet that has lived.
+pub struct Run {
+    /// Its seed.
+    pub seed: u64,
+    /// Its days.
+    pub days: u32,
+    /// All of its traffic went through the company's VPN.
+    pub always_on_vpn: bool,
+    /// Share of laptops that stand in a farm, in the world.
+    pub base_rate: f64,
+    /// Its laptops, by number.
+    pub laptops: Vec<Judged>,
+    /// Alerts: each once, with everybody whom it named.
+    pub alerts: BTreeMap<AlertId, Raised>,
+    /// Reports replayed.
+    pub reports: u64,
+    /// Reports that were not taken.
+    pub refused: usize,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+/// A laptop: what is true and what was said.
+pub struct Judged {
+    /// What is true.
+    pub label: Label,
+    /// First time that each baseline named it.
+    pub baselines: [Option<Timestamp>; KINDS],
+    /// First time that a device alert named it.
+    pub device: Option<Timestamp>,
+    /// P(farm-operated) at the end, with its site's if it is in one.
+    pub posterior: f64,
+}
+
+/// An alert.
+pub struct Raised {
+    /// Its kind.
+    pub kind: AlertKind,
+    /// When each laptop was first named.
+    pub laptops: BTreeMap<usize, Timestamp>,
+}
+
+impl Run {
+    /// There are farms in it.
+    pub fn has_farms(&self) -> bool {
+        self.laptops.iter().any(|laptop| laptop.label.farm.is_some())
+    }
+
+    /// Months that so many laptops were watched.
+    pub fn months(&self, laptops: usize) -> f64 {
+        laptops as f64 * f64::from(self.days) / 30.0
+    }
+
+    /// Laptops of each farm.
+    pub fn farms(&self) -> BTreeMap<u32, Vec<usize>> {
+        let mut farms: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (index, laptop) in self.laptops.iter().enumerate() {
+            if let Some(farm) = laptop.label.farm {
+                farms.entry(farm).or_default().push(index);
+            }
+        }
+        farms
+    }
+
+    /// When a site alert first named at least so many of some laptops.
+    pub fn site_alert(&self, of: &[usize], at_least: usize) -> Option<Timestamp> {
+        let sites = self.alerts.values().filter(|alert| alert.kind == AlertKind::Site);
+        let times = sites.filter_map(|alert| {
+            let mut named: Vec<Timestamp> =
+                of.iter().filter_map(|index| alert.laptops.get(index)).copied().collect();
+            named.sort();
+            named.get(at_least - 1).copied()
+        });
+        times.min()
+    }
+}
+
+/// Lives a fleet and replays it.
+pub fn live(order: Order) -> anyhow::Result<Run> {
+    let start = Instant::now();
+    let base_rate = order.parameters.farms.base_rate;
+    let until = "2026-11-20T00:00:00Z".parse()?;
+    let fleet = Fleet::new(order.parameters, order.seed, order.days, until)?;
+    let labels: Vec<Label> = fleet.labels().collect();
+    let always_on_vpn = fleet.is_always_on_vpn();
+    let numbers: BTreeMap<DeviceId, usize> =
+        labels.iter().enumerate().map(|(index, label)| (label.device.clone(), index)).collect();
+    let places = places(&fleet)?;
+    let mut baselines = Baselines::new(labels.len(), &places);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let policy =
+        Policy { sanctioned_tools: SANCTIONED.map(str::to_owned).into(), ..Policy::parse(COMMENTED)? };
+    let app = App::fixed(sqlite::in_memory()?, policy);
+    let store = Arc::clone(&app.store);
+    let mut replay = runtime.block_on(Replay::new(app, true, assets(&fleet), places))?;
+
+    let mut alerts: BTreeMap<AlertId, Raised> = BTreeMap::new();
+    let mut take = |told: Vec<Told>| {
+        for alert in told.into_iter().filter(|alert| alert.posterior.is_none_or(|p| p >= 0.5)) {
+            let known = alerts
+                .entry(alert.id)
+                .or_insert_with(|| Raised { kind: alert.kind, laptops: BTreeMap::new() });
+            for device in &alert.devices {
+                if let Some(index) = numbers.get(device) {
+                    known.laptops.entry(*index).or_insert(alert.at);
+                }
+            }
+        }
+    };
+    let (mut reports, mut refused, mut text) = (0, 0, Vec::new());
+    fleet.live(|line| -> anyhow::Result<()> {
+        if let Some(index) = numbers.get(&line.report.device) {
+            baselines.see(*index, &line);
+        }
+        text.clear();
+        serde_json::to_writer(&mut text, &line)?;
+        take(runtime.block_on(replay.line(&text))?);
+        refused += replay.take_refused().len();
+        reports += 1;
+        Ok(())
+    })?;
+    take(runtime.block_on(replay.finish())?);
+    refused += replay.take_refused().len();
+    let posteriors = runtime.block_on(posteriors(&store))?;
+    let device = |index: usize| {
+        let of_device = alerts.values().filter(|alert| alert.kind == AlertKind::Device);
+        of_device.filter_map(|alert| alert.laptops.get(&index)).min().copied()
+    };
+    let laptops = labels.into_iter().enumerate().map(|(index, label)| Judged {
+        baselines: baselines.first(index),
+        device: device(index),
+        posterior: posteriors.get(&label.device).copied().unwrap_or(0.0),
+        label,
+    });
+    let (seed, days, laptops) = (order.seed, order.days, laptops.collect());
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(Run { seed, days, always_on_vpn, base_rate, laptops, alerts, reports, refused, seconds })
+}
+
+#[derive(Deserialize)]
+struct PlacesFile {
+    place: Vec<Place>,
+}
+
+fn places(fleet: &Fleet) -> anyhow::Result<Vec<Place>> {
+    let file: PlacesFile = toml::from_str(&fleet.sanctioned()).context("the fleet's sanctioned places")?;
+    Ok(file.place)
+}
+
+fn assets(fleet: &Fleet) -> Vec<Asset> {
+    let lines = fleet.asset_lines().map(|line| Asset {
+        serial: line.serial,
+        user: line.user,
+        department: line.department.to_owned(),
+        shipped_to: line.shipped_to,
+        expected_country: line.country,
+    });
+    lines.collect()
+}
+
+/// P(farm-operated) of every device: its own, or its site's if that says more.
+async fn posteriors(store: &SharedStore) -> anyhow::Result<BTreeMap<DeviceId, f64>> {
+    let mut all = BTreeMap::new();
+    let mut page = Page::first(PAGE);
+    loop {
+        let devices = store.devices(&DeviceFilter::default(), &page).await?;
+        for device in &devices {
+            let own = device.judged.as_ref().map_or(0.0, |judged| judged.posterior);
+            let site = match &device.site {
+                Some(site) => store.site(site).await?,
+                None => None,
+            };
+            let there = site.and_then(|site| site.judged.devices.get(&device.id).copied());
+            all.insert(device.id.clone(), there.unwrap_or(own));
+        }
+        match devices.last() {
+            Some(last) if devices.len() == PAGE as usize => page.after = Some(last.id.to_string()),
+            _ => return Ok(all),
+        }
+    }
+}
+
+/// What was lived.
+pub fn rows(runs: &[Run]) -> Vec<Row> {
+    let notes = runs.iter().map(|run| {
+        let farms: BTreeSet<u32> = run.laptops.iter().filter_map(|laptop| laptop.label.farm).collect();
+        format!(
+            "seed {}: {} laptops, {} in {} farms, {} days, {} reports, {:.0} device-days/s of simulation and replay{}",
+            run.seed,
+            run.laptops.len(),
+            run.laptops.iter().filter(|laptop| laptop.label.farm.is_some()).count(),
+            farms.len(),
+            run.days,
+            run.reports,
+            run.laptops.len() as f64 * f64::from(run.days) / run.seconds,
+            if run.always_on_vpn { ", always-on VPN" } else { "" }
+        )
+    });
+    let notes: Vec<String> = notes.collect();
+    let reports = runs.iter().map(|run| run.reports).sum::<u64>();
+    let refused = runs.iter().map(|run| run.refused).sum();
+    let reports = usize::try_from(reports).unwrap_or(usize::MAX);
+    vec![Row::share("reports that the collector refused", refused, reports).at_most(0.0).notes(notes)]
+}
