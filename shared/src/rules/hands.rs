@@ -26,7 +26,7 @@ const NOBODY_SHARE: f64 = 0.005;
 
 /// What the activity windows say.
 pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
-    let Some((active, share)) = built_in_share(evidence.windows) else { return Vec::new() };
+    let Some((active, share, most)) = built_in_share(evidence.windows) else { return Vec::new() };
     let hours = active / 3600;
     let found = |id: &str, why: String| vec![Finding { ..finding(weights, id, Group::Hands, "hands", why) }];
     let timing = evidence.windows.iter().filter_map(|window| window.pointer_centinats);
@@ -38,7 +38,7 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
         return found("hands.own", why);
     }
     let days = days_covered(evidence.windows);
-    if active >= NOBODY_SECONDS && days >= NOBODY_DAYS && share <= NOBODY_SHARE && !was_carried(evidence) {
+    if active >= NOBODY_SECONDS && days >= NOBODY_DAYS && most <= NOBODY_SHARE && !was_carried(evidence) {
         let why = format!(
             "in {hours} active hours over {days:.0} days nobody touched the laptop's own keyboard or touchpad, \
              moved its lid or ran it on battery"
@@ -48,15 +48,15 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
     Vec::new()
 }
 
-/// Active seconds, and the share of them with built-in input. `None` without any activity, and where the
-/// sensor never saw one kind of source: macOS counts input but does not say whose.
-fn built_in_share(windows: &[Window]) -> Option<(u32, f64)> {
+/// Active seconds, the share of them that had built-in input, and the share that may have had it: macOS counts input but
+/// does not say whose. `None` without any activity.
+fn built_in_share(windows: &[Window]) -> Option<(u32, f64, f64)> {
     let active: u32 = windows.iter().map(|window| u32::from(window.active_seconds())).sum();
-    let own = windows.iter().filter_map(|w| Some(w.sources.get(&SourceKind::BuiltIn)?.active_seconds));
-    let own: u32 = own.map(u32::from).sum();
-    let told_apart = windows.iter().flat_map(|w| w.sources.keys()).any(|kind| *kind != SourceKind::Other);
-    let injected = windows.iter().any(|window| window.injected_seconds > 0);
-    (active > 0 && (told_apart || injected)).then(|| (active, f64::from(own) / f64::from(active)))
+    let of = |kind| windows.iter().filter_map(move |w| Some(w.sources.get(&kind)?.active_seconds));
+    let sum = |kind| of(kind).map(u32::from).sum::<u32>();
+    let (own, unknown) = (sum(SourceKind::BuiltIn), sum(SourceKind::Other));
+    let share = |seconds: u32| f64::from(seconds) / f64::from(active);
+    (active > 0).then(|| (active, share(own), share(own.saturating_add(unknown))))
 }
 
 /// Days from the first window to the last.
@@ -112,6 +112,19 @@ mod tests {
     fn a_facilitators_daily_minute_is_not_own_hands() {
         let mut case = weeks(SourceKind::Usb);
         case.windows.push(window(13 * 288, SourceKind::BuiltIn, 60));
+        assert_eq!(found(&case), ["hands.nobody"]);
+    }
+
+    #[test]
+    fn a_mac_does_not_say_whose_keyboard_it_was_and_only_a_far_hand_leaves_none_over() {
+        let mut case = weeks(SourceKind::Other);
+        case.windows[7].injected_seconds = 200;
+        case.windows.push(window(13 * 288, SourceKind::Usb, 60));
+        assert_eq!(found(&case), [""; 0]);
+        case.windows.iter_mut().for_each(|window| {
+            window.injected_seconds = window.active_seconds();
+            window.sources.clear();
+        });
         assert_eq!(found(&case), ["hands.nobody"]);
     }
 
