@@ -1,9 +1,18 @@
-//! What the macOS files of the agent share: property lists, the IOKit registry, Apple's own tools.
+//! What the macOS files of the agent share: property lists, the IOKit registry, the kernel.
 //!
-//! The registry is read by `ioreg -a`, which prints property lists: reading properties asks nobody for permission
-//! (opening a HID device would). Everything but the running of tools is pure and tested on every system.
+//! What IOKit answers becomes a property list of the shape that `ioreg -a` prints, and is read as those are: so everything
+//! that judges is pure, and tested on every system from recordings. Reading properties asks nobody for permission.
 
+#[cfg(target_os = "macos")]
+pub mod arrivals;
+pub mod console;
+#[cfg(target_os = "macos")]
+pub mod core_foundation;
+#[cfg(target_os = "macos")]
+pub mod iokit;
 pub mod ioreg;
 pub mod plist;
+#[cfg(target_os = "macos")]
+pub mod power_sources;
 #[cfg(target_os = "macos")]
 pub mod system;

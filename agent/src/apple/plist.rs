@@ -10,6 +10,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 const DEEPEST: usize = 160;
 /// Most values in one list.
 const MOST: usize = 400_000;
+/// Most bytes of all texts and data together: a binary list may name one text a thousand times, and each is a copy.
+const MOST_BYTES: usize = 16 << 20;
 
 /// A dictionary.
 pub type Dict = BTreeMap<String, Plist>;
@@ -101,8 +103,8 @@ struct Root(Plist);
 
 impl<'de> serde::Deserialize<'de> for Root {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let left = Cell::new(MOST);
-        Seed { depth: 0, left: &left }.deserialize(deserializer).map(Root)
+        let (left, bytes) = (Cell::new(MOST), Cell::new(MOST_BYTES));
+        Seed { depth: 0, left: &left, bytes: &bytes }.deserialize(deserializer).map(Root)
     }
 }
 
@@ -111,11 +113,18 @@ impl<'de> serde::Deserialize<'de> for Root {
 struct Seed<'a> {
     depth: usize,
     left: &'a Cell<usize>,
+    bytes: &'a Cell<usize>,
 }
 
 impl Seed<'_> {
     fn below(self) -> Self {
-        Self { depth: self.depth + 1, left: self.left }
+        Self { depth: self.depth + 1, ..self }
+    }
+
+    fn spend<E: serde::de::Error>(self, bytes: usize) -> Result<(), E> {
+        let left = self.bytes.get().checked_sub(bytes).ok_or_else(|| E::custom("too long"))?;
+        self.bytes.set(left);
+        Ok(())
     }
 }
 
@@ -157,19 +166,23 @@ impl<'de> Visitor<'de> for Seed<'_> {
         Ok(Plist::Real(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Plist, E> {
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Plist, E> {
+        self.spend(value.len())?;
         Ok(Plist::Text(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Plist, E> {
+    fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Plist, E> {
+        self.spend(value.len())?;
         Ok(Plist::Text(value))
     }
 
-    fn visit_bytes<E>(self, value: &[u8]) -> Result<Plist, E> {
+    fn visit_bytes<E: serde::de::Error>(self, value: &[u8]) -> Result<Plist, E> {
+        self.spend(value.len())?;
         Ok(Plist::Data(value.to_owned()))
     }
 
-    fn visit_byte_buf<E>(self, value: Vec<u8>) -> Result<Plist, E> {
+    fn visit_byte_buf<E: serde::de::Error>(self, value: Vec<u8>) -> Result<Plist, E> {
+        self.spend(value.len())?;
         Ok(Plist::Data(value))
     }
 
@@ -184,6 +197,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Plist, A::Error> {
         let mut dict = Dict::new();
         while let Some(key) = map.next_key::<String>()? {
+            self.spend(key.len())?;
             dict.insert(key, map.next_value_seed(self.below())?);
         }
         Ok(Plist::Dict(dict))
@@ -226,6 +240,24 @@ mod tests {
         assert!(parse(deep.as_bytes()).unwrap_err().to_string().contains("too deep"));
         let long = list(&format!("<array>{}</array>", "<true/>".repeat(1_000_000)));
         assert!(parse(long.as_bytes()).unwrap_err().to_string().contains("too many"));
+    }
+
+    #[test]
+    fn a_binary_list_that_names_one_text_twenty_thousand_times_is_refused() {
+        let mut bytes = b"bplist00".to_vec();
+        bytes.extend([0xaf, 0x11]);
+        bytes.extend(20_000u16.to_be_bytes());
+        bytes.extend(std::iter::repeat_n(1, 20_000));
+        let text = u16::try_from(bytes.len()).unwrap();
+        bytes.extend([0x5f, 0x11]);
+        bytes.extend(30_000u16.to_be_bytes());
+        bytes.extend(std::iter::repeat_n(b'x', 30_000));
+        let table = bytes.len() as u64;
+        bytes.extend([8u16.to_be_bytes(), text.to_be_bytes()].concat());
+        bytes.extend([0, 0, 0, 0, 0, 0, 2, 1]);
+        [2u64, 0, table].iter().for_each(|number| bytes.extend(number.to_be_bytes()));
+        assert!(bytes.len() < 64 << 10, "as much as is read of a file");
+        assert!(parse(&bytes).unwrap_err().to_string().contains("too long"));
     }
 
     #[test]

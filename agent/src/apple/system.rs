@@ -1,14 +1,15 @@
-//! Apple's own tools and the kernel's numbers.
+//! What the kernel tells: numbers, tables, processes; and Apple's own tools, for the little that nothing else tells.
 
 use std::ffi::CString;
 use std::process::Command;
 use std::time::Duration;
 
-use super::plist::{self, Plist};
+use super::console::{self, ConsoleUser};
+use super::iokit;
 use crate::process;
 use crate::sensors::SensorError;
 
-/// Longest that a tool may take: the registry answers in some 20 ms.
+/// Longest that a tool may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Most of a tool's output that is believed.
 const MOST: usize = 16 << 20;
@@ -18,30 +19,57 @@ pub fn tool(path: &str, arguments: &[&str]) -> Result<String, SensorError> {
     process::run_bounded(&mut command(path, arguments), "", TIMEOUT, MOST).map_err(SensorError::Blind)
 }
 
-/// The output of a tool whose exit code 1 says only that there is nothing to tell, as `lsof`'s does.
-pub fn tool_that_may_find_nothing(path: &str, arguments: &[&str]) -> Result<String, SensorError> {
-    let ended = process::finish(&mut command(path, arguments), "", TIMEOUT, MOST);
-    let (status, output, errors) = ended.map_err(SensorError::Blind)?;
-    match status.code() {
-        Some(0 | 1) => Ok(output),
-        _ => Err(SensorError::Blind(format!("{path} failed ({status}): {}", errors.trim()))),
-    }
-}
-
 fn command(path: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(path);
     command.args(arguments).env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
     command
 }
 
-/// Entries of the IOKit registry of a class, with `depth` levels each.
-pub fn registry(class: &str, depth: u8) -> Result<Plist, SensorError> {
-    let depth = depth.to_string();
-    let output = tool("/usr/sbin/ioreg", &["-a", "-l", "-r", "-d", &depth, "-c", class])?;
-    if output.trim().is_empty() {
-        return Ok(Plist::Array(Vec::new()));
+/// Sessions with windows.
+pub fn console_users() -> Vec<ConsoleUser> {
+    iokit::of_root(c"IOConsoleUsers").as_ref().map(console::users).unwrap_or_default()
+}
+
+/// A table of the kernel's routing tables, in messages: `what` of `NET_RT_…`, of one family or (0) all.
+pub fn routing_table(family: i32, what: i32, flags: i32) -> Result<Vec<u8>, SensorError> {
+    let mut name = [libc::CTL_NET, libc::PF_ROUTE, 0, family, what, flags];
+    let count = u32::try_from(name.len()).unwrap_or(0);
+    // A table may grow between the question how long it is and the one what is in it.
+    for _ in 0..3 {
+        let mut length = 0;
+        // SAFETY: the name has as many numbers as is told; without a buffer only the length is.
+        #[allow(unsafe_code, reason = "sysctl has no safe wrapper in our dependencies")]
+        let status = unsafe {
+            libc::sysctl(
+                name.as_mut_ptr(),
+                count,
+                std::ptr::null_mut(),
+                &raw mut length,
+                std::ptr::null_mut(),
+                0,
+            )
+        };
+        let mut bytes = vec![0u8; (length + length / 4 + 1024).min(MOST)];
+        length = bytes.len();
+        // SAFETY: name and buffer have the lengths that are told, and nothing is written to the kernel.
+        #[allow(unsafe_code, reason = "sysctl has no safe wrapper in our dependencies")]
+        let read = unsafe {
+            libc::sysctl(
+                name.as_mut_ptr(),
+                count,
+                bytes.as_mut_ptr().cast(),
+                &raw mut length,
+                std::ptr::null_mut(),
+                0,
+            )
+        };
+        if status == 0 && read == 0 {
+            bytes.truncate(length);
+            return Ok(bytes);
+        }
     }
-    plist::parse(output.as_bytes()).map_err(|error| SensorError::Blind(format!("ioreg -c {class}: {error}")))
+    let error = std::io::Error::last_os_error();
+    Err(SensorError::Blind(format!("the kernel's routing tables cannot be read: {error}")))
 }
 
 /// A text of the kernel's: `kern.hostname`, `hw.model`.
@@ -56,8 +84,7 @@ pub fn sysctl_number(name: &str) -> Option<i64> {
     let bytes = sysctl(name)?;
     match *bytes.as_slice() {
         [a, b, c, d] => Some(i32::from_ne_bytes([a, b, c, d]).into()),
-        [a, b, c, d, e, f, g, h, ..] => Some(i64::from_ne_bytes([a, b, c, d, e, f, g, h])),
-        _ => None,
+        _ => bytes.first_chunk().copied().map(i64::from_ne_bytes),
     }
 }
 
@@ -105,10 +132,15 @@ pub fn runs(name: &str) -> bool {
     // SAFETY: the buffer has as many bytes as is told.
     let count = unsafe { libc::proc_listallpids(pids.as_mut_ptr().cast(), bytes) };
     pids.truncate(usize::try_from(count).unwrap_or(0));
-    pids.iter().any(|pid| {
-        let mut buffer = [0u8; 64];
-        // SAFETY: the buffer has 64 bytes.
-        let length = unsafe { libc::proc_name(*pid, buffer.as_mut_ptr().cast(), 64) };
-        usize::try_from(length).is_ok_and(|length| buffer.get(..length) == Some(name.as_bytes()))
-    })
+    pids.iter().any(|pid| u32::try_from(*pid).ok().and_then(name_of).as_deref() == Some(name))
+}
+
+/// The name of a process.
+#[allow(unsafe_code, reason = "calls libproc, which has no safe wrapper here")]
+pub fn name_of(pid: u32) -> Option<String> {
+    let mut buffer = [0u8; 64];
+    // SAFETY: the buffer has 64 bytes.
+    let length = unsafe { libc::proc_name(libc::c_int::try_from(pid).ok()?, buffer.as_mut_ptr().cast(), 64) };
+    let name = buffer.get(..usize::try_from(length).ok()?).filter(|name| !name.is_empty())?;
+    Some(String::from_utf8_lossy(name).into_owned())
 }

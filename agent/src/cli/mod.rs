@@ -68,10 +68,10 @@ enum Command {
     Isolation(isolation::IsolationArgs),
     /// Say what the rules think of items in a file, one a line.
     Judge(judge::JudgeArgs),
-    /// Make the agent a service of Windows, or remove it.
-    #[command(hide = cfg!(not(windows)))]
+    /// Make the agent a service of Windows or macOS, or remove it.
+    #[command(hide = cfg!(target_os = "linux"))]
     Service(service::ServiceArgs),
-    /// Count input in this session for the service, which starts this itself.
+    /// Count input in this session for the service; the service, or launchd, starts this itself.
     #[command(hide = true)]
     SessionHelper,
     /// Print the manual page (roff).

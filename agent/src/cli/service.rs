@@ -15,6 +15,7 @@ enum Action {
     /// Make this program a service that starts with the system; make its folders, closed to others.
     Install,
     /// Stop the service and remove it; its state stays.
+    #[command(alias = "uninstall")]
     Remove,
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::apple::system;
+use crate::apple::{iokit, system};
 use crate::sensors::{Platform, platform};
 
 pub(super) fn serial(_: &Path) -> Option<String> {
@@ -26,6 +26,6 @@ pub(super) fn sources(_: &Path) -> Vec<(&'static str, String)> {
 fn read() -> &'static Platform {
     static PLATFORM: OnceLock<Platform> = OnceLock::new();
     PLATFORM.get_or_init(|| {
-        system::registry("IOPlatformExpertDevice", 1).map(|tree| platform(&tree)).unwrap_or_default()
+        iokit::registry("IOPlatformExpertDevice").map(|tree| platform(&tree)).unwrap_or_default()
     })
 }

@@ -1,4 +1,4 @@
-//! Linux and macOS: the package brings the service.
+//! Linux: the package brings the service.
 
 use std::path::Path;
 

@@ -4,6 +4,8 @@
 mod aside;
 mod enrolled;
 mod fetching;
+#[cfg(any(target_os = "macos", test))]
+mod launchd;
 mod level;
 pub mod manage;
 mod naming;

@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 pub use super::posix::{create, make_folder, read_exact_at, sync_folder, write_all_at};
+use crate::apple::system;
+pub use crate::apple::system::since_boot;
 
 /// The configuration file.
 pub fn config_path() -> PathBuf {
@@ -18,15 +18,9 @@ pub fn state_path() -> PathBuf {
     "/var/db/farmwatch".into()
 }
 
-/// Time since the agent started: the clock that counts sleep is not read yet.
-pub fn since_boot() -> Duration {
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed()
-}
-
-/// Names this run of the operating system: not read yet, so only the wall clock counts over a restart.
+/// Names this run of the operating system; empty where it has no such name.
 pub fn boot_id() -> String {
-    String::new()
+    system::sysctl_text("kern.bootsessionuuid").unwrap_or_default()
 }
 
 /// Gives a file its room on the disk.
@@ -40,12 +34,16 @@ pub fn open_without_blocking(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// A process may be a running agent.
+/// A process is a running agent.
 pub fn is_agent(pid: u32) -> bool {
-    pid != 0
+    pid != 0 && system::name_of(pid).is_some_and(|name| name.starts_with("farmwatch-agent"))
 }
 
 /// How the service is started here by hand.
 pub fn start_hint() -> Option<&'static str> {
-    None
+    const ITEM: &str = "/Library/LaunchDaemons/com.farmwatch.agent.plist";
+    Path::new(ITEM).exists().then_some(
+        "launchctl bootstrap system /Library/LaunchDaemons/com.farmwatch.agent.plist, \
+         or launchctl kickstart -k system/com.farmwatch.agent where it runs already",
+    )
 }

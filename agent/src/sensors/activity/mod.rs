@@ -2,16 +2,21 @@
 //! content (promise P1: see `count.rs`).
 //!
 //! Linux: the kernel's input devices (evdev), and what X servers say of their last input: input that no device
-//! sent was injected by software. Windows: raw input, counted by a helper in each session.
+//! sent was injected by software. Windows: raw input, counted by a helper in each session. macOS: the counters that
+//! each session has, read by a helper in it.
 
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "events of the kernel are Linux's alone"))]
 mod count;
 #[cfg(target_os = "linux")]
 mod devices;
+#[cfg(any(target_os = "macos", test))]
+mod from_macos;
 #[cfg(any(windows, test))]
 mod from_windows;
+#[cfg(any(target_os = "macos", all(test, unix)))]
+mod hand_over;
 #[cfg_attr(target_os = "linux", path = "reader.rs")]
-#[cfg_attr(target_os = "macos", path = "macos.rs")]
+#[cfg_attr(target_os = "macos", path = "macos/mod.rs")]
 #[cfg_attr(windows, path = "windows/mod.rs")]
 mod reader;
 #[cfg_attr(
@@ -91,7 +96,7 @@ impl Sensor for ActivitySensor {
     }
 }
 
-/// Counts input in the session of whoever starts this, for the service: Windows lets a service see none.
+/// Counts input in the session of whoever starts this, for the service: Windows and macOS let a service see none.
 pub fn help() -> anyhow::Result<()> {
     reader::help()
 }

@@ -21,7 +21,7 @@ const BURST_GAP: i64 = 250_000;
 /// Fewer intervals between bursts than this say nothing about a rhythm.
 const FEWEST_INTERVALS: usize = 4;
 /// Most starts of bursts that are kept.
-const MOST_BURSTS: usize = 1024;
+pub(super) const MOST_BURSTS: usize = 1024;
 
 /// How a device points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,10 +211,10 @@ impl Count {
 
 /// The seconds of a window, a bit each.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seconds([u64; 5]);
+pub(super) struct Seconds([u64; 5]);
 
 impl Seconds {
-    fn set(&mut self, second: i64) {
+    pub(super) fn set(&mut self, second: i64) {
         if let Some((word, bit)) = Self::place(second) {
             self.0[word] |= 1 << bit;
         }
@@ -224,7 +224,7 @@ impl Seconds {
         Self::place(second).is_some_and(|(word, bit)| self.0[word] >> bit & 1 == 1)
     }
 
-    fn count(&self) -> u16 {
+    pub(super) fn count(&self) -> u16 {
         self.0.iter().map(|word| u16::try_from(word.count_ones()).unwrap_or(0)).sum()
     }
 
@@ -240,7 +240,7 @@ fn permille(part: u64, whole: u64) -> u16 {
 
 /// How regular the intervals between bursts of moves are, in thousandths: one less the coefficient of
 /// variation. People's are near 0, as waiting times are; a jiggler's near 1000.
-fn rhythm(bursts: &[i64]) -> u16 {
+pub(super) fn rhythm(bursts: &[i64]) -> u16 {
     let intervals: Vec<f64> = bursts.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect();
     if intervals.len() < FEWEST_INTERVALS {
         return 0;

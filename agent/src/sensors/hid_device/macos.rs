@@ -1,12 +1,12 @@
 //! macOS: the IOKit registry. Reading it asks nobody for permission; opening a device would.
 
 use super::{from_macos, state};
-use crate::apple::system;
+use crate::apple::iokit;
 use crate::sensors::{Sensed, SensorError};
 
 /// States every keyboard and pointer.
 pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
-    let tree = system::registry("IOHIDInterface", 1)?;
+    let tree = iokit::registry("IOHIDInterface")?;
     let mut devices = Vec::new();
     for found in from_macos::devices(&tree) {
         match found {

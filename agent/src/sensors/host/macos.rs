@@ -5,13 +5,13 @@ use jiff::Timestamp;
 use super::super::read;
 use super::from_macos;
 use super::{Config, Host, Sensed, SensorError};
-use crate::apple::{ioreg, plist, system};
+use crate::apple::{iokit, ioreg, plist, system};
 
 const VERSION: &str = "System/Library/CoreServices/SystemVersion.plist";
 
 pub(super) fn host(config: &Config, out: &mut Sensed) -> Result<Host, SensorError> {
-    let platform = from_macos::platform(&system::registry("IOPlatformExpertDevice", 1)?);
-    let lid = match system::registry("IOPMrootDomain", 1) {
+    let platform = from_macos::platform(&iokit::registry("IOPlatformExpertDevice")?);
+    let lid = match iokit::registry("IOPMrootDomain") {
         Ok(tree) => ioreg::entries(&tree).iter().any(|entry| entry.contains_key("AppleClamshellState")),
         Err(error) => {
             out.partly(error);

@@ -1,5 +1,5 @@
-//! Changes by event: the system's notifications (`notify(3)`) of power sources and networks. Devices are looked at
-//! now and then.
+//! Changes by event: the system's notifications (`notify(3)`) of power sources and networks, IOKit's of devices.
+//! Screens are looked at now and then: on Apple silicon their frame buffers neither come nor go.
 
 #![allow(
     unsafe_code,
@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Wake;
+use crate::apple::arrivals::Arrivals;
 
 /// The active power source changed (`kIOPSNotifyPowerSource` of IOPowerSources.h).
 const POWER: &CStr = c"com.apple.system.powersources.source";
@@ -32,30 +33,65 @@ unsafe extern "C" {
     fn notify_cancel(token: c_int) -> u32;
 }
 
-/// How long a sensor of devices waits between looks: each look starts `ioreg` a few times.
+/// How long a sensor of devices waits between looks, each some calls to the kernel.
 pub fn period(listens: bool) -> Duration {
     Duration::from_secs(if listens { 120 } else { 30 })
 }
 
-/// A thread that wakes a sensor when what it watches changes. Ends when dropped.
+/// Classes of the registry that hold what is on USB, and what can be typed or pointed with. A device on USB comes
+/// before its functions do.
+const USB: [&CStr; 2] = [c"IOUSBHostDevice", c"IOUSBHostInterface"];
+const HID: [&CStr; 1] = [c"IOHIDInterface"];
+
+/// Wakes a sensor when what it watches changes. Ends when dropped.
 #[derive(Debug)]
-pub struct Listener {
+#[allow(dead_code, reason = "both are kept to be dropped")]
+pub enum Listener {
+    /// To the registry.
+    Devices(Arrivals),
+    /// To a notification.
+    Notice(Notice),
+}
+
+/// A thread that waits for a notification.
+#[derive(Debug)]
+pub struct Notice {
     stop: UnixStream,
     token: c_int,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Listener {
-    /// Listens for power sources; `None` for other devices, and looking now and then must do.
+    /// Listens for devices of Linux' subsystems; `None` where there are no events, and looking now and then must do.
     pub fn devices(subsystems: &'static [&'static str], wake: Wake) -> Option<Self> {
-        if subsystems.contains(&"power_supply") { Self::start(POWER, wake) } else { None }
+        let mut classes: Vec<&CStr> =
+            subsystems.iter().flat_map(|subsystem| classes(subsystem)).copied().collect();
+        classes.sort_unstable();
+        classes.dedup();
+        if subsystems.contains(&"power_supply") {
+            Notice::start(POWER, wake).map(Self::Notice)
+        } else if classes.is_empty() {
+            None
+        } else {
+            Arrivals::of(&classes, wake).map(Self::Devices)
+        }
     }
 
     /// Listens for interfaces and routes.
     pub fn routes(wake: Wake) -> Option<Self> {
-        Self::start(NETWORK, wake)
+        Notice::start(NETWORK, wake).map(Self::Notice)
     }
+}
 
+fn classes(subsystem: &str) -> &'static [&'static CStr] {
+    match subsystem {
+        "usb" => &USB,
+        "hid" | "input" => &HID,
+        _ => &[],
+    }
+}
+
+impl Notice {
     fn start(name: &CStr, wake: Wake) -> Option<Self> {
         let (stop, stopped) = UnixStream::pair().ok()?;
         let (mut descriptor, mut token) = (-1, -1);
@@ -76,7 +112,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for Notice {
     fn drop(&mut self) {
         // A byte in an empty socket: there is room for it.
         let _ = self.stop.write_all(&[0]);

@@ -13,6 +13,8 @@ mod mac;
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod os;
+#[cfg(any(target_os = "macos", test))]
+mod route_messages;
 mod segment;
 
 use std::time::Duration;

@@ -1,9 +1,9 @@
-//! What `pmset` and the registry's root domain say of power and sleep.
+//! What IOKit, `pmset` and the registry's root domain say of power and sleep.
 
 use farmwatch_shared::catalogue::{Catalogue, Os};
 
 use crate::apple::ioreg::entries;
-use crate::apple::plist::{Plist, yes};
+use crate::apple::plist::{Dict, Plist, number, text, yes};
 
 /// System services that are named when they hold the laptop awake; other programs are `other`.
 const SERVICES: [&str; 11] = [
@@ -30,16 +30,22 @@ const HOLDING: [&str; 5] = [
 /// Most holders that are told.
 const MOST: usize = 64;
 
-/// On mains, and whether there is a battery: `pmset -g batt`.
-pub(super) fn supply(text: &str) -> (Option<bool>, bool) {
-    let source = text.lines().find_map(|line| line.trim().strip_prefix("Now drawing from '"));
-    let mains = match source.and_then(|rest| rest.split('\'').next()) {
-        Some("AC Power" | "UPS Power") => Some(true),
-        Some("Battery Power") => Some(false),
+/// On mains, and whether there is a battery: the source in use (`IOPSGetProvidingPowerSourceType`) and the
+/// descriptions of all sources, whose keys are IOPSKeys.h's.
+pub(super) fn supply(providing: Option<&Plist>, sources: &[Plist]) -> (Option<bool>, bool) {
+    let mains = match providing {
+        Some(Plist::Text(word)) => match word.as_str() {
+            "AC Power" | "UPS Power" => Some(true),
+            "Battery Power" => Some(false),
+            _ => None,
+        },
         _ => None,
     };
-    let battery = text.lines().any(|line| line.trim().starts_with("-InternalBattery"));
-    (mains, battery)
+    let is_battery = |dict: &Dict| {
+        text(dict, "Type").is_some_and(|kind| kind == "InternalBattery")
+            && yes(dict, "Is Present") != Some(false)
+    };
+    (mains, sources.iter().filter_map(Plist::dict).any(is_battery))
 }
 
 /// The lid is closed; `None` on a Mac without one.
@@ -59,16 +65,24 @@ pub(super) fn never_sleeps(text: &str) -> Option<bool> {
     value("sleep").map(|minutes| minutes == 0)
 }
 
-/// Who holds the machine awake: `pmset -g assertions`. What a program calls its assertion may be a document's name
-/// and is not taken.
-pub(super) fn keep_awake(catalogue: &Catalogue, text: &str) -> Vec<String> {
-    let holder = |line: &str| {
-        let (_, rest) = line.trim().strip_prefix("pid ")?.split_once('(')?;
-        let (name, rest) = rest.split_once("): ")?;
-        let holds = rest.split_whitespace().take(4).any(|word| HOLDING.contains(&word));
-        holds.then(|| name_of(catalogue, name))
+/// Who holds the machine awake: arrays of assertions (`IOPMCopyAssertionsByProcess`), one for each process;
+/// `process` names one whose assertions do not. What a program calls its assertion may be a document's name and is not
+/// taken.
+pub(super) fn keep_awake(
+    catalogue: &Catalogue,
+    processes: &[Plist],
+    process: impl Fn(u32) -> Option<String>,
+) -> Vec<String> {
+    let holds = |dict: &&Dict| {
+        text(dict, "AssertType").is_some_and(|kind| HOLDING.contains(&kind.as_str()))
+            && number::<u32>(dict, "AssertLevel") != Some(0)
     };
-    let mut holders: Vec<String> = text.lines().filter_map(holder).collect();
+    let holder = |assertions: &Plist| {
+        let dict = assertions.array().iter().filter_map(Plist::dict).find(holds)?;
+        let name = text(dict, "Process Name").or_else(|| process(number(dict, "AssertPID")?));
+        Some(name_of(catalogue, &name.unwrap_or_default()))
+    };
+    let mut holders: Vec<String> = processes.iter().filter_map(holder).collect();
     holders.sort_unstable();
     holders.dedup();
     holders.truncate(MOST);
@@ -93,12 +107,27 @@ mod tests {
     use crate::apple::ioreg::test::{plist, recording};
     use crate::apple::plist::parse;
 
+    /// A value in a list of its own.
+    fn value(body: &str) -> Plist {
+        parse(format!("<plist version=\"1.0\">{body}</plist>").as_bytes()).unwrap()
+    }
+
     #[test]
     fn mains_battery_and_a_mac_without_one() {
-        assert_eq!(supply(&recording("pmset-batt-ac.txt")), (Some(true), true));
-        assert_eq!(supply(&recording("pmset-batt-battery.txt")), (Some(false), true));
-        assert_eq!(supply("Now drawing from 'AC Power'\n"), (Some(true), false));
-        assert_eq!(supply("pmset: unknown"), (None, false));
+        let battery = |present: &str| {
+            value(&format!(
+                "<dict><key>Type</key><string>InternalBattery</string><key>Transport Type</key>\
+                 <string>Internal</string><key>Is Present</key><{present}/><key>Power Source State</key>\
+                 <string>AC Power</string></dict>"
+            ))
+        };
+        let from = |word: &str| value(&format!("<string>{word}</string>"));
+        assert_eq!(supply(Some(&from("AC Power")), &[battery("true")]), (Some(true), true));
+        assert_eq!(supply(Some(&from("Battery Power")), &[battery("true")]), (Some(false), true));
+        let ups = value("<dict><key>Type</key><string>UPS</string></dict>");
+        assert_eq!(supply(Some(&from("UPS Power")), &[ups, battery("false")]), (Some(true), false));
+        assert_eq!(supply(Some(&from("Fusion")), &[Plist::Bool(true)]), (None, false));
+        assert_eq!(supply(None, &[]), (None, false));
     }
 
     #[test]
@@ -116,11 +145,29 @@ mod tests {
     #[test]
     fn holders_are_told_by_program_and_never_by_what_they_say() {
         let catalogue = Catalogue::shipped();
-        let text = recording("pmset-assertions.txt");
-        assert_eq!(keep_awake(&catalogue, &text).len(), 2, "a hand at the keyboard holds nothing");
-        assert!(keep_awake(&catalogue, &text).contains(&"powerd".to_owned()));
-        let text = text.replace("(powerd)", "(My Diary (GPU))");
-        assert!(keep_awake(&catalogue, &text).iter().all(|name| !name.contains("Diary")));
+        let unnamed = |pid| (pid == 80).then(|| "powerd".to_owned());
+        let all = plist("assertions.plist");
+        assert_eq!(
+            keep_awake(&catalogue, all.array(), unnamed).len(),
+            2,
+            "a hand at the keyboard holds nothing"
+        );
+        assert!(keep_awake(&catalogue, all.array(), unnamed).contains(&"powerd".to_owned()));
+        let text = recording("assertions.plist").replace(">powerd<", ">My Diary<");
+        let all = parse(text.as_bytes()).unwrap();
+        assert!(keep_awake(&catalogue, all.array(), unnamed).iter().all(|name| !name.contains("Diary")));
+        // Older systems leave the process's name out.
+        let nameless = recording("assertions.plist").replace("<key>Process Name</key>", "<key>Other</key>");
+        let all = parse(nameless.as_bytes()).unwrap();
+        assert_eq!(keep_awake(&catalogue, all.array(), unnamed), ["other", "powerd"]);
+        let off = recording("assertions.plist").replace("<integer>255</integer>", "<integer>0</integer>");
+        assert!(keep_awake(&catalogue, parse(off.as_bytes()).unwrap().array(), unnamed).is_empty());
+    }
+
+    #[test]
+    fn twenty_thousand_assertions_of_one_program_are_told_once() {
+        let one = plist("assertions.plist").array()[0].clone();
+        assert_eq!(keep_awake(&Catalogue::shipped(), &vec![one; 20_000], |_| None).len(), 1);
     }
 
     #[test]
@@ -138,10 +185,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn junk_and_cut_outputs_never_panic(junk in "\\PC{0,200}", end in 0usize..1400) {
+        fn junk_and_cut_outputs_never_panic(junk in "\\PC{0,200}", end in 0usize..1400, at: usize, byte: u8) {
             let catalogue = Catalogue::shipped();
-            for text in [junk, recording("pmset-assertions.txt").chars().take(end).collect()] {
-                let _ = (supply(&text), never_sleeps(&text), keep_awake(&catalogue, &text));
+            let cut: String = recording("pmset-g.txt").chars().take(end).collect();
+            let _ = (never_sleeps(&junk), never_sleeps(&cut));
+            let mut bytes = recording("assertions.plist").into_bytes();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            if let Ok(list) = parse(&bytes) {
+                prop_assert!(keep_awake(&catalogue, list.array(), |_| None).len() <= MOST);
+                let _ = (supply(Some(&list), list.array()), lid_closed(&list));
             }
         }
     }

@@ -2,17 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use farmwatch_shared::catalogue::{Catalogue, Os};
+use farmwatch_shared::catalogue::{Catalogue, Match, Os, Proves};
+use farmwatch_shared::program::Program;
 
 use super::tools::Hit;
 use crate::apple::plist::{Dict, Plist, text};
 
-/// Most sockets that are taken from a list.
-const MOST: usize = 1 << 14;
 /// Most ports that are told of one process.
 const MOST_PORTS: usize = 16;
 /// Most arguments of a program.
 const MOST_ARGUMENTS: i32 = 256;
+/// Bytes of a `socket_fdinfo` (sys/proc_info.h), and where in it are: the kind of socket, the port here in the
+/// network's order, TCP's state.
+pub(super) const SOCKET: usize = 792;
+const KIND: usize = 256;
+const PORT: usize = 268;
+const STATE: usize = 344;
+/// `SOCKINFO_TCP`, `TSI_S_LISTEN`, `TSI_S_ESTABLISHED`.
+const TCP: i32 = 2;
+const LISTENS: i32 = 1;
+const ESTABLISHED: i32 = 4;
+/// What `csops` writes before a text: a word of zeros, the length of all.
+const HEADER: usize = 8;
 
 /// A TCP socket of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,27 +35,39 @@ pub(super) struct Socket {
     pub(super) listens: bool,
 }
 
-/// TCP sockets from `lsof -nP -iTCP -F pPn`: a line for each field, `p` before all of a process's.
-pub(super) fn sockets(text: &str) -> Vec<Socket> {
-    let (mut pid, mut tcp) = (None, false);
-    let mut found = Vec::new();
-    for line in text.lines() {
-        let Some((field, value)) = line.split_at_checked(1) else { continue };
-        match field {
-            "p" => pid = value.parse().ok(),
-            "P" => tcp = value == "TCP",
-            "n" if tcp && found.len() < MOST => {
-                let (here, listens) = match value.split_once("->") {
-                    Some((here, _)) => (here, false),
-                    None => (value, true),
-                };
-                let port = here.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-                found.extend(pid.zip(port).map(|(pid, port)| Socket { pid, port, listens }));
-            }
-            _ => {}
-        }
+/// A TCP socket that listens or is connected, from what `proc_pidfdinfo(PROC_PIDFDSOCKETINFO)` returns.
+pub(super) fn socket(pid: u32, info: &[u8]) -> Option<Socket> {
+    let word = |at: usize| Some(i32::from_ne_bytes(info.get(at..at + 4)?.try_into().ok()?));
+    let port = u16::from_be_bytes(info.get(PORT..PORT + 2)?.try_into().ok()?);
+    let listens = match (word(KIND)?, word(STATE)?) {
+        (TCP, LISTENS) => true,
+        (TCP, ESTABLISHED) => false,
+        _ => return None,
+    };
+    Some(Socket { pid, port, listens })
+}
+
+/// A text from what `csops(CS_OPS_IDENTITY)` and `csops(CS_OPS_TEAMID)` return.
+pub(super) fn signed(bytes: &[u8]) -> Option<String> {
+    let text = bytes.get(HEADER..)?.split(|byte| *byte == 0).next()?;
+    let text = std::str::from_utf8(text).ok()?;
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Whose program this is: by path and arguments, else by the identity that it was signed with and the kernel checked,
+/// which a renamed or moved copy keeps.
+pub(super) fn whose(
+    catalogue: &Catalogue,
+    path: &str,
+    arguments: Option<&str>,
+    identity: impl FnOnce() -> Program,
+) -> Option<Hit> {
+    if let Some(hit) = catalogue.by_process(Os::Macos, path, arguments) {
+        return Some(hit.into());
     }
-    found
+    let program = identity();
+    let proves_use = |hit: &Match<'_>| hit.proves == Proves::Use;
+    catalogue.by_program(Os::Macos, &program).filter(proves_use).map(Hit::from)
 }
 
 /// Ports that a process listens on, and whether somebody is connected to one of them: by whichever process, since
@@ -120,7 +143,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::apple::ioreg::test::recording;
     use crate::apple::plist::parse;
 
     const CATALOGUE: &str = "farmwatch-catalogue 1
@@ -128,6 +150,7 @@ tool anydesk remote_desktop AnyDesk
 macos process AnyDesk.app
 macos process anydesk ; args --service ; serving
 macos service com.philandro.anydesk.* ; serving
+macos bundle com.philandro.anydesk
 tool vnc remote_desktop A VNC server
 macos process vncserver ; serving
 ";
@@ -136,21 +159,48 @@ macos process vncserver ; serving
         parse(format!("<plist version=\"1.0\"><dict>{body}</dict></plist>").as_bytes()).unwrap()
     }
 
+    /// What the kernel says of a socket, all else zeros.
+    fn info(kind: i32, port: u16, state: i32) -> Vec<u8> {
+        let mut bytes = vec![0; SOCKET];
+        bytes[KIND..KIND + 4].copy_from_slice(&kind.to_ne_bytes());
+        bytes[PORT..PORT + 2].copy_from_slice(&port.to_be_bytes());
+        bytes[STATE..STATE + 4].copy_from_slice(&state.to_ne_bytes());
+        bytes
+    }
+
     #[test]
-    fn listening_ports_and_connections_of_a_macbook() {
-        let found = sockets(&recording("lsof.txt"));
-        assert_eq!(serves(&found, 783), ([57_607].into(), false));
-        assert_eq!(serves(&found, 866), ([5000, 7000].into(), false));
-        assert_eq!(serves(&found, 224).0.len(), 0, "UDP");
-        assert!(found.contains(&Socket { pid: 797, port: 58_641, listens: false }));
+    fn listening_ports_and_connections_are_told_apart_and_all_else_is_left_out() {
+        let listens = socket(866, &info(TCP, 5000, LISTENS)).unwrap();
+        let connected = socket(797, &info(TCP, 58_641, ESTABLISHED)).unwrap();
+        assert_eq!(connected, Socket { pid: 797, port: 58_641, listens: false });
+        assert_eq!(serves(&[listens, connected], 866), ([5000].into(), false));
+        assert_eq!(socket(224, &info(1, 5353, 0)), None, "UDP");
+        assert_eq!(socket(224, &info(TCP, 5000, 0)), None, "closed");
+        assert_eq!(socket(224, &info(TCP, 5000, LISTENS)[..STATE]), None);
     }
 
     #[test]
     fn what_launchd_listens_for_is_connected_when_its_program_is() {
-        let found = sockets(
-            "p1\nf36\nPTCP\nn*:5900\nf37\nPTCP\nn[::]:5900\np911\nf3\nPTCP\nn10.0.0.5:5900->10.0.0.9:51234\n",
-        );
+        let found = [
+            Socket { pid: 1, port: 5900, listens: true },
+            Socket { pid: 1, port: 5900, listens: true },
+            Socket { pid: 911, port: 5900, listens: false },
+        ];
         assert_eq!(serves(&found, 1), ([5900].into(), true));
+    }
+
+    #[test]
+    fn a_renamed_copy_is_known_by_the_identity_that_it_was_signed_with() {
+        let catalogue = Catalogue::parse(CATALOGUE).unwrap();
+        let mut blob = vec![0, 0, 0, 0, 0, 0, 0, 30];
+        blob.extend(b"com.philandro.anydesk\0junk");
+        let signed_so = || Program { bundle: signed(&blob), ..Program::default() };
+        let hit = whose(&catalogue, "/Users/x/Notes", None, signed_so).unwrap();
+        assert_eq!(&*hit.tool, "anydesk");
+        assert!(whose(&catalogue, "/usr/bin/notes", None, Program::default).is_none());
+        let never = || panic!("its path says it already");
+        assert!(whose(&catalogue, "/Applications/AnyDesk.app/Contents/MacOS/AnyDesk", None, never).is_some());
+        assert_eq!((signed(&blob[..8]), signed(&[])), (None, None));
     }
 
     #[test]
@@ -198,11 +248,22 @@ macos process vncserver ; serving
 
     proptest! {
         #[test]
-        fn junk_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), text in "[pPnc0-9:*>\\n-]{0,300}") {
-            let _ = arguments(&bytes);
-            for socket in sockets(&text) {
+        fn junk_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..900), kind in 0i32..4, state in -1i32..6) {
+            let _ = (arguments(&bytes), signed(&bytes));
+            let mut made = info(kind, 22, state);
+            made.truncate(bytes.len());
+            for socket in [socket(1, &bytes), socket(1, &made)].into_iter().flatten() {
                 prop_assert!(serves(&[socket], socket.pid).0.len() <= 1);
             }
         }
+    }
+
+    #[test]
+    fn a_million_arguments_and_sockets_are_bounded() {
+        let bytes = [&i32::MAX.to_ne_bytes()[..], b"/bin/x\0\0", &b"a\0".repeat(1_000_000)].concat();
+        assert_eq!(arguments(&bytes).unwrap().split('\0').count(), 256);
+        let many: Vec<Socket> =
+            (0..1_000_000u32).map(|n| Socket { pid: 1, port: (n % 60_000) as u16, listens: true }).collect();
+        assert_eq!(serves(&many, 1).0.len(), MOST_PORTS);
     }
 }

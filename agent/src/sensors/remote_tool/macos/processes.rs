@@ -4,12 +4,13 @@
     reason = "calls libproc, which has no safe wrapper here; each call says why it is sound"
 )]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 
 use farmwatch_shared::catalogue::{Catalogue, Os};
+use farmwatch_shared::program::Program;
 use jiff::Timestamp;
 
-use super::super::from_macos;
+use super::super::from_macos::{self, Socket};
 use super::super::tools::Hit;
 use crate::sensors::SensorError;
 
@@ -17,6 +18,18 @@ use crate::sensors::SensorError;
 const MOST: usize = 1 << 16;
 /// As much of a program's arguments as is read; the kernel allows a megabyte.
 const ARGUMENTS: usize = 64 << 10;
+/// Most open files of a process that are looked at.
+const MOST_FILES: usize = 4096;
+/// `PROC_PIDFDSOCKETINFO`.
+const SOCKET_INFO: c_int = 3;
+/// `CS_OPS_IDENTITY`, `CS_OPS_TEAMID`: what a process's program was signed with.
+const IDENTITY: u32 = 11;
+const TEAM: u32 = 14;
+
+unsafe extern "C" {
+    // Of the system's library, without a header of its own; codesign(8) and many others use it.
+    fn csops(pid: c_int, operation: u32, buffer: *mut c_void, size: usize) -> c_int;
+}
 
 /// A running process of a tool.
 pub(super) struct Process {
@@ -51,11 +64,47 @@ pub(super) fn all() -> Result<Vec<u32>, SensorError> {
 pub(super) fn look(catalogue: &Catalogue, pid: u32) -> Option<Process> {
     let path = path(pid)?;
     let arguments = if catalogue.asks_for_command_line(Os::Macos, &path) { arguments(pid) } else { None };
-    let hit = catalogue.by_process(Os::Macos, &path, arguments.as_deref())?;
+    let hit = from_macos::whose(catalogue, &path, arguments.as_deref(), || identity(pid))?;
     let started = started(pid)?;
     let seconds = i64::try_from(started / 1_000_000).ok()?;
     let since = Timestamp::from_second(seconds.div_euclid(60) * 60).ok();
-    Some(Process { started, since, hit: hit.into() })
+    Some(Process { started, since, hit })
+}
+
+/// TCP sockets of a process that listen or are connected.
+pub(super) fn sockets(pid: u32) -> Vec<Socket> {
+    let Ok(id) = c_int::try_from(pid) else { return Vec::new() };
+    let empty = libc::proc_fdinfo { proc_fd: 0, proc_fdtype: 0 };
+    let mut files = vec![empty; MOST_FILES];
+    let bytes = c_int::try_from(size_of_val(files.as_slice())).unwrap_or(0);
+    // SAFETY: the buffer has as many bytes as is told.
+    let told = unsafe { libc::proc_pidinfo(id, libc::PROC_PIDLISTFDS, 0, files.as_mut_ptr().cast(), bytes) };
+    files.truncate(usize::try_from(told).unwrap_or(0) / size_of::<libc::proc_fdinfo>());
+    let is_socket =
+        |file: &&libc::proc_fdinfo| c_int::try_from(file.proc_fdtype) == Ok(libc::PROX_FDTYPE_SOCKET);
+    let info = |file: &libc::proc_fdinfo| {
+        // In words of eight bytes, as the kernel's structure wants to lie.
+        let mut info = [0u64; from_macos::SOCKET / 8];
+        let size = c_int::try_from(from_macos::SOCKET).ok()?;
+        // SAFETY: the buffer has as many bytes as is told.
+        let told =
+            unsafe { libc::proc_pidfdinfo(id, file.proc_fd, SOCKET_INFO, info.as_mut_ptr().cast(), size) };
+        let bytes: Vec<u8> = info.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        from_macos::socket(pid, bytes.get(..usize::try_from(told).ok()?)?)
+    };
+    files.iter().filter(is_socket).filter_map(info).collect()
+}
+
+/// What the program of a process was signed with, as the kernel has checked it.
+fn identity(pid: u32) -> Program {
+    let text = |operation| {
+        let mut buffer = [0u8; 512];
+        // SAFETY: the buffer has as many bytes as is told.
+        let status =
+            unsafe { csops(c_int::try_from(pid).ok()?, operation, buffer.as_mut_ptr().cast(), buffer.len()) };
+        if status == 0 { from_macos::signed(&buffer) } else { None }
+    };
+    Program { bundle: text(IDENTITY), team: text(TEAM), ..Program::default() }
 }
 
 /// When a process started, in microseconds; `None` if it is gone.
