@@ -6,11 +6,16 @@ use anyhow::Context as _;
 use ed25519_dalek::SigningKey;
 use farmwatch_shared::id::HashKey;
 use farmwatch_shared::weights::Weights;
+use sha2::{Digest as _, Sha256};
 
 use crate::access::folder::Folder;
+use crate::config::{Config, Kept};
 use crate::live::Live;
 use crate::policy::Policy;
 use crate::store::SharedStore;
+
+/// Where a database keeps the fingerprint of the keys of those who work on it.
+const KEYS: &str = "collector/keys";
 
 /// What ingest, correlation, quarantine and console work on. Time is not in it: whoever decides something
 /// is handed `now`, so that replay decides the same on simulated time.
@@ -65,12 +70,44 @@ pub fn draw_from_system() -> u128 {
     u128::from_le_bytes(bits)
 }
 
-/// Opens the store of a state folder.
-pub fn open_store(folder: &Folder) -> anyhow::Result<SharedStore> {
-    let file = folder.database();
-    if !file.exists() {
-        // SQLite gives the files beside a database the rights of the database.
-        folder.write(&file, &[])?;
+/// Opens the store that the configuration names.
+pub async fn open_store(config: &Config, folder: &Folder) -> anyhow::Result<SharedStore> {
+    match config.store.kept(folder.path()).map_err(anyhow::Error::msg)? {
+        Kept::Sqlite(file) => {
+            if !file.exists() {
+                // SQLite gives the files beside a database the rights of the database.
+                folder.write(&file, &[])?;
+            }
+            let open = crate::store::sqlite::open(&file);
+            open.with_context(|| format!("cannot open the database {}", file.display()))
+        }
+        Kept::Postgres(settings) => {
+            let open = crate::store::postgres::open(&settings).await;
+            let store = open.context("cannot open the database on PostgreSQL")?;
+            check_keys(&store, folder).await?;
+            Ok(store)
+        }
     }
-    crate::store::sqlite::open(&file).with_context(|| format!("cannot open the database {}", file.display()))
+}
+
+/// Refuses a database that collectors with other keys work on: they would not know each other's laptops, and hashes of one
+/// thing would differ.
+async fn check_keys(store: &SharedStore, folder: &Folder) -> anyhow::Result<()> {
+    let mut hash = Sha256::new();
+    for file in
+        [folder.ca_certificate(), folder.order_key(), folder.tenant_hash_key(), folder.store_hash_key()]
+    {
+        hash.update(std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
+        hash.update([0]);
+    }
+    let ours = hex::encode(hash.finalize());
+    match store.value(KEYS).await? {
+        None => Ok(store.put_value(KEYS, &ours).await?),
+        Some(theirs) if theirs == ours => Ok(()),
+        Some(_) => anyhow::bail!(
+            "collectors with other keys work on this database; copy ca.pem, ca.key, order.key, tenant-hash.key and \
+             store-hash.key from one of them into {}, or take another database",
+            folder.path().display()
+        ),
+    }
 }

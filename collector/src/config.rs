@@ -2,6 +2,7 @@
 
 mod environment;
 mod located;
+mod store;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 pub use located::{Problem, about, parse};
+pub use store::{Kept, Store};
 
 /// The configuration file that `init` writes: every setting with its default and what it means.
 pub const COMMENTED: &str = include_str!("collector.toml");
@@ -29,6 +31,8 @@ pub struct Config {
     /// A file of weights that override those shipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
+    /// Where everything is kept.
+    pub store: Store,
     /// The agents' listener.
     pub agents: Agents,
     /// The console's listener.
@@ -50,6 +54,7 @@ impl Default for Config {
             state_dir: DEFAULT_STATE.into(),
             policy: "policy.toml".into(),
             weights: None,
+            store: Store::default(),
             agents: Agents::default(),
             console: Console::default(),
             metrics: Metrics::default(),
@@ -219,6 +224,9 @@ impl Config {
                  127.0.0.1, or set behind_tls_proxy = true if a proxy speaks TLS for it",
             );
         }
+        if let Some((setting, why)) = self.store.problem(&self.state_dir) {
+            say(setting, &why);
+        }
         for name in &self.agents.names {
             if !is_host(name) {
                 say(
@@ -234,7 +242,9 @@ impl Config {
         let base = self.file.as_deref().and_then(Path::parent).unwrap_or(&self.state_dir).to_owned();
         let own = [&mut self.policy, &mut self.state_dir].into_iter();
         let given = [&mut self.weights, &mut self.console.certificate, &mut self.console.key];
-        for path in own.chain(given.into_iter().flatten()).chain(&mut self.addresses.files) {
+        let store = [&mut self.store.password_file, &mut self.store.ca];
+        let given = given.into_iter().chain(store);
+        for path in own.chain(given.flatten()).chain(&mut self.addresses.files) {
             *path = base.join(&*path);
         }
     }

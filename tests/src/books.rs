@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use farmwatch_shared::facts::Window;
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::Digest;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::postgres::Server;
 use crate::world::Collector;
 
 /// A report's name: its agent's run and its number.
@@ -90,10 +91,53 @@ fn numbers<T>(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Reads a device's rows from a PostgreSQL database.
+pub fn rows_on(server: &Server, database: &str, device: &str) -> anyhow::Result<Rows> {
+    let ask = |what: &str, table: &str, rest: &str| {
+        let found = server.sql(
+            database,
+            &format!(
+                "SELECT {what} FROM device d JOIN {table} t ON t.device = d.number WHERE d.id = '{device}' {rest}"
+            ),
+        )?;
+        anyhow::Ok(found.lines().map(str::to_owned).collect::<Vec<String>>())
+    };
+    let head = ask("seq || ' ' || gaps || ' ' || encode(digest, 'hex')", "head", "")?;
+    let head = head.first().context("the device has no row")?;
+    let [seq, gaps, digest] = head.split(' ').collect::<Vec<_>>()[..] else { bail!("an odd row: {head}") };
+    let digest_of = |hex: &str| Digest::try_from(hex.to_owned()).map_err(anyhow::Error::msg);
+    let mut sum = Digest::default();
+    for digest in ask("encode(digest, 'hex')", "fact", "")? {
+        sum = sum.plus(digest_of(&digest)?);
+    }
+    let transitions = ask("at || ' ' || kind", "transition", "")?;
+    let transitions = transitions.iter().map(|row| {
+        let (at, kind) = row.split_once(' ').context("an odd row")?;
+        Ok((at.parse()?, kind.to_owned()))
+    });
+    let numbers = |rows: Vec<String>| rows.iter().map(|row| Ok(row.parse()?)).collect::<anyhow::Result<_>>();
+    Ok(Rows {
+        seq: seq.parse()?,
+        gaps: gaps.parse()?,
+        digest: digest_of(digest)?,
+        sum,
+        sent: numbers(ask("seq", "sent", "ORDER BY seq")?)?,
+        transitions: transitions.collect::<anyhow::Result<_>>()?,
+        windows: ask("start", r#""window""#, "")?
+            .iter()
+            .map(|row| Ok(row.parse()?))
+            .collect::<anyhow::Result<_>>()?,
+    })
+}
+
 /// Compares every report that was acknowledged with the collector's rows: none lost, none doubled, none altered
 /// in what it changes. Gives how many there were.
 pub fn balance(collector: &Collector, device: &str, reports: &[Report]) -> anyhow::Result<usize> {
-    let rows = rows(collector, device)?;
+    compare(&rows(collector, device)?, reports)
+}
+
+/// The same, with rows that were read.
+pub fn compare(rows: &Rows, reports: &[Report]) -> anyhow::Result<usize> {
     let by_number: BTreeMap<u64, &Report> = reports.iter().map(|report| (report.seq, report)).collect();
     ensure!(by_number.len() == reports.len(), "two reports under one number");
     let numbers: Vec<u64> = by_number.keys().copied().collect();

@@ -8,6 +8,7 @@ pub mod guest;
 pub mod lan;
 pub mod load;
 pub mod machine;
+pub mod postgres;
 pub mod scoreboard;
 pub mod web;
 pub mod world;

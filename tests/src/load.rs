@@ -4,19 +4,20 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use farmwatch_shared::facts::Transition;
+use farmwatch_shared::facts::{Transition, TransitionKind};
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::{Report, VERSION};
 use farmwatch_shared::state::{FactKey, State};
 use farmwatch_shared::wire::{self, Ack, EnrolRequest, Enrolment};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -128,6 +129,42 @@ pub async fn enrol_many(collector: &Collector, first: u32, count: u32) -> anyhow
         laptops.push(Laptop::enrol(collector, token, number).await?);
     }
     Ok(laptops)
+}
+
+/// Reports change after change, each until it is acknowledged. What was acknowledged, and how often one was sent
+/// again.
+pub async fn report_without_end(
+    mut laptop: Laptop,
+    stop: Arc<AtomicBool>,
+) -> anyhow::Result<(Laptop, Vec<Report>, usize)> {
+    let (mut reports, mut again) = (Vec::new(), 0);
+    // Of the last hour: what is older than two weeks, retention removes.
+    let first = Timestamp::from_second(Timestamp::now().as_second() - 3600)?;
+    while !stop.load(Ordering::Relaxed) {
+        let n = laptop.seq;
+        let facts = json!({ "ui_language": n });
+        let mut report =
+            laptop.change(&[("locale/self", facts), (&format!("display/{}", n % 7), json!(n))])?;
+        let at = first + SignedDuration::from_millis(i64::try_from(n)?);
+        report.transitions = vec![Transition { at, kind: TransitionKind::MainsLost }];
+        loop {
+            let answer = laptop.send(std::slice::from_ref(&report)).await;
+            if let Ok(answer) = &answer
+                && answer.status == 202
+            {
+                let ack = answer.ack()?;
+                ensure!((ack.seq, ack.want_state) == (report.seq, false), "the states differ: {ack:?}");
+                break;
+            }
+            if let Ok(answer) = &answer {
+                ensure!(answer.status == 503, "{}", answer.text());
+            }
+            again += 1;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        reports.push(report);
+    }
+    Ok((laptop, reports, again))
 }
 
 /// One connection that speaks HTTP/1.1 and is made anew when it broke.

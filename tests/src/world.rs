@@ -126,6 +126,8 @@ pub struct Collector {
     folder: PathBuf,
     program: Option<Program>,
     environment: Vec<(String, String)>,
+    /// Address of its database, if that is no file of its own.
+    store: Option<String>,
     /// Port of the agents' listener.
     pub agents_port: u16,
     /// Port of the console.
@@ -139,23 +141,13 @@ pub struct Collector {
 impl Collector {
     /// Creates one in `folder` (which may exist) on free ports. `policy` changes lines of its policy file.
     pub fn init(folder: &Path, policy: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let (agents_port, console_port, metrics_port) = (free_port()?, free_port()?, free_port()?);
-        let mut collector = Self {
-            folder: folder.to_owned(),
-            program: None,
-            environment: Vec::new(),
-            agents_port,
-            console_port,
-            metrics_port,
-            password: String::new(),
-        };
-        let made = json(
-            collector
-                .command(&["init", "--json", "--name", "127.0.0.1", "--name", "localhost"])?
-                .args(["--agents-listen", &format!("127.0.0.1:{agents_port}")])
-                .args(["--console-listen", &format!("127.0.0.1:{console_port}")])
-                .args(["--metrics-listen", &format!("127.0.0.1:{metrics_port}")]),
-        )?;
+        Self::init_on(folder, policy, None)
+    }
+
+    /// The same, with its store at an address.
+    pub fn init_on(folder: &Path, policy: &[(&str, &str)], store: Option<&str>) -> anyhow::Result<Self> {
+        let mut collector = Self::unmade(folder, store)?;
+        let made = collector.make()?;
         made["admin_password"].as_str().context("init gave no password")?.clone_into(&mut collector.password);
         let file = folder.join("policy.toml");
         let mut text = std::fs::read_to_string(&file)?;
@@ -165,6 +157,44 @@ impl Collector {
         }
         std::fs::write(&file, text)?;
         Ok(collector)
+    }
+
+    /// Another collector on the same store, with the same keys and policy.
+    pub fn beside(&self, folder: &Path) -> anyhow::Result<Self> {
+        let mut other = Self::unmade(folder, self.store.as_deref())?;
+        std::fs::create_dir_all(folder)?;
+        for key in ["ca.pem", "ca.key", "order.key", "tenant-hash.key", "store-hash.key", "policy.toml"] {
+            std::fs::copy(self.folder.join(key), folder.join(key))
+                .with_context(|| format!("cannot copy {key}"))?;
+        }
+        other.make()?;
+        other.password.clone_from(&self.password);
+        Ok(other)
+    }
+
+    fn unmade(folder: &Path, store: Option<&str>) -> anyhow::Result<Self> {
+        let (agents_port, console_port, metrics_port) = (free_port()?, free_port()?, free_port()?);
+        Ok(Self {
+            folder: folder.to_owned(),
+            program: None,
+            environment: Vec::new(),
+            store: store.map(str::to_owned),
+            agents_port,
+            console_port,
+            metrics_port,
+            password: String::new(),
+        })
+    }
+
+    fn make(&self) -> anyhow::Result<Value> {
+        let (agents_port, console_port, metrics_port) =
+            (self.agents_port, self.console_port, self.metrics_port);
+        json(
+            self.command(&["init", "--json", "--name", "127.0.0.1", "--name", "localhost"])?
+                .args(["--agents-listen", &format!("127.0.0.1:{agents_port}")])
+                .args(["--console-listen", &format!("127.0.0.1:{console_port}")])
+                .args(["--metrics-listen", &format!("127.0.0.1:{metrics_port}")]),
+        )
     }
 
     /// Its environment holds this too, from its next start.
@@ -182,6 +212,9 @@ impl Collector {
     pub fn command(&self, args: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(binary("farmwatch-collector")?);
         command.arg("--state-dir").arg(&self.folder).args(args);
+        if let Some(store) = &self.store {
+            command.env("FARMWATCH_STORE__URL", store);
+        }
         Ok(command)
     }
 

@@ -8,14 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use farmwatch_shared::facts::{Transition, TransitionKind};
+use farmwatch_shared::facts::TransitionKind;
 use farmwatch_shared::report::Report;
 use farmwatch_tests::books::{self, Name};
-use farmwatch_tests::load::{Laptop, enrol_many};
+use farmwatch_tests::load::{enrol_many, report_without_end};
 use farmwatch_tests::machine::Machine;
 use farmwatch_tests::world::{Agent, Collector, wait_for};
-use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
 
 const LONG: Duration = Duration::from_mins(2);
 const TOOLS: [&str; 3] = ["anydesk", "rustdesk", "x11vnc"];
@@ -196,7 +194,7 @@ fn a_collector_that_is_killed_again_and_again_loses_nothing_that_it_acknowledged
     stop.store(true, Ordering::Relaxed);
     let (mut compared, mut again) = (0, 0);
     for task in tasks {
-        let (laptop, reports, retries) = runtime.block_on(task).unwrap();
+        let (laptop, reports, retries) = runtime.block_on(task).unwrap().unwrap();
         compared += books::balance(&collector, laptop.device.as_str(), &reports).unwrap();
         again += retries;
     }
@@ -207,37 +205,4 @@ fn a_collector_that_is_killed_again_and_again_loses_nothing_that_it_acknowledged
     );
     let check = collector.ask(&["audit", "check"]).unwrap();
     assert_eq!(check["whole"], true, "{check}");
-}
-
-/// Reports change after change, each until it is acknowledged. What was acknowledged, and how often one was sent
-/// again.
-async fn report_without_end(mut laptop: Laptop, stop: Arc<AtomicBool>) -> (Laptop, Vec<Report>, usize) {
-    let (mut reports, mut again) = (Vec::new(), 0);
-    // Of the last hour: what is older than two weeks, retention removes.
-    let first = Timestamp::from_second(Timestamp::now().as_second() - 3600).unwrap();
-    while !stop.load(Ordering::Relaxed) {
-        let n = laptop.seq;
-        let facts = json!({ "ui_language": n });
-        let mut report =
-            laptop.change(&[("locale/self", facts), (&format!("display/{}", n % 7), json!(n))]).unwrap();
-        let at = first + SignedDuration::from_millis(i64::try_from(n).unwrap());
-        report.transitions = vec![Transition { at, kind: TransitionKind::MainsLost }];
-        loop {
-            let answer = laptop.send(std::slice::from_ref(&report)).await;
-            if let Ok(answer) = &answer
-                && answer.status == 202
-            {
-                let ack = answer.ack().unwrap();
-                assert_eq!((ack.seq, ack.want_state), (report.seq, false), "the states are one");
-                break;
-            }
-            if let Ok(answer) = &answer {
-                assert_eq!(answer.status, 503, "{}", answer.text());
-            }
-            again += 1;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        reports.push(report);
-    }
-    (laptop, reports, again)
 }

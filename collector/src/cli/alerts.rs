@@ -135,9 +135,9 @@ enum DispositionArg {
 /// Runs `alerts`.
 pub async fn run(args: AlertsArgs, context: &Context) -> anyhow::Result<()> {
     match args.command {
-        AlertsCommand::List(args) => list(args, context, &context.store()?).await,
-        AlertsCommand::Export(args) => export(&args, &context.store()?).await,
-        AlertsCommand::Show { alert } => show(&alert, context, &context.store()?).await,
+        AlertsCommand::List(args) => list(args, context, &context.store().await?).await,
+        AlertsCommand::Export(args) => export(&args, &context.store().await?).await,
+        AlertsCommand::Show { alert } => show(&alert, context, &context.store().await?).await,
         AlertsCommand::Take { alert } => act(&alert, Action::Take, context).await,
         AlertsCommand::Resolve { alert, disposition, note } => {
             let disposition = disposition.into();
@@ -269,7 +269,7 @@ pub fn bars(waterfall: &[Bar]) -> String {
 }
 
 async fn act(id: &AlertId, action: Action, context: &Context) -> anyhow::Result<()> {
-    let app = context.app()?;
+    let app = context.app().await?;
     let alert = find(id, &app.store).await?;
     let alert = change(&app, id, alert.version, action, &context.actor(), context.now()).await?;
     if context.json() {

@@ -30,7 +30,7 @@ enum AuditCommand {
 
 /// Runs `audit`. A broken chain is a failure.
 pub async fn run(args: AuditArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let store = context.store()?;
+    let store = context.store().await?;
     match args.command {
         AuditCommand::List { object, limit } => list(object.as_deref(), limit, context, &store).await,
         AuditCommand::Check => check(context, &store).await,

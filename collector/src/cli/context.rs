@@ -53,22 +53,23 @@ impl Context {
     }
 
     /// The store that the configuration names.
-    pub fn store(&self) -> anyhow::Result<SharedStore> {
-        let folder = self.ready_folder(&self.config()?)?;
-        crate::app::open_store(&folder)
+    pub async fn store(&self) -> anyhow::Result<SharedStore> {
+        let config = self.config()?;
+        let folder = self.ready_folder(&config)?;
+        crate::app::open_store(&config, &folder).await
     }
 
     /// Store, policy, weights and keys: for commands that decide something.
-    pub fn app(&self) -> anyhow::Result<Arc<App>> {
+    pub async fn app(&self) -> anyhow::Result<Arc<App>> {
         let config = self.config()?;
         let folder = self.ready_folder(&config)?;
-        Ok(Arc::new(self.app_of(&config, &folder)?))
+        Ok(Arc::new(self.app_of(&config, &folder).await?))
     }
 
     /// The same, from a configuration that was read.
-    pub fn app_of(&self, config: &Config, folder: &Folder) -> anyhow::Result<App> {
+    pub async fn app_of(&self, config: &Config, folder: &Folder) -> anyhow::Result<App> {
         Ok(App {
-            store: crate::app::open_store(folder)?,
+            store: crate::app::open_store(config, folder).await?,
             policy: Policy::read(&config.policy)?.into(),
             weights: Self::weights(config)?.into(),
             order_key: SigningKey::from_bytes(&folder.read_key(&folder.order_key())?),

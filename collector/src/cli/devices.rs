@@ -59,7 +59,7 @@ enum StandingArg {
 
 /// Runs `devices`.
 pub async fn run(args: DevicesArgs, context: &Context) -> anyhow::Result<()> {
-    let store = context.store()?;
+    let store = context.store().await?;
     match args.command {
         DevicesCommand::List(args) => list(args, context, &store).await,
         DevicesCommand::Show { device } => show(&device, context, &store).await,

@@ -57,7 +57,7 @@ const MOST_ALERTS: u32 = 5_000;
 
 /// Runs `exceptions`.
 pub async fn run(args: ExceptionsArgs, context: &Context) -> anyhow::Result<()> {
-    let store = context.store()?;
+    let store = context.store().await?;
     match args.command {
         ExceptionsCommand::List => list(context, &store).await,
         ExceptionsCommand::Add(args) => add(args, context, &store).await,

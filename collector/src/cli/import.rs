@@ -31,7 +31,7 @@ const MOST_FAULTS: usize = 20;
 pub async fn run(args: ImportArgs, context: &Context) -> anyhow::Result<()> {
     let ImportCommand::Assets { file } = args.command;
     let assets = read_assets(&file)?;
-    let store = context.store()?;
+    let store = context.store().await?;
     let count = assets.len();
     let now = context.now();
     store.put_assets(assets).await?;

@@ -13,7 +13,7 @@ use super::{Context, output};
 use crate::access::authority::Authority;
 use crate::access::folder::Folder;
 use crate::access::{password, server_certificate};
-use crate::config::{self, COMMENTED, Config};
+use crate::config::{self, COMMENTED, Config, Kept};
 use crate::policy;
 use crate::store::{NewAudit, User};
 
@@ -110,8 +110,9 @@ async fn create(args: InitArgs, context: &Context) -> anyhow::Result<Report> {
     }
     let created = !folder.is_ready();
     if created {
+        let database = sqlite_file(&config, &folder)?;
         anyhow::ensure!(
-            !folder.database().exists(),
+            database.is_none_or(|file| !file.exists()),
             "{} holds a database but no authority; restore ca.pem and ca.key from the backup, or the laptops that \
              enrolled there must enrol anew (move farmwatch.db away then)",
             folder.path().display()
@@ -124,13 +125,13 @@ async fn create(args: InitArgs, context: &Context) -> anyhow::Result<Report> {
     let path = Some(folder.server_certificate());
     steps.push(Step { what: "listener's certificate", path, created: signed.is_some() });
 
-    let database = folder.database();
-    let created = !database.exists();
-    let store = crate::app::open_store(&folder)?;
+    let database = sqlite_file(&config, &folder)?;
+    let created = database.as_ref().is_some_and(|file| !file.exists());
+    let store = crate::app::open_store(&config, &folder).await?;
     for entry in std::fs::read_dir(folder.path())?.flatten() {
         folder.hand_over(&entry.path())?;
     }
-    steps.push(Step { what: "database", path: Some(database), created });
+    steps.push(Step { what: "database", path: database, created });
     let had = store.user(&args.admin).await?.is_some();
     let admin_password = if had { None } else { Some(add_admin(&args.admin, context, &store).await?) };
     steps.push(Step { what: "administrator", path: None, created: !had });
@@ -148,6 +149,14 @@ async fn create(args: InitArgs, context: &Context) -> anyhow::Result<Report> {
         admin_password: admin_password.flatten().map(|secret| secret.expose_secret().to_owned()),
         steps,
     })
+}
+
+/// The database's file, if it is one.
+fn sqlite_file(config: &Config, folder: &Folder) -> anyhow::Result<Option<PathBuf>> {
+    match config.store.kept(folder.path()).map_err(anyhow::Error::msg)? {
+        Kept::Sqlite(file) => Ok(Some(file)),
+        Kept::Postgres(_) => Ok(None),
+    }
 }
 
 /// Adds the administrator; gives the password if it was generated.

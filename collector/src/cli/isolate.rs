@@ -21,7 +21,7 @@ pub struct IsolateArgs {
 
 /// Runs `isolate`.
 pub async fn run(args: IsolateArgs, context: &Context) -> anyhow::Result<()> {
-    let app = context.app()?;
+    let app = context.app().await?;
     let device = super::devices::find(&args.device, &app.store).await?.id;
     let now = context.now();
     let until = args.hours.map(|hours| now + SignedDuration::from_hours(hours));

@@ -43,7 +43,7 @@ const MOST_SITES: u32 = 10_000;
 
 /// Runs `places`.
 pub async fn run(args: PlacesArgs, context: &Context) -> anyhow::Result<()> {
-    let store = context.store()?;
+    let store = context.store().await?;
     match args.command {
         PlacesCommand::List => list(context, &store).await,
         PlacesCommand::Add { name, networks, gateways, exit } => {

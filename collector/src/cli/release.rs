@@ -17,7 +17,7 @@ pub struct ReleaseArgs {
 
 /// Runs `release`.
 pub async fn run(args: ReleaseArgs, context: &Context) -> anyhow::Result<()> {
-    let app = context.app()?;
+    let app = context.app().await?;
     let device = super::devices::find(&args.device, &app.store).await?.id;
     let order = quarantine::release(&app, &device, &args.reason, &context.actor(), context.now()).await?;
     if context.json() {

@@ -114,7 +114,7 @@ async fn start(args: &ReplayArgs, context: &Context) -> anyhow::Result<Replay> {
     }
     if args.into_state {
         let config = context.config()?;
-        let app = context.app_of(&config, &context.ready_folder(&config)?)?;
+        let app = context.app_of(&config, &context.ready_folder(&config)?).await?;
         return Replay::new(app, false, assets, places).await;
     }
     let policy = match &args.policy {

@@ -56,7 +56,7 @@ pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<()> {
 
     raise_descriptor_limit(config.agents.max_connections);
     let folder = context.ready_folder(&config)?;
-    let mut app = context.app_of(&config, &folder)?;
+    let mut app = context.app_of(&config, &folder).await?;
     let catalogue = read_catalogue(&folder.catalogue())?;
     if let Some(file) = &catalogue {
         app.catalogue = signed::catalogue_counter(&app.store, &file.text).await?;

@@ -31,7 +31,7 @@ enum SitesCommand {
 
 /// Runs `sites`.
 pub async fn run(args: SitesArgs, context: &Context) -> anyhow::Result<()> {
-    let store = context.store()?;
+    let store = context.store().await?;
     match args.command {
         SitesCommand::List { limit } => list(limit, context, &store).await,
         SitesCommand::Show { site } => show(&site, context, &store).await,

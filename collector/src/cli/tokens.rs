@@ -58,7 +58,7 @@ pub async fn run(args: TokensArgs, context: &Context) -> anyhow::Result<()> {
 async fn add(args: AddArgs, context: &Context) -> anyhow::Result<()> {
     let folder = context.ready_folder(&context.config()?)?;
     let authority = Authority::load(&folder)?;
-    let store = context.store()?;
+    let store = context.store().await?;
     let now = context.now();
     let wanted =
         Wanted { uses: args.uses, expires_at: now + args.expires, serial: args.serial, label: args.label };
@@ -77,7 +77,7 @@ async fn add(args: AddArgs, context: &Context) -> anyhow::Result<()> {
 }
 
 async fn list(context: &Context) -> anyhow::Result<()> {
-    let tokens = context.store()?.tokens(context.now()).await?;
+    let tokens = context.store().await?.tokens(context.now()).await?;
     if context.json() {
         return output::json(&tokens);
     }
@@ -101,7 +101,7 @@ async fn list(context: &Context) -> anyhow::Result<()> {
 
 async fn remove(hint: &str, context: &Context) -> anyhow::Result<()> {
     let hint = hint.trim_end_matches('…');
-    let store = context.store()?;
+    let store = context.store().await?;
     let removed = store.remove_token(hint).await?;
     anyhow::ensure!(
         removed > 0,

@@ -39,7 +39,7 @@ pub async fn run(args: UserArgs, context: &Context) -> anyhow::Result<()> {
         !name.eq_ignore_ascii_case(crate::alerts::FARMWATCH),
         "in the audit `{name}` is what Farmwatch does by itself; take another name"
     );
-    let store = context.store()?;
+    let store = context.store().await?;
     let given = given_password("FARMWATCH_USER_PASSWORD")?;
     let generated = given.is_none();
     let secret = given.unwrap_or_else(password::generate);

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::Config;
 
 const PREFIX: &str = "FARMWATCH_";
-const SECTIONS: [&str; 5] = ["agents", "console", "metrics", "addresses", "log"];
+const SECTIONS: [&str; 6] = ["store", "agents", "console", "metrics", "addresses", "log"];
 
 /// The configuration with what the environment says laid over it. Variables of no section of ours are not ours.
 pub fn overlay(config: &Config, variables: impl Iterator<Item = (String, String)>) -> anyhow::Result<Config> {

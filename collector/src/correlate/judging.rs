@@ -139,6 +139,11 @@ impl<'a> Writing<'a> {
     }
 
     fn sites(&mut self, around: &Around) {
+        let residents = around.sites.iter().flat_map(|now| &now.residents).map(|resident| &resident.device);
+        let seen: Vec<_> = residents.map(|device| (device.id.clone(), device.site.clone())).collect();
+        if !seen.is_empty() {
+            self.changes.push(Change::Stand(seen));
+        }
         self.changes.extend(around.gone.iter().map(|(id, _)| Change::RemoveSite(id.clone())));
         self.changes.extend(around.sites.iter().map(|now| Change::PutSite(Box::new(now.site.clone()))));
     }

@@ -1,7 +1,9 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
+use super::convert::json;
 use super::{Page, Result};
 
 /// Something that somebody, or Farmwatch itself, did or decided.
@@ -42,4 +44,14 @@ pub trait Audit {
     async fn audit_count(&self, action: &str, actor: &str, since: Timestamp) -> Result<u64>;
     /// Walks the chain; the number of the first entry that does not fit, if any.
     async fn audit_check(&self) -> Result<Option<i64>>;
+}
+
+impl NewAudit {
+    /// The hash that chains it to the entry before: SHA-256 over that one's hash and this one's JSON, hex.
+    pub fn chained(&self, before: &str) -> Result<String> {
+        let mut hash = Sha256::new();
+        hash.update(before);
+        hash.update(json(self)?);
+        Ok(hex::encode(hash.finalize()))
+    }
 }

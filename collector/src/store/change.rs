@@ -12,6 +12,9 @@ pub enum Change {
     /// A device's anchors, all of them: what is not listed is no longer current, and its first and last
     /// sighting stay.
     Anchors(DeviceId, Vec<AnchorSeen>),
+    /// Refused, and all of the transaction with it, unless each of these devices is still in the site that it was seen
+    /// in: so several collectors that judge the laptops of one place at the same time make one site of it.
+    Stand(Vec<(DeviceId, Option<SiteId>)>),
     /// A site: written or replaced; its devices' `site` is set to it.
     PutSite(Box<Site>),
     /// A site is no more; its devices that still name it name none.

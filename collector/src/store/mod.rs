@@ -9,8 +9,11 @@ mod alerts;
 mod audit;
 mod change;
 mod context;
+mod convert;
 mod devices;
 mod orders;
+pub mod postgres;
+mod prepared;
 mod reports;
 mod sites;
 pub mod sqlite;
@@ -45,8 +48,8 @@ impl<T> Store for T where
 /// A store that many hold.
 pub type SharedStore = Arc<dyn Store>;
 
-/// Result of every call to the store.
-pub type Result<T> = std::result::Result<T, StoreError>;
+/// Result of every call to the store; behind the seam, an implementation may have an error of its own.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What can go wrong with the store.
 #[derive(Debug, Clone, thiserror::Error)]

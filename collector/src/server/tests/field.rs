@@ -59,7 +59,7 @@ impl Field {
         config.agents.names = vec!["127.0.0.1".into()];
         change(&mut config);
         let app = Arc::new(App {
-            store: open_store(&folder).unwrap(),
+            store: open_store(&config, &folder).await.unwrap(),
             policy: Policy { version: 7, ..Policy::default() }.into(),
             weights: Weights::shipped().into(),
             order_key: SigningKey::from_bytes(&[3; 32]),
@@ -88,7 +88,7 @@ impl Field {
 
     /// Another handle on the same store, as the command line has.
     pub fn other_store(&self) -> SharedStore {
-        open_store(&self.folder).unwrap()
+        crate::store::sqlite::open(&self.folder.database()).unwrap()
     }
 
     pub async fn token(&self, uses: u32, hours: i64, serial: Option<&str>) -> String {

@@ -3,76 +3,21 @@
 //! Everything that can be done beforehand is ([`Prepared`]); the writer's thread only talks to SQLite. A
 //! heartbeat is one small UPDATE: what it is checked against stands in [`super::heads::Heads`].
 
-use farmwatch_shared::facts::{Family as _, Host, Window};
+use farmwatch_shared::facts::Host;
 use farmwatch_shared::firmware::says_nothing;
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::Report;
-use farmwatch_shared::state::{Digest, FactKey};
+use farmwatch_shared::state::Digest;
 use rusqlite::{Connection, params};
-use serde::Deserialize as _;
 
-use super::super::{Arrival, Receipt, Result};
-use super::convert::{count, from_json, json, ms, word};
-use super::devices::DAY;
-use super::facts::{self, Fact};
-use super::heads::{Head, origin_of};
+use super::super::convert::DAY;
+use super::super::prepared::{Prepared, merge, other_hardware, out_of_order};
+use super::super::{Receipt, Result};
+use super::convert::{count, from_json, json, ms};
+use super::facts;
+use super::heads::Head;
 use super::work;
 use super::writer::Hand;
-
-/// Reports of more bytes than this are kept compressed: below, it saves less than it costs.
-const COMPRESS_FROM: usize = 2048;
-
-/// A report with all that can be known before it is the writer's turn.
-pub struct Prepared {
-    arrival: Arrival,
-    origin: u64,
-    set: Vec<Fact>,
-    gone: Vec<String>,
-    host: Option<Host>,
-    windows: Vec<(i64, String)>,
-    transitions: Vec<(i64, String)>,
-    sent: Option<Vec<u8>>,
-}
-
-impl Prepared {
-    /// Prepares a report.
-    pub fn new(arrival: Arrival) -> Result<Self> {
-        let report = &arrival.report;
-        let set = report.set.iter().map(|(key, value)| {
-            let as_sent = arrival.as_sent.get(key).copied();
-            let digest = as_sent.unwrap_or_else(|| Digest::of_fact(key, value));
-            Fact { key: key.to_string(), digest, value: value.to_string() }
-        });
-        let set = set.collect();
-        let gone = report.gone.iter().map(FactKey::to_string).collect();
-        let host = report.set.get(&FactKey::of::<Host>("self")).and_then(|host| Host::deserialize(host).ok());
-        let windows = report.windows.iter().map(|window| Ok((ms(window.start), json(window)?)));
-        let windows = windows.collect::<Result<_>>()?;
-        let transitions = report.transitions.iter().map(|t| Ok((ms(t.at), word(t.kind)?)));
-        let transitions = transitions.collect::<Result<_>>()?;
-        let kept = if report.is_heartbeat() { None } else { Some(pack(report)?) };
-        Ok(Self { origin: origin_of(&arrival), set, gone, host, windows, transitions, sent: kept, arrival })
-    }
-}
-
-/// A report as it is kept: JSON, or zstd of it, which begins with another byte than `{`.
-fn pack(report: &Report) -> Result<Vec<u8>> {
-    let text = json(report)?.into_bytes();
-    if text.len() < COMPRESS_FROM {
-        return Ok(text);
-    }
-    Ok(zstd::bulk::compress(&text, 1).unwrap_or(text))
-}
-
-/// Reads what [`pack`] wrote.
-pub fn unpack(bytes: &[u8]) -> Result<Report> {
-    if bytes.first() == Some(&b'{') {
-        return from_json(&String::from_utf8_lossy(bytes));
-    }
-    let text = zstd::decode_all(bytes)
-        .map_err(|e| super::super::StoreError::Corrupt(format!("a report as sent: {e}")))?;
-    from_json(&String::from_utf8_lossy(&text))
-}
 
 /// Takes reports in order. What follows a conflict of a device is in conflict too: it comes from the same
 /// agent.
@@ -123,10 +68,7 @@ fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
 fn misfit(conn: &Connection, head: &Head, report: &Report) -> Result<Option<Receipt>> {
     let conflict = |why: String| Ok(Some(Receipt::Conflict { why }));
     if !head.machine.is_empty() && !report.machine.is_empty() && *head.machine != *report.machine {
-        return conflict(format!(
-            "this report comes from hardware {}, but the device enrolled on hardware {}",
-            report.machine, head.machine
-        ));
+        return conflict(other_hardware(report, &head.machine));
     }
     if report.seq > head.seq {
         return Ok(None);
@@ -143,10 +85,7 @@ fn misfit(conn: &Connection, head: &Head, report: &Report) -> Result<Option<Rece
     if known {
         return Ok(Some(Receipt::Duplicate));
     }
-    conflict(format!(
-        "report {} of boot {} is not above {}, the last one taken (of boot {}), and was not taken before",
-        report.seq, report.boot, head.seq, head.boot
-    ))
+    conflict(out_of_order(report, head.seq, &head.boot))
 }
 
 /// Writes facts, windows, transitions and the report itself; whether the device is to be judged anew.
@@ -160,7 +99,7 @@ fn write_content(conn: &Connection, head: &mut Head, prepared: &Prepared) -> Res
     };
     head.digest = written.digest;
     if let Some(host) = &prepared.host
-        && written.changed.iter().any(|key| key.starts_with(Host::NAME))
+        && Prepared::names_device(&written.changed)
     {
         name_device(conn, head.number, host)?;
     }
@@ -218,31 +157,6 @@ fn put_window(conn: &Connection, number: i64, start: i64, text: &str) -> Result<
     conn.prepare_cached(r#"UPDATE "window" SET value = ?3 WHERE device = ?1 AND start = ?2"#)?
         .execute(params![number, start, json(&both)?])?;
     Ok(())
-}
-
-/// Two parts of one window: counts add up; of shares the greater stands; independent evidence adds up.
-fn merge(a: Window, b: Window) -> Window {
-    let whole = u16::try_from(Window::SECONDS).unwrap_or(u16::MAX);
-    let seconds = |a: u16, b: u16| a.saturating_add(b).min(whole);
-    let mut sources = a.sources;
-    for (kind, more) in b.sources {
-        let sum = sources.entry(kind).or_default();
-        sum.keys = sum.keys.saturating_add(more.keys);
-        sum.pointer = sum.pointer.saturating_add(more.pointer);
-        sum.active_seconds = seconds(sum.active_seconds, more.active_seconds);
-    }
-    Window {
-        start: a.start,
-        observed_seconds: seconds(a.observed_seconds, b.observed_seconds),
-        sources,
-        injected_seconds: seconds(a.injected_seconds, b.injected_seconds),
-        absolute_permille: a.absolute_permille.max(b.absolute_permille),
-        periodic_permille: a.periodic_permille.max(b.periodic_permille),
-        pointer_centinats: match (a.pointer_centinats, b.pointer_centinats) {
-            (Some(a), Some(b)) => Some(a.saturating_add(b)),
-            (a, b) => a.or(b),
-        },
-    }
 }
 
 /// Writes where the device stands now.

@@ -1,11 +1,10 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use sha2::{Digest as _, Sha256};
 
 use super::super::{Audit, AuditEntry, NewAudit, Page, Result, StoreError};
 use super::Sqlite;
-use super::convert::{json, ms, time, uncount};
+use super::convert::{ms, time, uncount};
 
 /// Adds an entry, chained to the one before.
 pub fn add(conn: &Connection, entry: &NewAudit) -> Result<()> {
@@ -27,7 +26,7 @@ pub fn add(conn: &Connection, entry: &NewAudit) -> Result<()> {
         entry.action,
         entry.object,
         entry.why,
-        chain(&before, &entry)?
+        entry.chained(&before)?
     ])?;
     Ok(())
 }
@@ -37,14 +36,6 @@ pub fn count(conn: &Connection, action: &str, actor: &str, since: Timestamp) -> 
     let mut statement =
         conn.prepare_cached("SELECT count(*) FROM audit WHERE actor = ?1 AND action = ?2 AND at >= ?3")?;
     Ok(uncount(statement.query_row(params![actor, action, ms(since)], |row| row.get(0))?))
-}
-
-/// SHA-256 over the hash before and the entry's JSON, hex.
-fn chain(before: &str, entry: &NewAudit) -> Result<String> {
-    let mut hash = Sha256::new();
-    hash.update(before);
-    hash.update(json(entry)?);
-    Ok(hex::encode(hash.finalize()))
 }
 
 fn entry(row: &Row<'_>) -> Result<AuditEntry> {
@@ -106,7 +97,7 @@ impl Audit for Sqlite {
             while let Some(row) = rows.next()? {
                 number += 1;
                 let stored = entry(row)?;
-                if stored.number != number || stored.hash != chain(&before, &stored.entry)? {
+                if stored.number != number || stored.hash != stored.entry.chained(&before)? {
                     return Ok(Some(number));
                 }
                 before = stored.hash;

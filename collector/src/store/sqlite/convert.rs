@@ -1,10 +1,8 @@
 //! Between Rust's values and SQLite's.
 
-use jiff::Timestamp;
 use rusqlite::ErrorCode;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+pub use super::super::convert::{count, from_json, from_word, id, json, like, ms, time, uncount, word};
 use super::super::{Result, StoreError};
 
 /// Turns SQLite's errors into the store's.
@@ -28,70 +26,4 @@ impl From<rusqlite::Error> for StoreError {
             _ => Self::Unavailable(text),
         }
     }
-}
-
-/// A time as milliseconds.
-pub fn ms(at: Timestamp) -> i64 {
-    at.as_millisecond()
-}
-
-/// A time from milliseconds.
-pub fn time(ms: i64) -> Result<Timestamp> {
-    Timestamp::from_millisecond(ms).map_err(|e| StoreError::Corrupt(format!("{ms} is no time: {e}")))
-}
-
-/// A count as SQLite keeps it; what does not fit is as much as does.
-pub fn count(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// A count from SQLite.
-pub fn uncount(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
-}
-
-/// A value as JSON text.
-pub fn json<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| StoreError::Conflict(format!("cannot be written as JSON: {e}")))
-}
-
-/// A value from JSON text.
-pub fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
-    serde_json::from_str(text)
-        .map_err(|e| StoreError::Corrupt(format!("{}: {e}", std::any::type_name::<T>())))
-}
-
-/// An enum's word, as in JSON.
-pub fn word<T: Serialize>(value: T) -> Result<String> {
-    let text = json(&value)?;
-    Ok(text.trim_matches('"').to_owned())
-}
-
-/// An enum from its word.
-pub fn from_word<T: DeserializeOwned>(word: &str) -> Result<T> {
-    let value = serde_json::Value::String(word.to_owned());
-    T::deserialize(value)
-        .map_err(|e| StoreError::Corrupt(format!("`{word}` is no {}: {e}", std::any::type_name::<T>())))
-}
-
-/// An id from its text.
-pub fn id<T>(text: String) -> Result<T>
-where
-    T: TryFrom<String>,
-    T::Error: std::fmt::Display,
-{
-    T::try_from(text).map_err(|e| StoreError::Corrupt(e.to_string()))
-}
-
-/// A pattern for LIKE that finds `text` anywhere, with `\` as escape.
-pub fn like(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
 }

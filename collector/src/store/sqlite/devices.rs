@@ -4,12 +4,10 @@ use farmwatch_shared::state::Digest;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
+use super::super::convert::DAY;
 use super::super::{Device, DeviceFilter, Devices, Page, Result, Standing, StoreError};
 use super::Sqlite;
 use super::convert::{count, from_json, from_word, id, json, like, ms, time, uncount, word};
-
-/// Milliseconds in a day.
-pub const DAY: i64 = 86_400_000;
 
 const COLUMNS: &str = "d.id, d.standing, d.serial, d.hostname, d.os, h.machine, d.certificates, d.enrolled_at, h.last_seen,
     h.boot, h.seq, h.digest, h.address, h.country, h.network, h.clock_skew, h.dropped_windows, j.value, d.site";

@@ -10,17 +10,8 @@ use farmwatch_shared::state::{Digest, FactKey, State};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::Result;
+use super::super::prepared::Fact;
 use super::convert::{from_json, id};
-
-/// A fact, ready to be written.
-pub struct Fact {
-    /// Its key.
-    pub key: String,
-    /// What it adds to the digest as it was sent.
-    pub digest: Digest,
-    /// Its value as JSON text.
-    pub value: String,
-}
 
 /// What writing facts came to.
 pub struct Written {

@@ -1,13 +1,13 @@
 //! What the writer remembers of devices, so that a heartbeat needs no read.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::state::Digest;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::super::{Arrival, Result, Standing};
+use super::super::prepared::fingerprint;
+use super::super::{Result, Standing};
 use super::convert::{from_word, uncount};
 
 /// Most devices remembered: some 300 bytes each.
@@ -78,18 +78,6 @@ impl Heads {
         };
         Ok(self.known.get_mut(place))
     }
-}
-
-/// Fingerprint of where a report came from.
-pub fn origin_of(arrival: &Arrival) -> u64 {
-    let address = arrival.source.map(|address| address.to_string());
-    fingerprint(address.as_deref(), arrival.country.as_deref(), arrival.network.as_deref())
-}
-
-fn fingerprint(address: Option<&str>, country: Option<&str>, network: Option<&str>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (address, country, network).hash(&mut hasher);
-    hasher.finish()
 }
 
 // device by its UNIQUE id, head and rtt by primary key

@@ -6,11 +6,12 @@ use farmwatch_shared::state::State;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::super::convert::DAY;
+use super::super::prepared::{Prepared, unpack};
 use super::super::{Arrival, Receipt, Recorded, Reports, Result, SentReport};
 use super::Sqlite;
-use super::arrivals::{self, Prepared};
+use super::arrivals;
 use super::convert::{count, from_json, from_word, ms, time, uncount};
-use super::devices::DAY;
 use super::{change, facts};
 
 /// Devices trimmed in one transaction: what else is to be written waits no longer than for these.
@@ -72,7 +73,7 @@ impl Reports for Sqlite {
             let mut rows = statement.query(params![number, limit])?;
             let mut sent = Vec::new();
             while let Some(row) = rows.next()? {
-                let report = arrivals::unpack(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
+                let report = unpack(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
                 let received_at = time(row.get(0)?)?;
                 sent.push(SentReport { seq: report.seq, at: report.at, received_at, report });
             }
@@ -168,7 +169,7 @@ fn reports_after(conn: &Connection, number: i64, after: u64) -> Result<Option<Ve
     let mut rows = statement.query(params![number, count(after), MOST_FRESH])?;
     let mut reports = Vec::new();
     while let Some(row) = rows.next()? {
-        reports.push(arrivals::unpack(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?);
+        reports.push(unpack(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?);
     }
     Ok((reports.len() < MOST_FRESH as usize).then_some(reports))
 }

@@ -2,9 +2,9 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::{Anchor, AnchorSeen, Page, Result, Site, Sites};
+use super::super::{Anchor, AnchorSeen, Page, Result, Site, Sites, StoreError};
 use super::Sqlite;
 use super::convert::{from_json, json};
 use super::{anchors, change};
@@ -24,6 +24,19 @@ pub fn put(conn: &Connection, site: &Site) -> Result<()> {
     let mut join = conn.prepare_cached("UPDATE device SET site = ?2 WHERE id = ?1")?;
     for id in now.into_iter().filter(|id| !before.contains(*id)) {
         join.execute([id, site.id.as_str()])?;
+    }
+    Ok(())
+}
+
+/// Refuses where a device is no longer in the site it was seen in; see [`super::super::Change::Stand`].
+pub fn stand(conn: &Connection, seen: &[(DeviceId, Option<SiteId>)]) -> Result<()> {
+    // UNIQUE id
+    let mut query = conn.prepare_cached("SELECT site FROM device WHERE id = ?1")?;
+    for (device, site) in seen {
+        let now: Option<Option<String>> = query.query_row([device.as_str()], |row| row.get(0)).optional()?;
+        if now.as_ref().map(Option::as_deref) != Some(site.as_ref().map(SiteId::as_str)) {
+            return Err(StoreError::Conflict(format!("{device} was moved to another site meanwhile")));
+        }
     }
     Ok(())
 }

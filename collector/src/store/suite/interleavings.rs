@@ -124,7 +124,7 @@ async fn send(store: &SharedStore, agent: &mut Agent, most: usize, answered: boo
 
 /// Checks many of them.
 pub fn hold(open: impl Fn() -> SharedStore) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut runner = proptest::test_runner::TestRunner::default();
     runner
         .run(&events(), |events| {

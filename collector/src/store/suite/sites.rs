@@ -3,13 +3,16 @@
 use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::JudgedSite;
 
-use super::super::{Anchor, AnchorKind, AnchorSeen, Change, DeviceFilter, Page, SharedStore, Site};
+use super::super::{
+    Anchor, AnchorKind, AnchorSeen, Change, DeviceFilter, Page, SharedStore, Site, StoreError,
+};
 use super::{Case, enrol, laptop, minute};
 
 pub const CASES: &[Case] = &[
     ("an anchor is found with all who show it now", |s| Box::pin(anchors(s))),
     ("an anchor that is left keeps its sightings", |s| Box::pin(left(s))),
     ("devices follow their site", |s| Box::pin(members(s))),
+    ("a site is written only while its devices stand where they were seen", |s| Box::pin(stand(s))),
     ("the most probable farm comes first, page by page", |s| Box::pin(order(s))),
 ];
 
@@ -92,6 +95,22 @@ async fn members(store: SharedStore) {
     store.apply(vec![Change::RemoveSite(SiteId::new(1, 1))]).await.unwrap();
     assert_eq!((site_of(2).await, site_of(3).await), (None, Some(SiteId::new(1, 2))));
     assert_eq!(store.site(&SiteId::new(1, 1)).await.unwrap(), None);
+}
+
+/// Two collectors that judged two laptops of one place at the same time.
+async fn stand(store: SharedStore) {
+    for n in 1..=2 {
+        enrol(&store, n).await;
+    }
+    let seen = Change::Stand(vec![(laptop(1), None), (laptop(2), None)]);
+    let one = vec![seen.clone(), Change::PutSite(Box::new(site(1, &[1, 2], 0.1)))];
+    let other = vec![seen, Change::PutSite(Box::new(site(2, &[1, 2], 0.1)))];
+    let (one, other) = futures_util::future::join(store.apply(one), store.apply(other)).await;
+    assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+    assert!(matches!(one.and(other), Err(StoreError::Conflict(_))));
+    assert_eq!(store.sites(&Page::first(9)).await.unwrap().len(), 1);
+    let stranger = vec![Change::Stand(vec![(laptop(9), None)])];
+    assert!(matches!(store.apply(stranger).await, Err(StoreError::Conflict(_))));
 }
 
 async fn order(store: SharedStore) {

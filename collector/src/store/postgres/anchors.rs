@@ -1,0 +1,126 @@
+//! Anchors of devices, and how many devices are at each.
+
+use std::collections::BTreeMap;
+
+use farmwatch_shared::id::DeviceId;
+use tokio_postgres::Row;
+
+use super::super::convert::{from_word, id, ms, time, uncount, word};
+use super::super::{Anchor, AnchorSeen};
+use super::fault::Fault;
+use super::line::{Line, get, plain};
+
+/// Writes all anchors of a device; see [`super::super::Change::Anchors`].
+pub async fn put(line: &Line, number: i64, device: &DeviceId, seen: &[AnchorSeen]) -> Result<(), Fault> {
+    let mut before: BTreeMap<(String, String), AnchorSeen> = BTreeMap::new();
+    for then in of(line, number, device).await? {
+        before.insert(name(&then.anchor)?, then);
+    }
+    // In order of kind and value: two transactions that count at the same anchors take turns.
+    let mut rows: BTreeMap<(String, String), (i64, i64, bool)> = BTreeMap::new();
+    let mut counts: BTreeMap<(String, String), i64> = BTreeMap::new();
+    for now in seen {
+        let name = name(&now.anchor)?;
+        let then = before.remove(&name);
+        let was_current = then.as_ref().is_some_and(|then| then.current);
+        let first_seen = then.as_ref().map_or(now.first_seen, |then| then.first_seen.min(now.first_seen));
+        rows.insert(name.clone(), (ms(first_seen), ms(now.last_seen), now.current));
+        if was_current != now.current {
+            counts.insert(name, if now.current { 1 } else { -1 });
+        }
+    }
+    for (name, gone) in before.into_iter().filter(|(_, gone)| gone.current) {
+        rows.insert(name.clone(), (ms(gone.first_seen), ms(gone.last_seen), false));
+        counts.insert(name, -1);
+    }
+    let (kinds, values): (Vec<&str>, Vec<&str>) =
+        rows.keys().map(|(kind, value)| (kind.as_str(), value.as_str())).unzip();
+    // primary key
+    line.change(
+        "INSERT INTO anchor (device, kind, value, first_seen, last_seen, current)
+         SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bool[])
+         ON CONFLICT (device, kind, value) DO UPDATE SET first_seen = excluded.first_seen,
+             last_seen = excluded.last_seen, current = excluded.current",
+        &[
+            &number,
+            &kinds,
+            &values,
+            &rows.values().map(|row| row.0).collect::<Vec<_>>(),
+            &rows.values().map(|row| row.1).collect::<Vec<_>>(),
+            &rows.values().map(|row| row.2).collect::<Vec<_>>(),
+        ],
+    )
+    .await?;
+    count_changes(line, &counts).await
+}
+
+/// A kind's word and a value: what a row is named by.
+fn name(anchor: &Anchor) -> Result<(String, String), Fault> {
+    Ok((word(anchor.kind)?, plain(&anchor.value)))
+}
+
+async fn count_changes(line: &Line, counts: &BTreeMap<(String, String), i64>) -> Result<(), Fault> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let (kinds, values): (Vec<&str>, Vec<&str>) =
+        counts.keys().map(|(kind, value)| (kind.as_str(), value.as_str())).unzip();
+    // primary key
+    line.change(
+        "INSERT INTO anchor_count AS c (kind, value, devices)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+         ON CONFLICT (kind, value) DO UPDATE SET devices = c.devices + excluded.devices",
+        &[&kinds, &values, &counts.values().collect::<Vec<_>>()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// All anchors that a device has shown.
+pub async fn of(line: &Line, number: i64, device: &DeviceId) -> Result<Vec<AnchorSeen>, Fault> {
+    // primary key
+    let query = "SELECT kind, value, first_seen, last_seen, current FROM anchor WHERE device = $1 ORDER BY kind, value";
+    line.rows(query, &[&number]).await?.iter().map(|row| seen(row, device.clone())).collect()
+}
+
+/// All anchors that each of several devices has shown.
+pub async fn of_all(line: &Line, devices: &[DeviceId]) -> Result<Vec<AnchorSeen>, Fault> {
+    let ids: Vec<&str> = devices.iter().map(DeviceId::as_str).collect();
+    // devices by UNIQUE id, then primary key
+    let query = "SELECT a.kind, a.value, a.first_seen, a.last_seen, a.current, d.id
+         FROM unnest($1::text[]) WITH ORDINALITY AS j (id, place)
+         JOIN device d ON d.id = j.id JOIN anchor a ON a.device = d.number
+         ORDER BY j.place, a.kind, a.value";
+    line.rows(query, &[&ids]).await?.iter().map(|row| seen(row, id(get(row, 5)?)?)).collect()
+}
+
+/// A row of kind, value, first and last sighting, current.
+fn seen(row: &Row, device: DeviceId) -> Result<AnchorSeen, Fault> {
+    Ok(AnchorSeen {
+        device,
+        anchor: Anchor { kind: from_word(get(row, 0)?)?, value: get(row, 1)? },
+        first_seen: time(get(row, 2)?)?,
+        last_seen: time(get(row, 3)?)?,
+        current: get(row, 4)?,
+    })
+}
+
+/// Devices that show an anchor now.
+pub async fn devices_at(line: &Line, anchor: &Anchor, limit: u32) -> Result<Vec<AnchorSeen>, Fault> {
+    let (kind, value) = name(anchor)?;
+    // index anchor_devices, then each row by primary key
+    let query = "SELECT a.kind, a.value, a.first_seen, a.last_seen, a.current, d.id
+         FROM anchor a JOIN device d ON d.number = a.device
+         WHERE a.kind = $1 AND a.value = $2 AND a.current ORDER BY a.device LIMIT $3";
+    let rows = line.rows(query, &[&kind, &value, &i64::from(limit)]).await?;
+    rows.iter().map(|row| seen(row, id(get(row, 5)?)?)).collect()
+}
+
+/// How many devices show an anchor now.
+pub async fn count_at(line: &Line, anchor: &Anchor) -> Result<u64, Fault> {
+    let (kind, value) = name(anchor)?;
+    // primary key
+    let query = "SELECT devices FROM anchor_count WHERE kind = $1 AND value = $2";
+    let row = line.row(query, &[&kind, &value]).await?;
+    Ok(uncount(row.as_ref().map_or(Ok(0), |row| get(row, 0))?))
+}

@@ -1,0 +1,286 @@
+//! What a group of reports comes to: pure, from what is stored to what is to be written.
+//!
+//! The same rules as the store on SQLite has them, one report after the other; what follows from several reports of one
+//! device is written once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use farmwatch_shared::facts::Host;
+use farmwatch_shared::firmware::says_nothing;
+use farmwatch_shared::report::Report;
+use farmwatch_shared::state::Digest;
+
+use super::super::convert::{DAY, from_json, json, ms};
+use super::super::prepared::{Fact, Prepared, merge, other_hardware, out_of_order};
+use super::super::{Receipt, Result};
+use super::line::plain;
+
+/// A device as the next report finds it.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Its number.
+    pub number: i64,
+    /// It may not report.
+    pub revoked: bool,
+    /// Its hardware.
+    pub machine: String,
+    /// Boot of the last report.
+    pub boot: String,
+    /// First number of that boot.
+    pub boot_from: u64,
+    /// Number of the last report.
+    pub seq: u64,
+    /// Digest of its facts as they were sent.
+    pub digest: Digest,
+    /// Windows that a full spool has cost.
+    pub dropped_windows: u64,
+    /// Day of `last_seen`.
+    pub seen_day: Option<i64>,
+    /// Fingerprint of public address, country and network.
+    pub origin: u64,
+    /// Day and value of the shortest round trip that is stored.
+    pub rtt: (i64, i64),
+    /// It told no serial number when it enrolled, nor since.
+    pub without_serial: bool,
+    /// What else there is of it to be written, once a report was taken.
+    pub touched: Option<Touched>,
+}
+
+/// What reports that were taken change of a head, beside what stands in it.
+#[derive(Clone, Debug, Default)]
+pub struct Touched {
+    /// Arrival of the last, in milliseconds.
+    pub last_seen: i64,
+    /// The laptop's clock less ours, in seconds.
+    pub clock_skew: i64,
+    /// More than number, arrival and skew changed.
+    pub wide: bool,
+    /// Where it reports from now, if that is new: address, country, network.
+    pub moved: Option<(Option<String>, Option<String>, Option<String>)>,
+    /// Numbers that never came.
+    pub gaps: u64,
+}
+
+/// What was read for a group.
+#[derive(Default)]
+pub struct Known {
+    /// Devices by id.
+    pub heads: HashMap<String, Head>,
+    /// Facts' digests by device and key: all of a device that sends its whole state, of others those that the group
+    /// names.
+    pub facts: HashMap<i64, BTreeMap<String, Digest>>,
+    /// Windows that the group has more of, by device and start.
+    pub windows: HashMap<(i64, i64), String>,
+    /// Earlier boots of devices some of whose reports may come again: boot, first and last number.
+    pub boots: HashMap<i64, Vec<(String, u64, u64)>>,
+}
+
+/// What is to be written.
+#[derive(Default)]
+pub struct Writes {
+    /// Facts by device and key; none where it is gone.
+    pub facts: BTreeMap<(i64, String), Option<(Digest, String)>>,
+    /// Windows by device and start.
+    pub windows: BTreeMap<(i64, i64), String>,
+    /// Transitions: device, time, kind.
+    pub transitions: BTreeSet<(i64, i64, String)>,
+    /// Reports as sent, by device and number: arrival, bytes.
+    pub sent: BTreeMap<(i64, u64), (i64, Vec<u8>)>,
+    /// Boots that ended, by device, boot and first number: last number, end.
+    pub boots: BTreeMap<(i64, String, u64), (u64, i64)>,
+    /// Shortest round trips by device and day.
+    pub rtts: BTreeMap<(i64, i64), i64>,
+    /// What listings show: host name, operating system, and a serial number where there was none.
+    pub names: BTreeMap<i64, (String, String, Option<String>)>,
+    /// Devices to be judged anew, and since when.
+    pub work: BTreeMap<i64, i64>,
+}
+
+/// Whether it must be looked up among earlier boots if this report was taken before.
+pub fn may_come_again(head: &Head, report: &Report) -> bool {
+    report.seq <= head.seq && !(head.boot == report.boot && report.seq >= head.boot_from)
+}
+
+/// Takes the reports of one call, in order. What follows a conflict of a device is in conflict too: it comes from the
+/// same agent.
+pub fn take_all(known: &mut Known, writes: &mut Writes, reports: &[Prepared]) -> Result<Vec<Receipt>> {
+    let mut receipts: Vec<Receipt> = Vec::with_capacity(reports.len());
+    let mut conflicts: HashMap<&str, Receipt> = HashMap::new();
+    for report in reports {
+        let device = report.arrival.report.device.as_str();
+        let receipt = match conflicts.get(device) {
+            Some(conflict) => conflict.clone(),
+            None => take(known, writes, report)?,
+        };
+        if matches!(receipt, Receipt::Conflict { .. }) {
+            conflicts.insert(device, receipt.clone());
+        }
+        receipts.push(receipt);
+    }
+    Ok(receipts)
+}
+
+fn take(known: &mut Known, writes: &mut Writes, prepared: &Prepared) -> Result<Receipt> {
+    let report = &prepared.arrival.report;
+    let Known { heads, facts, windows, boots } = known;
+    let Some(head) = heads.get_mut(report.device.as_str()).filter(|head| !head.revoked) else {
+        return Ok(Receipt::Unknown);
+    };
+    if let Some(receipt) = misfit(head, boots.get(&head.number).map_or(&[], Vec::as_slice), report) {
+        return Ok(receipt);
+    }
+    let mut queue = head.origin != prepared.origin && prepared.arrival.source.is_some();
+    let before = head.digest;
+    if !report.is_heartbeat() {
+        let number = head.number;
+        let changed = take_facts(head, facts.entry(number).or_default(), writes, prepared);
+        take_name(head, writes, prepared, &changed);
+        take_windows(number, windows, writes, prepared)?;
+        for (at, kind) in &prepared.transitions {
+            writes.transitions.insert((number, *at, kind.clone()));
+        }
+        if let Some(sent) = &prepared.sent {
+            writes.sent.insert((number, report.seq), (ms(prepared.arrival.received_at), sent.clone()));
+        }
+        queue |= !changed.is_empty() || !report.windows.is_empty() || !report.transitions.is_empty();
+    }
+    take_head(head, boots, writes, prepared, before);
+    if queue {
+        writes.work.entry(head.number).or_insert(ms(prepared.arrival.received_at));
+    }
+    Ok(Receipt::Taken { want_state: head.digest != report.digest })
+}
+
+/// Why a report is not taken: it was before, or it is not this device's.
+///
+/// Numbers only grow, over all boots. One that is not above the last is either known from its boot, and comes
+/// again because the answer was lost; or a second agent writes it.
+fn misfit(head: &Head, boots: &[(String, u64, u64)], report: &Report) -> Option<Receipt> {
+    if !head.machine.is_empty() && !report.machine.is_empty() && head.machine != report.machine {
+        return Some(Receipt::Conflict { why: other_hardware(report, &head.machine) });
+    }
+    if report.seq > head.seq {
+        return None;
+    }
+    let of = |boot: &str, from: u64, to: u64| boot == report.boot && (from..=to).contains(&report.seq);
+    if of(&head.boot, head.boot_from, head.seq) || boots.iter().any(|(boot, from, to)| of(boot, *from, *to)) {
+        return Some(Receipt::Duplicate);
+    }
+    Some(Receipt::Conflict { why: out_of_order(report, head.seq, &head.boot) })
+}
+
+/// Changes a device's facts; keys of those that are new, different or gone.
+fn take_facts(
+    head: &mut Head,
+    stored: &mut BTreeMap<String, Digest>,
+    writes: &mut Writes,
+    prepared: &Prepared,
+) -> Vec<String> {
+    let mut changed = Vec::new();
+    let mut gone: Vec<String> = prepared.gone.clone();
+    if prepared.arrival.report.whole {
+        let set: BTreeSet<&str> = prepared.set.iter().map(|fact| fact.key.as_str()).collect();
+        gone = stored.keys().filter(|key| !set.contains(key.as_str())).cloned().collect();
+        // The sum is taken anew, so a whole state mends whatever had drifted.
+        head.digest = stored.values().fold(Digest::default(), |sum, digest| sum.plus(*digest));
+    }
+    for key in gone {
+        if let Some(old) = stored.remove(&key) {
+            head.digest = head.digest.minus(old);
+            writes.facts.insert((head.number, key.clone()), None);
+            changed.push(key);
+        }
+    }
+    for Fact { key, digest, value } in &prepared.set {
+        let old = stored.insert(key.clone(), *digest);
+        if old != Some(*digest) {
+            head.digest = head.digest.minus(old.unwrap_or_default()).plus(*digest);
+            writes.facts.insert((head.number, key.clone()), Some((*digest, value.clone())));
+            changed.push(key.clone());
+        }
+    }
+    changed
+}
+
+/// The serial number decides who the laptop's person is and what is exempt, so it is the one that the laptop
+/// enrolled with; one that it tells later counts only where it told none then and no other device has it.
+fn take_name(head: &Head, writes: &mut Writes, prepared: &Prepared, changed: &[String]) {
+    let Some(host) = prepared.host.as_ref().filter(|_| Prepared::names_device(changed)) else { return };
+    let Host { os, os_version, hostname, serial, .. } = host;
+    let os = if os_version.is_empty() { os } else { os_version };
+    let serial = serial.as_ref().filter(|serial| head.without_serial && !says_nothing(serial));
+    let before = writes.names.remove(&head.number).and_then(|(_, _, serial)| serial);
+    let serial = before.or_else(|| serial.map(|serial| plain(serial)));
+    writes.names.insert(head.number, (plain(hostname), plain(os), serial));
+}
+
+fn take_windows(
+    number: i64,
+    stored: &mut HashMap<(i64, i64), String>,
+    writes: &mut Writes,
+    prepared: &Prepared,
+) -> Result<()> {
+    for (start, text) in &prepared.windows {
+        let place = (number, *start);
+        let text = match stored.get(&place) {
+            Some(first) => json(&merge(from_json(first)?, from_json(text)?))?,
+            None => text.clone(),
+        };
+        stored.insert(place, text.clone());
+        writes.windows.insert(place, text);
+    }
+    Ok(())
+}
+
+/// Where the device stands now.
+fn take_head(
+    head: &mut Head,
+    boots: &mut HashMap<i64, Vec<(String, u64, u64)>>,
+    writes: &mut Writes,
+    prepared: &Prepared,
+    before: Digest,
+) {
+    let arrival = &prepared.arrival;
+    let report = &arrival.report;
+    let received = ms(arrival.received_at);
+    let day = received.div_euclid(DAY);
+    if let Some(rtt) = arrival.observed.rtt_ms.map(i64::from)
+        && (head.rtt.0 != day || rtt < head.rtt.1)
+    {
+        let least = writes.rtts.entry((head.number, day)).or_insert(rtt);
+        *least = rtt.min(*least);
+        head.rtt = (day, rtt);
+    }
+    if head.boot != report.boot {
+        if !head.boot.is_empty() && head.seq > 0 {
+            let ended = (head.number, head.boot.clone(), head.boot_from);
+            boots.entry(head.number).or_default().push((head.boot.clone(), head.boot_from, head.seq));
+            writes.boots.insert(ended, (head.seq, received));
+        }
+        head.boot.clone_from(&report.boot);
+        head.boot_from = report.seq;
+        head.touched.get_or_insert_default().wide = true;
+    }
+    let touched = head.touched.get_or_insert_default();
+    let gap = if head.seq == 0 { 0 } else { report.seq - head.seq - 1 };
+    touched.gaps += gap;
+    touched.wide |= gap > 0
+        || before != head.digest
+        || head.seen_day != Some(day)
+        || head.dropped_windows != report.dropped_windows;
+    if head.machine.is_empty() && !report.machine.is_empty() {
+        head.machine.clone_from(&report.machine);
+        touched.wide = true;
+    }
+    if head.origin != prepared.origin && arrival.source.is_some() {
+        let address = arrival.source.map(|address| address.to_string());
+        touched.moved =
+            Some((address, arrival.country.as_deref().map(plain), arrival.network.as_deref().map(plain)));
+        head.origin = prepared.origin;
+    }
+    touched.last_seen = received;
+    touched.clock_skew = (ms(report.at) - received) / 1000;
+    head.seq = report.seq;
+    head.seen_day = Some(day);
+    head.dropped_windows = report.dropped_windows;
+}

@@ -1,0 +1,92 @@
+use async_trait::async_trait;
+use farmwatch_shared::id::{DeviceId, SiteId};
+
+use super::super::convert::{from_json, json};
+use super::super::{Anchor, AnchorSeen, Page, Result, Site, Sites, StoreError};
+use super::Postgres;
+use super::fault::Fault;
+use super::line::{Line, get, plain};
+use super::{anchors, devices};
+
+/// Writes a site; see [`super::super::Change::PutSite`]. Devices that have left it name none, until another
+/// site names them.
+pub async fn put(line: &Line, site: &Site) -> Result<(), Fault> {
+    let id = site.id.as_str();
+    line.change(
+        "INSERT INTO site (id, farm, value) VALUES ($1, $2, $3)
+         ON CONFLICT (id) DO UPDATE SET farm = excluded.farm, value = excluded.value",
+        &[&id, &site.judged.farm, &json(site)?],
+    )
+    .await?;
+    let now: Vec<&str> = site.devices.iter().map(DeviceId::as_str).collect();
+    // index device_site, UNIQUE id; these rows are this transaction's since it began, see `change`
+    let leave = "UPDATE device SET site = NULL WHERE site = $1 AND NOT id = ANY($2)";
+    line.change(leave, &[&id, &now]).await?;
+    let join = "UPDATE device SET site = $1 WHERE id = ANY($2) AND site IS DISTINCT FROM $1";
+    line.change(join, &[&id, &now]).await?;
+    Ok(())
+}
+
+/// Refuses where a device is no longer in the site it was seen in; see [`super::super::Change::Stand`].
+pub async fn stand(line: &Line, seen: &[(DeviceId, Option<SiteId>)]) -> Result<(), Fault> {
+    let (ids, sites): (Vec<&str>, Vec<Option<&str>>) =
+        seen.iter().map(|(device, site)| (device.as_str(), site.as_ref().map(SiteId::as_str))).unzip();
+    // UNIQUE id; these rows are this transaction's since it began
+    let query =
+        "SELECT s.id FROM unnest($1::text[], $2::text[]) AS s (id, site) LEFT JOIN device d ON d.id = s.id
+         WHERE d.id IS NULL OR d.site IS DISTINCT FROM s.site LIMIT 1";
+    let Some(row) = line.row(query, &[&ids, &sites]).await? else { return Ok(()) };
+    let device: &str = get(&row, 0)?;
+    Err(StoreError::Conflict(format!("{device} was moved to another site meanwhile")).into())
+}
+
+/// Removes a site; see [`super::super::Change::RemoveSite`].
+pub async fn remove(line: &Line, id: &SiteId) -> Result<(), Fault> {
+    line.change("DELETE FROM site WHERE id = $1", &[&id.as_str()]).await?;
+    line.change("UPDATE device SET site = NULL WHERE site = $1", &[&id.as_str()]).await?;
+    Ok(())
+}
+
+#[async_trait]
+impl Sites for Postgres {
+    async fn anchors_of(&self, device: &DeviceId) -> Result<Vec<AnchorSeen>> {
+        let line = self.line().await?;
+        match devices::find(&line, device).await? {
+            Some(number) => Ok(anchors::of(&line, number, device).await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<AnchorSeen>> {
+        Ok(anchors::devices_at(&self.line().await?, anchor, limit).await?)
+    }
+
+    async fn anchors_of_all(&self, devices: &[DeviceId]) -> Result<Vec<AnchorSeen>> {
+        Ok(anchors::of_all(&self.line().await?, devices).await?)
+    }
+
+    async fn count_at(&self, anchor: &Anchor) -> Result<u64> {
+        Ok(anchors::count_at(&self.line().await?, anchor).await?)
+    }
+
+    async fn site(&self, id: &SiteId) -> Result<Option<Site>> {
+        let line = self.line().await?;
+        let row = line.row("SELECT value FROM site WHERE id = $1", &[&id.as_str()]).await?;
+        row.as_ref().map(|row| from_json(get::<&str>(row, 0)?)).transpose()
+    }
+
+    async fn sites(&self, page: &Page) -> Result<Vec<Site>> {
+        let line = self.line().await?;
+        let limit = i64::from(page.limit);
+        // index site_farm
+        let rows = match &page.after {
+            None => line.rows("SELECT value FROM site ORDER BY farm DESC, id LIMIT $1", &[&limit]).await?,
+            Some(after) => {
+                let query = "SELECT value FROM site
+                     WHERE (-farm, id) > (SELECT -farm, id FROM site WHERE id = $1) ORDER BY farm DESC, id LIMIT $2";
+                line.rows(query, &[&plain(after), &limit]).await?
+            }
+        };
+        rows.iter().map(|row| from_json(get::<&str>(row, 0)?)).collect()
+    }
+}

@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use farmwatch_shared::id::DeviceId;
+use jiff::Timestamp;
+
+use super::super::convert::{id, ms, uncount};
+use super::super::{Change, Result, Work};
+use super::Postgres;
+use super::fault::Fault;
+use super::line::{Line, get};
+
+/// Milliseconds for which a device taken is nobody else's.
+const LEASE: i64 = 60_000;
+/// How often the queue is looked at although nobody rang: for what came back because its lease ran out, and for calls
+/// that were not heard.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A device is judged: it leaves the queue, or is free to be taken again if it has changed meanwhile.
+pub async fn done(line: &Line, number: i64) -> Result<(), Fault> {
+    let left = line.change("DELETE FROM work WHERE device = $1 AND generation = taken", &[&number]).await?;
+    if left == 0 {
+        let again = "UPDATE work SET leased_until = 0 WHERE device = $1 AND taken > 0";
+        line.change(again, &[&number]).await?;
+    }
+    Ok(())
+}
+
+/// Takes the next devices to judge; index work_oldest. Rows that another collector is taking just now are stepped
+/// over, not waited for; those that somebody has are few, so stepping over them is cheap.
+const TAKE: &str = "WITH next AS MATERIALIZED (
+        SELECT device FROM work WHERE leased_until <= $1 ORDER BY queued_at, device LIMIT $2 FOR UPDATE SKIP LOCKED
+    ), taken AS (
+        UPDATE work w SET taken = w.generation, leased_until = $3 FROM next WHERE w.device = next.device
+        RETURNING w.device, w.queued_at
+    )
+    SELECT d.id FROM taken t JOIN device d ON d.number = t.device ORDER BY t.queued_at, t.device";
+
+#[async_trait]
+impl Work for Postgres {
+    async fn take_work(&self, limit: u32, now: Timestamp) -> Result<Vec<DeviceId>> {
+        let line = self.line().await?;
+        let rows = line.rows(TAKE, &[&ms(now), &i64::from(limit), &(ms(now) + LEASE)]).await?;
+        rows.iter().map(|row| id(get(row, 0)?)).collect()
+    }
+
+    async fn wait_for_work(&self) {
+        self.listen();
+        drop(tokio::time::timeout(LOOK_EVERY, self.bell.notified()).await);
+    }
+
+    async fn queue(&self, devices: &[DeviceId], now: Timestamp) -> Result<()> {
+        let ids: Vec<&str> = devices.iter().map(DeviceId::as_str).collect();
+        let line = self.line().await?;
+        // devices by UNIQUE id
+        let queue = "INSERT INTO work AS w (device, queued_at, generation)
+             SELECT number, $2, 1 FROM device WHERE id = ANY($1) ORDER BY number
+             ON CONFLICT (device) DO UPDATE SET generation = w.generation + 1";
+        line.change(queue, &[&ids, &ms(now)]).await?;
+        line.say(super::ear::RING).await?;
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    async fn work_waiting(&self) -> Result<u64> {
+        Ok(uncount(self.number("SELECT count(*) FROM work", &[]).await?))
+    }
+
+    async fn apply(&self, changes: Vec<Change>) -> Result<()> {
+        self.apply_changes(changes).await
+    }
+}

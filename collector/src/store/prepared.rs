@@ -1,0 +1,140 @@
+//! Reports with all that can be known of them before it is their turn to be written: the same for every store.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use farmwatch_shared::facts::{Family as _, Host, Window};
+use farmwatch_shared::report::Report;
+use farmwatch_shared::state::{Digest, FactKey};
+use serde::Deserialize as _;
+
+use super::convert::{from_json, json, ms, word};
+use super::{Arrival, Result, StoreError};
+
+/// Reports of more bytes than this are kept compressed: below, it saves less than it costs.
+const COMPRESS_FROM: usize = 2048;
+
+/// A fact, ready to be written.
+pub struct Fact {
+    /// Its key.
+    pub key: String,
+    /// What it adds to the digest as it was sent.
+    pub digest: Digest,
+    /// Its value as JSON text.
+    pub value: String,
+}
+
+/// A report with all that can be known before it is the writer's turn.
+pub struct Prepared {
+    /// The report as it arrived.
+    pub arrival: Arrival,
+    /// Fingerprint of where it came from.
+    pub origin: u64,
+    /// Facts that it sets.
+    pub set: Vec<Fact>,
+    /// Keys of facts that it says are gone.
+    pub gone: Vec<String>,
+    /// Its `host` fact, if it has one.
+    pub host: Option<Host>,
+    /// Its windows: start in milliseconds, JSON text.
+    pub windows: Vec<(i64, String)>,
+    /// Its transitions: milliseconds, the kind's word.
+    pub transitions: Vec<(i64, String)>,
+    /// The report as it is kept; none for a heartbeat.
+    pub sent: Option<Vec<u8>>,
+}
+
+impl Prepared {
+    /// Prepares a report.
+    pub fn new(arrival: Arrival) -> Result<Self> {
+        let report = &arrival.report;
+        let set = report.set.iter().map(|(key, value)| {
+            let as_sent = arrival.as_sent.get(key).copied();
+            let digest = as_sent.unwrap_or_else(|| Digest::of_fact(key, value));
+            Fact { key: key.to_string(), digest, value: value.to_string() }
+        });
+        let set = set.collect();
+        let gone = report.gone.iter().map(FactKey::to_string).collect();
+        let host = report.set.get(&FactKey::of::<Host>("self")).and_then(|host| Host::deserialize(host).ok());
+        let windows = report.windows.iter().map(|window| Ok((ms(window.start), json(window)?)));
+        let windows = windows.collect::<Result<_>>()?;
+        let transitions = report.transitions.iter().map(|t| Ok((ms(t.at), word(t.kind)?)));
+        let transitions = transitions.collect::<Result<_>>()?;
+        let kept = if report.is_heartbeat() { None } else { Some(pack(report)?) };
+        Ok(Self { origin: origin_of(&arrival), set, gone, host, windows, transitions, sent: kept, arrival })
+    }
+
+    /// Whether one of these keys is of the `host` fact.
+    pub fn names_device(changed: &[String]) -> bool {
+        changed.iter().any(|key| key.starts_with(Host::NAME))
+    }
+}
+
+/// A report as it is kept: JSON, or zstd of it, which begins with another byte than `{`.
+fn pack(report: &Report) -> Result<Vec<u8>> {
+    let text = json(report)?.into_bytes();
+    if text.len() < COMPRESS_FROM {
+        return Ok(text);
+    }
+    Ok(zstd::bulk::compress(&text, 1).unwrap_or(text))
+}
+
+/// Reads what [`pack`] wrote.
+pub fn unpack(bytes: &[u8]) -> Result<Report> {
+    if bytes.first() == Some(&b'{') {
+        return from_json(&String::from_utf8_lossy(bytes));
+    }
+    let text = zstd::decode_all(bytes).map_err(|e| StoreError::Corrupt(format!("a report as sent: {e}")))?;
+    from_json(&String::from_utf8_lossy(&text))
+}
+
+/// Fingerprint of where a report came from.
+fn origin_of(arrival: &Arrival) -> u64 {
+    let address = arrival.source.map(|address| address.to_string());
+    fingerprint(address.as_deref(), arrival.country.as_deref(), arrival.network.as_deref())
+}
+
+/// Fingerprint of a public address, its country and network. Of this process alone: it is never stored.
+pub fn fingerprint(address: Option<&str>, country: Option<&str>, network: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (address, country, network).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Why a report from other hardware is in conflict.
+pub fn other_hardware(report: &Report, known: &str) -> String {
+    format!("this report comes from hardware {}, but the device enrolled on hardware {known}", report.machine)
+}
+
+/// Why a report whose number is not above the last one's, and was not taken before, is in conflict.
+pub fn out_of_order(report: &Report, last: u64, boot: &str) -> String {
+    format!(
+        "report {} of boot {} is not above {last}, the last one taken (of boot {boot}), and was not taken before",
+        report.seq, report.boot
+    )
+}
+
+/// Two parts of one window, as an agent that starts anew within five minutes sends them: counts add up; of shares
+/// the greater stands; independent evidence adds up.
+pub fn merge(a: Window, b: Window) -> Window {
+    let whole = u16::try_from(Window::SECONDS).unwrap_or(u16::MAX);
+    let seconds = |a: u16, b: u16| a.saturating_add(b).min(whole);
+    let mut sources = a.sources;
+    for (kind, more) in b.sources {
+        let sum = sources.entry(kind).or_default();
+        sum.keys = sum.keys.saturating_add(more.keys);
+        sum.pointer = sum.pointer.saturating_add(more.pointer);
+        sum.active_seconds = seconds(sum.active_seconds, more.active_seconds);
+    }
+    Window {
+        start: a.start,
+        observed_seconds: seconds(a.observed_seconds, b.observed_seconds),
+        sources,
+        injected_seconds: seconds(a.injected_seconds, b.injected_seconds),
+        absolute_permille: a.absolute_permille.max(b.absolute_permille),
+        periodic_permille: a.periodic_permille.max(b.periodic_permille),
+        pointer_centinats: match (a.pointer_centinats, b.pointer_centinats) {
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
+            (a, b) => a.or(b),
+        },
+    }
+}
