@@ -17,10 +17,10 @@ struct Args {
     #[arg(long)]
     json: bool,
     /// Of `farms`: laptops of each fleet.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 600)]
     devices: u32,
     /// Of `farms`: days that each fleet lives.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 8)]
     days: u32,
     /// Of `farms`: fleets with farms, and as many without.
     #[arg(long, default_value_t = 2)]
