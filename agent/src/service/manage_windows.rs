@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use windows_registry::LOCAL_MACHINE;
 use windows_service::service::{
-    ServiceAccess, ServiceAction, ServiceActionType, ServiceErrorControl, ServiceFailureActions,
+    Service, ServiceAccess, ServiceAction, ServiceActionType, ServiceErrorControl, ServiceFailureActions,
     ServiceFailureResetPeriod, ServiceInfo, ServiceStartType, ServiceState, ServiceType,
 };
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
@@ -23,7 +24,10 @@ const FORGET: Duration = Duration::from_hours(1);
 /// How long a service may take to stop.
 const STOPS: Duration = Duration::from_secs(30);
 
-/// Makes the folders and the service; one that is there is changed to run this program.
+/// What the agent keeps in the registry.
+const REGISTRY: &str = r"SOFTWARE\Farmwatch";
+
+/// Makes the folders and the service; one that is there is changed to run this program, and if it ran, it runs again.
 pub fn install(config: &Path, state: &Path) -> anyhow::Result<()> {
     if let Some(folder) = config.parent() {
         make_folder(folder, Readers::All)?;
@@ -51,13 +55,17 @@ pub fn install(config: &Path, state: &Path) -> anyhow::Result<()> {
     };
     let access = ServiceManagerAccess::CONNECT | ServiceManagerAccess::CREATE_SERVICE;
     let manager = manager(access)?;
-    let rights = ServiceAccess::CHANGE_CONFIG | ServiceAccess::START;
-    let service = match manager.open_service(NAME, rights) {
+    let rights = ServiceAccess::CHANGE_CONFIG
+        | ServiceAccess::START
+        | ServiceAccess::STOP
+        | ServiceAccess::QUERY_STATUS;
+    let (service, ran) = match manager.open_service(NAME, rights) {
         Ok(service) => {
+            let ran = stop(&service)?;
             service.change_config(&info).context("cannot change the service")?;
-            service
+            (service, ran)
         }
-        Err(_) => manager.create_service(&info, rights).context("cannot create the service")?,
+        Err(_) => (manager.create_service(&info, rights).context("cannot create the service")?, false),
     };
     let actions = RESTARTS.map(|delay| ServiceAction { action_type: ServiceActionType::Restart, delay });
     let recovery = ServiceFailureActions {
@@ -73,6 +81,10 @@ pub fn install(config: &Path, state: &Path) -> anyhow::Result<()> {
     if let Err(error) = dressed {
         tracing::warn!(%error, "the service is installed, but will not be started again when it fails");
     }
+    if ran {
+        let start = service.start::<&OsStr>(&[]);
+        start.with_context(|| format!("the service is changed, but does not start: sc start {NAME}"))?;
+    }
     Ok(())
 }
 
@@ -81,17 +93,28 @@ pub fn remove() -> anyhow::Result<()> {
     let manager = manager(ServiceManagerAccess::CONNECT)?;
     let rights = ServiceAccess::STOP | ServiceAccess::QUERY_STATUS | ServiceAccess::DELETE;
     let service = manager.open_service(OsStr::new(NAME), rights).context("there is no such service")?;
-    if service.query_status().is_ok_and(|status| status.current_state != ServiceState::Stopped) {
-        let _ = service.stop();
-        let deadline = Instant::now() + STOPS;
-        while service.query_status().is_ok_and(|status| status.current_state != ServiceState::Stopped) {
-            if Instant::now() > deadline {
-                bail!("the service did not stop within {} s; end it and try again", STOPS.as_secs());
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
+    stop(&service)?;
+    service.delete().context("cannot remove the service")?;
+    // It names this run of Windows only; nothing is lost with it.
+    let _ = LOCAL_MACHINE.remove_tree(REGISTRY);
+    Ok(())
+}
+
+/// Stops the service if it runs, waits for its end, and answers whether it ran.
+fn stop(service: &Service) -> anyhow::Result<bool> {
+    let runs = || service.query_status().is_ok_and(|status| status.current_state != ServiceState::Stopped);
+    if !runs() {
+        return Ok(false);
     }
-    service.delete().context("cannot remove the service")
+    let _ = service.stop();
+    let deadline = Instant::now() + STOPS;
+    while runs() {
+        if Instant::now() > deadline {
+            bail!("the service did not stop within {} s; end it and try again", STOPS.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(true)
 }
 
 fn make_folder(folder: &Path, readers: Readers) -> anyhow::Result<()> {

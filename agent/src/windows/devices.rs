@@ -40,9 +40,10 @@ pub fn listed() -> bool {
     names().is_some()
 }
 
-/// A value of a node's `Device Parameters`.
-pub fn parameter(id: &str, name: &str) -> Option<Vec<u8>> {
-    let key = LOCAL_MACHINE.open(format!(r"{ENUM}\{id}\Device Parameters")).ok()?;
+/// A value of a node's `Device Parameters`, or of a key below them.
+pub fn parameter(id: &str, below: &str, name: &str) -> Option<Vec<u8>> {
+    let path = format!(r"{ENUM}\{id}\Device Parameters\{below}");
+    let key = LOCAL_MACHINE.open(path.trim_end_matches('\\')).ok()?;
     Some(key.get_value(name).ok()?.to_vec())
 }
 

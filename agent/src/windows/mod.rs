@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code, reason = "calls the Windows API; each call says why it is sound")]
 
+pub mod desktop;
 pub mod devices;
+pub mod file;
 pub mod registry;
 pub mod text;
 

@@ -49,7 +49,10 @@ impl Program {
     /// Reads an executable of any of the three systems.
     pub fn read(bytes: &[u8]) -> Result<Self, BadProgram> {
         match bytes {
-            [b'M', b'Z', ..] => pe::read(bytes).ok_or_else(|| BadProgram("its PE header is broken".into())),
+            [b'M', b'Z', ..] => Self::of_windows(&mut |at, length| {
+                let from = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                bytes[from..from.saturating_add(length).min(bytes.len())].to_vec()
+            }),
             [0x7f, b'E', b'L', b'F', ..] => {
                 elf::read(bytes).ok_or_else(|| BadProgram("its ELF header is broken".into()))
             }
@@ -69,6 +72,12 @@ impl Program {
             return Err(BadProgram("not ELF".into()));
         }
         elf::read_from(source).ok_or_else(|| BadProgram("its ELF header is broken".into()))
+    }
+
+    /// Reads a Windows executable by the few parts of it that tell. `part` answers what the file has at an offset, at
+    /// most so many bytes.
+    pub fn of_windows(part: &mut dyn FnMut(u64, usize) -> Vec<u8>) -> Result<Self, BadProgram> {
+        pe::read(part).ok_or_else(|| BadProgram("its PE header is broken".into()))
     }
 
     /// Reads one `field=value` of a list as `judge process` takes it. Unknown fields are passed over.

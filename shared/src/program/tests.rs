@@ -138,6 +138,35 @@ fn a_renamed_program_still_says_who_made_it() {
     assert_eq!(program.products, ["AnyDesk"]);
 }
 
+/// The parts of Node.js' `node.exe` that are read (tests/fixtures), of a file of 105 MB.
+fn node_exe() -> impl FnMut(u64, usize) -> Vec<u8> {
+    let text = include_str!("../../tests/fixtures/node_exe.parts");
+    let lines = text.lines().filter_map(|line| line.split_once(' ')).filter(|(at, _)| *at != "#");
+    let parts: Vec<(usize, Vec<u8>)> =
+        lines.map(|(at, bytes)| (at.parse().unwrap(), hex::decode(bytes).unwrap())).collect();
+    move |at, length| {
+        let at = usize::try_from(at).unwrap();
+        let part = parts.iter().find(|(from, bytes)| (*from..from + bytes.len()).contains(&at));
+        let rest = part.map(|(from, bytes)| &bytes[at - from..]).unwrap_or_default();
+        rest[..length.min(rest.len())].to_vec()
+    }
+}
+
+#[test]
+fn a_large_signed_program_says_its_name_product_and_signer_in_a_dozen_reads() {
+    let (mut file, mut reads, mut bytes) = (node_exe(), 0, 0);
+    let program = Program::of_windows(&mut |at, length| {
+        reads += 1;
+        bytes += length;
+        file(at, length)
+    });
+    let program = program.unwrap();
+    assert_eq!(program.names, ["node.exe", "node"]);
+    assert_eq!(program.products, ["Node.js", "Node.js JavaScript Runtime"]);
+    assert_eq!(program.makers, ["Node.js", "OpenJS Foundation"]);
+    assert!(reads <= 16 && bytes <= 400 << 10, "{reads} reads of {bytes} bytes");
+}
+
 #[test]
 fn the_signer_is_the_certificate_that_issued_no_other() {
     assert_eq!(der::signers(&signature()), ["philandro GmbH"]);

@@ -11,6 +11,9 @@ pub(super) struct Monitor {
     pub(super) id: String,
     /// `Device Parameters\EDID`.
     pub(super) edid: Option<Vec<u8>>,
+    /// Blocks of `Device Parameters\EDID_OVERRIDE`, which the system goes by in place of the monitor's own: somebody
+    /// wrote them there.
+    pub(super) instead: Vec<u8>,
     /// Its path in the desktop, where that can be asked for.
     pub(super) path: Option<Path>,
 }
@@ -26,10 +29,18 @@ pub(super) struct Path {
 
 /// The fact and its name: the connector with Windows' number for it.
 pub(super) fn display(monitor: &Monitor, key: &HashKey) -> (String, Display) {
-    let (edid, edid_error) = match monitor.edid.as_deref() {
-        None | Some([]) => (None, None),
+    // The monitor's own word counts; what somebody wrote in its place only where it has none.
+    let own = monitor.edid.as_deref().filter(|own| !own.is_empty());
+    let told = own.or(Some(monitor.instead.as_slice())).filter(|told| !told.is_empty());
+    let (edid, edid_error) = match told {
+        None => (None, None),
         Some(bytes) => match edid::facts(bytes, key) {
-            Ok(facts) => (Some(facts), None),
+            Ok(mut facts) => {
+                if !monitor.instead.is_empty() {
+                    facts.traits.push("overridden".to_owned());
+                }
+                (Some(facts), None)
+            }
             Err(why) => (None, Some(why.to_string())),
         },
     };
@@ -44,6 +55,15 @@ pub(super) fn display(monitor: &Monitor, key: &HashKey) -> (String, Display) {
         edid_error,
     };
     (format!("{connector}-{}", number(&monitor.id)), display)
+}
+
+/// The blocks of an override in order: values `0`, `1`, … of 128 bytes each; ends at the first that is missing or of
+/// another length.
+pub(super) fn override_of(block: impl Fn(&str) -> Option<Vec<u8>>) -> Vec<u8> {
+    const BLOCK: usize = 128;
+    const MOST: usize = 8;
+    let blocks = (0..MOST).map_while(|n| block(&n.to_string()).filter(|block| block.len() == BLOCK));
+    blocks.flatten().collect()
 }
 
 /// The connector's kind by the names that Linux has for it, and whether it is the laptop's own panel's.
@@ -80,6 +100,7 @@ mod tests {
         let monitor = Monitor {
             id: r"DISPLAY\GSM5B7F\5&1A2B3C4D&0&UID4352".into(),
             edid: Some(edid.to_vec()),
+            instead: Vec::new(),
             path: Some(Path { technology: Some(technology), active: true }),
         };
         display(&monitor, &HashKey::new([7; 32]))
@@ -101,9 +122,36 @@ mod tests {
 
     #[test]
     fn a_monitor_that_the_desktop_cannot_be_asked_about_is_told_all_the_same() {
-        let monitor = Monitor { id: r"DISPLAY\Default_Monitor\4&1&0&UID0".into(), edid: None, path: None };
+        let monitor = Monitor { id: r"DISPLAY\Default_Monitor\4&1&0&UID0".into(), ..Monitor::default() };
         let (name, display) = display(&monitor, &HashKey::new([7; 32]));
         assert_eq!((name.as_str(), display.edid), ("unknown-0", None));
+    }
+
+    #[test]
+    fn an_edid_that_somebody_wrote_over_the_monitors_does_not_hide_it() {
+        let (pikvm, innocent) = (fixture("edid/pikvm_v3.hex"), fixture("edid/monitor.hex"));
+        let id = r"DISPLAY\LNX8000\5&1&0&UID4352".to_owned();
+        let instead = override_of(|n| innocent.chunks(128).nth(n.parse().unwrap()).map(<[u8]>::to_vec));
+        assert_eq!(instead, innocent);
+        let both = Monitor { id: id.clone(), edid: Some(pikvm), instead: instead.clone(), path: None };
+        let edid = display(&both, &HashKey::new([7; 32])).1.edid.unwrap();
+        assert_eq!(edid.model.as_deref(), Some("PiKVM V3"));
+        assert!(edid.traits.iter().any(|t| t == "overridden"), "{:?}", edid.traits);
+        let none_of_its_own = Monitor { id, instead, ..Monitor::default() };
+        assert!(display(&none_of_its_own, &HashKey::new([7; 32])).1.edid.is_some());
+        assert!(override_of(|_| Some(vec![0; 127])).is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn edids_of_any_kind_are_a_display(
+            edid in proptest::collection::vec(proptest::num::u8::ANY, 0..300), technology: u32, id in "\\PC{0,40}",
+        ) {
+            let path = Some(Path { technology: Some(technology), active: true });
+            let monitor = Monitor { id, edid: Some(edid.clone()), instead: edid, path };
+            let (name, display) = display(&monitor, &HashKey::new([7; 32]));
+            proptest::prop_assert!(name.starts_with(&display.connector) && display.active);
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Changes by event: device interfaces that come and go (CfgMgr), interfaces and routes that change (IP Helper).
+//! Changes by event: device interfaces that come and go (CfgMgr), mains and lid (the power manager), interfaces and
+//! routes that change (IP Helper).
 
 #![allow(unsafe_code, reason = "calls the Windows API; each call says why it is sound")]
 
@@ -16,9 +17,16 @@ use windows_sys::Win32::NetworkManagement::IpHelper::{
     NotifyIpInterfaceChange, NotifyRouteChange2,
 };
 use windows_sys::Win32::Networking::WinSock::AF_UNSPEC;
+use windows_sys::Win32::System::Power::{
+    DEVICE_NOTIFY_SUBSCRIBE_PARAMETERS, HPOWERNOTIFY, PowerRegisterSuspendResumeNotification,
+    PowerSettingRegisterNotification, PowerSettingUnregisterNotification,
+    PowerUnregisterSuspendResumeNotification,
+};
+use windows_sys::Win32::System::SystemServices::{GUID_ACDC_POWER_SOURCE, GUID_LIDSWITCH_STATE_CHANGE};
+use windows_sys::Win32::UI::WindowsAndMessaging::DEVICE_NOTIFY_CALLBACK;
 
 use super::Wake;
-use crate::windows::devices;
+use crate::windows::{desktop, devices};
 
 /// How long a sensor of devices waits between looks: events come at once, the look is for what they miss.
 pub fn period(listens: bool) -> Duration {
@@ -37,17 +45,25 @@ pub struct Listener {
 enum Registered {
     Devices(HCMNOTIFICATION),
     Network(HANDLE),
+    Power(HPOWERNOTIFY),
+    Sleep(HPOWERNOTIFY),
 }
 
 // SAFETY: the handles may be closed from any thread, and a `Wake` may be used from any thread.
 unsafe impl Send for Listener {}
 
 impl Listener {
-    /// Listens for devices of every kind: a look costs little, and the runner bounds how often. `None` where the
-    /// system does not let us, and looking now and then must do.
-    pub fn devices(_: &'static [&'static str], wake: Wake) -> Option<Self> {
+    /// Listens for power supplies, or for devices of every kind: a look costs little, and the runner bounds how
+    /// often. `None` where the system does not let us, and looking now and then must do.
+    pub fn devices(subsystems: &'static [&'static str], wake: Wake) -> Option<Self> {
+        if subsystems.contains(&"power_supply") {
+            return Self::power(wake);
+        }
         if !devices::listed() {
             return None;
+        }
+        if subsystems.contains(&"drm") {
+            desktop::listen(wake.clone());
         }
         let mut listener = Self::new(wake);
         let filter = CM_NOTIFY_FILTER {
@@ -71,6 +87,38 @@ impl Listener {
             return None;
         }
         listener.registered.push(Registered::Devices(handle));
+        Some(listener)
+    }
+
+    /// Mains, the lid, sleep: the power manager calls at once, and once when it is first asked.
+    fn power(wake: Wake) -> Option<Self> {
+        let mut listener = Self::new(wake);
+        let parameters = DEVICE_NOTIFY_SUBSCRIBE_PARAMETERS {
+            Callback: Some(power_changed),
+            Context: listener.wake.cast::<c_void>(),
+        };
+        let recipient: HANDLE = (&raw const parameters).cast_mut().cast();
+        for setting in [&GUID_ACDC_POWER_SOURCE, &GUID_LIDSWITCH_STATE_CHANGE] {
+            let mut handle = std::ptr::null_mut();
+            // SAFETY: the parameters are copied by the call; their context lives until `drop` has unregistered.
+            let result = unsafe {
+                PowerSettingRegisterNotification(setting, DEVICE_NOTIFY_CALLBACK, recipient, &raw mut handle)
+            };
+            if result != NO_ERROR {
+                tracing::info!(result, "no events of mains; looking every 2 s");
+                return None;
+            }
+            listener.registered.push(Registered::Power(handle as HPOWERNOTIFY));
+        }
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: likewise.
+        let result = unsafe {
+            PowerRegisterSuspendResumeNotification(DEVICE_NOTIFY_CALLBACK, recipient, &raw mut handle)
+        };
+        // Without it, that the machine slept is seen by its clocks at the next look.
+        if result == NO_ERROR {
+            listener.registered.push(Registered::Sleep(handle as HPOWERNOTIFY));
+        }
         Some(listener)
     }
 
@@ -107,7 +155,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         for registered in self.registered.drain(..) {
-            // SAFETY: each was registered above and is closed once; both calls wait for callbacks that run.
+            // SAFETY: each was registered above and is closed once; the calls wait for callbacks that run.
             unsafe {
                 match registered {
                     Registered::Devices(handle) => {
@@ -115,6 +163,12 @@ impl Drop for Listener {
                     }
                     Registered::Network(handle) => {
                         CancelMibChangeNotify2(handle);
+                    }
+                    Registered::Power(handle) => {
+                        PowerSettingUnregisterNotification(handle);
+                    }
+                    Registered::Sleep(handle) => {
+                        PowerUnregisterSuspendResumeNotification(handle);
                     }
                 }
             }
@@ -161,4 +215,10 @@ unsafe extern "system" fn route_changed(
 ) {
     // SAFETY: what was registered.
     unsafe { wake(context) };
+}
+
+unsafe extern "system" fn power_changed(context: *const c_void, _: u32, _: *const c_void) -> u32 {
+    // SAFETY: what was registered.
+    unsafe { wake(context) };
+    0
 }

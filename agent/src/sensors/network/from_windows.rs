@@ -225,4 +225,42 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].interface, "wireless_32768");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn tables_of_any_kind_lead_to_adapters_that_are_up_and_no_further(
+            rows in proptest::collection::vec((0u32..50, 0u8..=128, proptest::num::u32::ANY, proptest::num::u128::ANY), 0..40),
+            physical in proptest::collection::vec(proptest::num::u8::ANY, 0..12),
+            state: i32,
+        ) {
+            let adapters = laptop();
+            let up: Vec<String> = links(&adapters).into_iter().map(|link| link.name).collect();
+            let address = |number: u128, six: bool| {
+                if six { IpAddr::from(number.to_be_bytes()) } else { Ipv4Addr::from_bits(u32::try_from(number & 0xffff_ffff).unwrap()).into() }
+            };
+            let routes: Vec<RouteRow> = rows
+                .iter()
+                .map(|(index, length, metric, number)| RouteRow {
+                    index: *index,
+                    destination: address(*number & 1, index % 2 == 0),
+                    length: *length,
+                    next_hop: address(*number, index % 2 == 0),
+                    metric: *metric,
+                })
+                .collect();
+            let routes = default_routes(&routes, &adapters);
+            proptest::prop_assert!(routes.iter().all(|route| up.contains(&route.interface) || route.interface == "loopback_0"));
+            let found: Vec<NeighbourRow> = rows
+                .iter()
+                .map(|(index, _, _, number)| NeighbourRow {
+                    index: *index,
+                    address: Ipv4Addr::from_bits(u32::try_from(number & 0xffff_ffff).unwrap()),
+                    physical: physical.clone(),
+                    state,
+                })
+                .collect();
+            let known = neighbours(&found, &adapters);
+            proptest::prop_assert!(known.is_empty() || (physical.len() == 6 && KNOWN.contains(&state)));
+        }
+    }
 }

@@ -5,7 +5,9 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use windows_sys::Win32::Foundation::{ERROR_SUCCESS, HANDLE, LocalFree};
+use farmwatch_shared::catalogue::Os;
+use windows_sys::Wdk::System::SystemServices::NtPowerInformation;
+use windows_sys::Win32::Foundation::{ERROR_SUCCESS, HANDLE, LocalFree, STATUS_BUFFER_TOO_SMALL};
 use windows_sys::Win32::System::Power::{
     DEVICE_NOTIFY_SUBSCRIBE_PARAMETERS, GetSystemPowerStatus, POWERBROADCAST_SETTING, PowerGetActiveScheme,
     PowerReadACValueIndex, PowerSettingRegisterNotification, SYSTEM_POWER_STATUS,
@@ -20,6 +22,11 @@ use super::from_windows;
 use super::{Config, Duration, SensorError, Settings, SupplyNow};
 use crate::system;
 
+/// `GetPowerRequestList`, of the levels that have no name in the documentation.
+const POWER_REQUEST_LIST: i32 = 45;
+/// A list of requests is never longer.
+const MOST_REQUESTS: u32 = 256 << 10;
+
 pub(super) fn supply(config: &Config) -> Result<SupplyNow, SensorError> {
     crate::windows::is_here(config)?;
     let mut status = SYSTEM_POWER_STATUS::default();
@@ -32,8 +39,39 @@ pub(super) fn supply(config: &Config) -> Result<SupplyNow, SensorError> {
     Ok(SupplyNow { mains, battery, lid_closed: lid_closed() })
 }
 
-pub(super) fn settings(_: &Config) -> Settings {
-    Settings { never_sleeps: standby_seconds().map(|seconds| seconds == 0), keep_awake: Vec::new() }
+pub(super) fn settings(config: &Config) -> Settings {
+    let name = |holder: String| {
+        let tool = config.catalogue.by_process(Os::Windows, &holder, None);
+        tool.map_or_else(|| "other".to_owned(), |hit| hit.tool.id.to_string())
+    };
+    let mut keep_awake: Vec<String> = from_windows::holders(&requests()).into_iter().map(name).collect();
+    keep_awake.sort_unstable();
+    keep_awake.dedup();
+    Settings { never_sleeps: standby_seconds().map(|seconds| seconds == 0), keep_awake }
+}
+
+/// Who asked Windows to stay awake, as `powercfg /requests` knows it; empty for who may not ask.
+fn requests() -> Vec<u8> {
+    let mut length = 4096u32;
+    while length <= MOST_REQUESTS {
+        let mut list = vec![0u64; length as usize / 8];
+        // SAFETY: no question; the buffer has the length that is told and is aligned for numbers of eight bytes.
+        let status = unsafe {
+            NtPowerInformation(
+                POWER_REQUEST_LIST,
+                std::ptr::null(),
+                0,
+                list.as_mut_ptr().cast::<c_void>(),
+                length,
+            )
+        };
+        match status {
+            0 => return list.iter().flat_map(|number| number.to_le_bytes()).collect(),
+            STATUS_BUFFER_TOO_SMALL => length *= 4,
+            _ => break,
+        }
+    }
+    Vec::new()
 }
 
 /// How long the machine has slept since it started: one clock goes on in sleep, the other does not.

@@ -16,6 +16,13 @@ pub(super) struct Listed {
     pub(super) flags: Option<i32>,
 }
 
+/// `WTSINFOEX`, what `WTSSessionInfoEx` answers: level 0, then, aligned for its times, session 8, state 12, flags 16.
+/// `None` for another level than 1.
+pub(super) fn flags(answer: &[u8]) -> Option<i32> {
+    let number = |at: usize| Some(i32::from_le_bytes(answer.get(at..at + 4)?.try_into().ok()?));
+    if number(0)? == 1 { number(16) } else { None }
+}
+
 /// The fact; `None` for the services' session, listeners and login screens.
 pub(super) fn session(listed: &Listed) -> Option<(String, Session)> {
     const ACTIVE: i32 = 0;
@@ -43,6 +50,30 @@ pub(super) fn session(listed: &Listed) -> Option<(String, Session)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_locked_session_says_so_in_its_flags() {
+        let mut answer = vec![0u8; 232];
+        answer[0] = 1;
+        answer[8] = 3;
+        assert_eq!(flags(&answer), Some(0));
+        answer[16] = 1;
+        assert_eq!(flags(&answer), Some(1));
+        answer[16..20].copy_from_slice(&(-1i32).to_le_bytes());
+        assert_eq!(flags(&answer), Some(-1), "unknown");
+        answer[0] = 2;
+        assert_eq!((flags(&answer), flags(&answer[..19])), (None, None));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn answers_of_any_kind_are_a_session_or_none(
+            answer in proptest::collection::vec(proptest::num::u8::ANY, 0..64), id: u32, state: i32, protocol: u16,
+        ) {
+            let listed = Listed { id, state, protocol, person: true, flags: flags(&answer) };
+            proptest::prop_assert_eq!(session(&listed).is_some(), id != 0);
+        }
+    }
 
     #[test]
     fn somebody_at_the_screen_and_somebody_over_remote_desktop() {

@@ -3,10 +3,10 @@
 
 use windows_sys::Win32::System::RemoteDesktop::{
     WTS_CURRENT_SERVER_HANDLE, WTS_INFO_CLASS, WTSClientProtocolType, WTSEnumerateSessionsW, WTSFreeMemory,
-    WTSINFOEXW, WTSQuerySessionInformationW, WTSSessionInfoEx, WTSUserName,
+    WTSQuerySessionInformationW, WTSSessionInfoEx, WTSUserName,
 };
 
-use super::from_windows::{Listed, session};
+use super::from_windows::{Listed, flags, session};
 use super::{Config, SensorError, Session};
 
 /// Most sessions that are told.
@@ -57,14 +57,4 @@ fn ask<T>(session: u32, what: WTS_INFO_CLASS, read: impl FnOnce(&[u8]) -> Option
 
 fn first(bytes: &[u8]) -> Option<u16> {
     bytes.first_chunk().copied().map(u16::from_le_bytes)
-}
-
-fn flags(bytes: &[u8]) -> Option<i32> {
-    if bytes.len() < size_of::<WTSINFOEXW>() {
-        return None;
-    }
-    // SAFETY: long enough, and read without regard to how it lies.
-    let info = unsafe { bytes.as_ptr().cast::<WTSINFOEXW>().read_unaligned() };
-    // SAFETY: level 1 says that this view of the union was written.
-    (info.Level == 1).then(|| unsafe { info.Data.WTSInfoExLevel1.SessionFlags })
 }

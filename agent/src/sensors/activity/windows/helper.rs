@@ -1,4 +1,4 @@
-//! The helper in a person's session: counts raw input, says finished windows on its standard output, and ends when
+//! The helper in a person's session: counts raw input, says finished windows and the desktop's monitors on its standard output, and ends when
 //! its standard input does.
 #![allow(unsafe_code, reason = "calls the Windows API; each call says why it is sound")]
 
@@ -8,7 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use farmwatch_shared::facts::{SourceKind, Window};
+use farmwatch_shared::facts::SourceKind;
 use jiff::Timestamp;
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::UI::Input::KeyboardAndMouse::{GetLastInputInfo, LASTINPUTINFO};
@@ -24,7 +24,9 @@ use windows_sys::Win32::UI::WindowsAndMessaging::{
 use super::super::count::{Event, Happened};
 use super::super::from_windows::{self, Raw};
 use super::super::tally::{Pointing, Tally};
+use super::Said;
 use crate::sensors::devnode::Node;
+use crate::windows::desktop::{self, Lit};
 use crate::windows::{devices, text};
 
 /// Usages of page 1: a mouse, a keyboard.
@@ -32,6 +34,8 @@ const MOUSE: u16 = 2;
 const KEYBOARD: u16 = 6;
 /// The helper looks at the clock this often.
 const TICK_MS: u32 = 1000;
+/// And at the monitors at every so-many-eth look.
+const MONITORS: u32 = 5;
 /// Devices whose names are remembered.
 const MOST_DEVICES: usize = 256;
 
@@ -76,6 +80,10 @@ struct Counting {
     /// A mouse that sends 8,000 times a second is not heard in seconds that are not read in full.
     hears_pointer: bool,
     last_input: u32,
+    /// How often it looked at the clock.
+    ticks: u32,
+    /// The desktop's monitors, as they were told.
+    monitors: Option<Vec<Lit>>,
     /// Stamps of events count from here, so that a clock that is set does not move them.
     began: (Instant, Timestamp),
 }
@@ -92,6 +100,8 @@ impl Counting {
             pointer: (SourceKind::Other, Pointing::ByHand),
             hears_pointer: true,
             last_input: last_input(),
+            ticks: 0,
+            monitors: None,
             began: (Instant::now(), now),
         }
     }
@@ -132,8 +142,16 @@ impl Counting {
         self.watched = now;
         if self.tally.is_over(now) {
             let finished = std::mem::replace(&mut self.tally, Tally::new(now)).finish();
-            say(&finished)?;
+            say(&Said::Window(Box::new(finished)))?;
             self.has_touchpad = has_touchpad();
+        }
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks % MONITORS == 1 {
+            let monitors = desktop::lit();
+            if let Some(lit) = monitors.as_ref().filter(|_| monitors != self.monitors) {
+                say(&Said::Monitors(lit.clone()))?;
+            }
+            self.monitors = monitors;
         }
         self.hear_pointer(true);
         Ok(())
@@ -173,8 +191,8 @@ impl Counting {
     }
 }
 
-fn say(window: &Window) -> anyhow::Result<()> {
-    let mut line = serde_json::to_vec(window)?;
+fn say(said: &Said) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(said)?;
     line.push(b'\n');
     let mut out = std::io::stdout().lock();
     out.write_all(&line).and_then(|()| out.flush()).context("the service does not listen any more")

@@ -17,6 +17,7 @@ pub use self::helper::help;
 use self::spawn::Helper;
 use super::News;
 use crate::sensors::{Config, SensorError, Wake};
+use crate::windows::desktop::{self, Lit};
 
 /// How often it is looked at who is logged in and whether the helpers run.
 const LOOK: Duration = Duration::from_secs(5);
@@ -82,9 +83,12 @@ fn look_after(news: &Arc<Mutex<News>>, stop: &AtomicBool, wake: &Wake) {
             }
             match Helper::start(*session) {
                 Ok((helper, output)) => {
-                    let (news, wake) = (Arc::clone(news), wake.clone());
-                    std::thread::spawn(move || listen(output, &news, &wake));
-                    helpers.insert(*session, helper);
+                    let (session, news, wake) = (*session, Arc::clone(news), wake.clone());
+                    std::thread::spawn(move || {
+                        listen(session, output, &news, &wake);
+                        desktop::tell(session, None);
+                    });
+                    helpers.insert(session, helper);
                 }
                 Err(error) => {
                     let why = format!("no helper can be started in a session to count input there: {error}");
@@ -103,8 +107,18 @@ fn look_after(news: &Arc<Mutex<News>>, stop: &AtomicBool, wake: &Wake) {
     }
 }
 
-/// Takes windows from a helper until it ends.
-fn listen(output: std::fs::File, news: &Mutex<News>, wake: &Wake) {
+/// What a helper says, a line each.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Said {
+    /// Five minutes of input.
+    Window(Box<Window>),
+    /// The desktop's monitors, at first and whenever they change.
+    Monitors(Vec<Lit>),
+}
+
+/// Takes windows and monitors from a helper until it ends.
+fn listen(session: u32, output: std::fs::File, news: &Mutex<News>, wake: &Wake) {
     let mut output = BufReader::new(output);
     loop {
         let mut line = Vec::new();
@@ -112,7 +126,14 @@ fn listen(output: std::fs::File, news: &Mutex<News>, wake: &Wake) {
             Ok(1..) if line.ends_with(b"\n") => {}
             _ => return,
         }
-        let Ok(window) = serde_json::from_slice::<Window>(&line) else { return };
+        let window = match serde_json::from_slice::<Said>(&line) {
+            Ok(Said::Window(window)) => *window,
+            Ok(Said::Monitors(lit)) => {
+                desktop::tell(session, Some(lit));
+                continue;
+            }
+            Err(_) => return,
+        };
         let mut news = lock(news);
         news.windows.push(window);
         let extra = news.windows.len().saturating_sub(MOST_WINDOWS);

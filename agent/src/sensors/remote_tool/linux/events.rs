@@ -15,12 +15,13 @@ use farmwatch_shared::catalogue::Catalogue;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::super::budget::Budget;
 use super::super::tools::Hit;
 use super::Wake;
 use super::folders::Folders;
 use super::processes::{Looked, Reader};
 use super::relays::{Answers, Relays};
-use super::rounds::{Budget, Round};
+use super::rounds::Round;
 use super::starts::{Heard, Starts};
 use crate::sensors::tcp_sockets::Socket;
 
@@ -28,6 +29,10 @@ use crate::sensors::tcp_sockets::Socket;
 const GATHER: Duration = Duration::from_millis(50);
 /// … and between two rounds while programs keep starting.
 const ROUND: Duration = Duration::from_millis(700);
+/// Messages of the kernel's that are taken per second over time, two for a common start …
+const PER_SECOND: u32 = 2000;
+/// … and at once after a quiet time.
+const AT_ONCE: u32 = 2000;
 /// In a storm the kernel is asked to tell nothing for this long.
 const MUTED: Duration = Duration::from_secs(10);
 /// Most processes whose end is waited for.
@@ -103,7 +108,7 @@ impl Events {
             folders: Folders::watch(root),
             answers: Answers::subscribe(root).ok(),
             reader,
-            budget: Budget::new(Instant::now()),
+            budget: Budget::new(Instant::now(), PER_SECOND, AT_ONCE),
             next: Next::Event,
         };
         let thread = std::thread::Builder::new().name("events".into()).stack_size(256 << 10);

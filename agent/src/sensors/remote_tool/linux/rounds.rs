@@ -1,14 +1,8 @@
-//! Which of the processes that started together are looked at, and how many in a second. Pure.
+//! Which of the processes that started together are looked at. Pure.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use super::starts::Heard;
-
-/// Messages of the kernel's that are taken per second over time, two for a common start …
-const PER_SECOND: u32 = 2000;
-/// … and at once after a quiet time.
-const AT_ONCE: u32 = 2000;
 
 /// Starts that are taken together.
 #[derive(Debug, Default)]
@@ -52,54 +46,9 @@ impl Round {
     }
 }
 
-/// How many messages may be taken: a bucket that fills steadily.
-#[derive(Debug)]
-pub(super) struct Budget {
-    left: u32,
-    filled: Instant,
-}
-
-impl Budget {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { left: AT_ONCE, filled: now }
-    }
-
-    pub(super) fn refill(&mut self, now: Instant) {
-        let millis = now.saturating_duration_since(self.filled).as_millis();
-        let more = u32::try_from(millis).unwrap_or(u32::MAX).saturating_mul(PER_SECOND / 1000);
-        if more > 0 {
-            self.left = self.left.saturating_add(more).min(AT_ONCE);
-            self.filled = now;
-        }
-    }
-
-    pub(super) fn take(&mut self) -> bool {
-        let any = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        any
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-
-    #[test]
-    fn a_storm_is_listened_to_two_thousand_times_a_second_and_no_more() {
-        let start = Instant::now();
-        let mut budget = Budget::new(start);
-        let mut taken = 0;
-        for round in 0..=40u32 {
-            budget.refill(start + Duration::from_millis(50) * round);
-            while budget.take() {
-                taken += 1;
-            }
-        }
-        let allowed = AT_ONCE + PER_SECOND * 2;
-        assert!((allowed - 80..=allowed).contains(&taken), "{taken} in two seconds");
-    }
 
     fn looked(heard: &[Heard], gone: &[u32], tools: &[u32]) -> (Vec<u32>, Vec<u32>) {
         let mut round = Round::default();

@@ -1,8 +1,13 @@
-//! Windows: processes from the kernel's list, what is installed from the registry and the disk.
+//! Windows: processes from the kernel's list and their starts by event, what is installed from the registry and the
+//! disk, renamed copies by what their files say.
 
 mod accounts;
+mod background;
+mod events;
 mod installed;
 mod processes;
+mod programs;
+mod starts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,16 +18,26 @@ use farmwatch_shared::facts::SeenBy;
 use farmwatch_shared::id::KeyedHash;
 use jiff::Timestamp;
 
+use self::background::{Background, Found, Job, Of};
+use self::events::Events;
 use self::processes::Reader;
+use self::programs::Programs;
 use super::from_windows::{self, Listed};
 use super::tools::{Hit, Runs, Tools};
 use super::{Config, Sensed, SensorError, Wake};
 use crate::windows::registry;
 
-/// What is new among the processes is looked for this often: one call to the kernel.
+/// Where Windows does not tell of starts, what is new among the processes is looked for this often: one call to the
+/// kernel. Where it does, with the ports of running tools.
 const POLL: Duration = Duration::from_secs(2);
+const SOCKETS: Duration = Duration::from_secs(10);
 /// What is installed is looked at this often, and when a tool starts.
 const INSTALLED: Duration = Duration::from_mins(10);
+/// A tool that started opens its port a moment later.
+const FOLLOW_UPS: [Duration; 4] =
+    [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(6)];
+/// A session for events that could not be had, or that somebody stopped, is tried for again this often.
+const RETRY: Duration = Duration::from_mins(5);
 /// The port of Remote Desktop, unless the registry says another.
 const RDP: u32 = 3389;
 
@@ -30,13 +45,25 @@ const RDP: u32 = 3389;
 pub(super) struct Eyes {
     catalogue: Arc<Catalogue>,
     reader: Reader,
+    /// For a single look; a sensor that runs leaves files to `background`.
+    programs: Programs,
+    background: Option<Background>,
+    events: Option<Events>,
+    /// Why Windows does not tell of starts.
+    no_events: Option<String>,
+    wake: Option<Wake>,
+    retry: Instant,
     /// Start by id of every process that was there at the last look.
     listed: BTreeMap<u32, i64>,
     found: BTreeMap<u32, Process>,
     installed: Vec<(SeenBy, Hit)>,
-    accounts: BTreeMap<&'static str, KeyedHash>,
+    /// Installed programs that are known by their bytes only, by path.
+    renamed: BTreeMap<String, (SeenBy, Hit)>,
+    accounts: BTreeMap<Box<str>, KeyedHash>,
     level_2: bool,
     look_installed: Instant,
+    /// Further looks after a tool started.
+    follow_ups: Vec<Instant>,
 }
 
 /// A running process of a tool.
@@ -47,59 +74,193 @@ struct Process {
 
 impl Eyes {
     pub(super) fn new(config: &Config) -> Self {
+        let now = Instant::now();
         Self {
             catalogue: Arc::clone(&config.catalogue),
             reader: Reader::default(),
+            programs: Programs::default(),
+            background: None,
+            events: None,
+            no_events: None,
+            wake: None,
+            retry: now,
             listed: BTreeMap::new(),
             found: BTreeMap::new(),
             installed: Vec::new(),
+            renamed: BTreeMap::new(),
             accounts: BTreeMap::new(),
             level_2: config.level_2,
-            look_installed: Instant::now(),
+            look_installed: now,
+            follow_ups: Vec::new(),
         }
     }
 
     pub(super) fn period(&self) -> Duration {
-        POLL
+        let now = Instant::now();
+        let due = self.follow_ups.iter().chain([&self.look_installed]).min();
+        let due = due.map_or(POLL, |due| due.saturating_duration_since(now));
+        if self.polls(now) {
+            return due.min(POLL);
+        }
+        // Remote Desktop's port is looked at as well, where it is switched on.
+        due.min(SOCKETS)
     }
 
     pub(super) fn watch(&mut self, wake: Wake) {
-        drop(wake);
+        self.background = Background::start(Arc::clone(&self.catalogue), wake.clone());
+        self.wake = Some(wake);
+        self.listen();
     }
 
     pub(super) fn look(&mut self, out: &mut Sensed) -> Result<(), SensorError> {
         let config = out.config();
         crate::windows::is_here(&config)?;
         if !Arc::ptr_eq(&self.catalogue, &config.catalogue) {
-            *self = Self::new(&config);
+            self.renew(&config.catalogue);
         }
-        let list = self.reader.list()?;
-        let started = self.take(list);
         let now = Instant::now();
+        self.tend(now);
+        let list = self.reader.list()?;
+        let mut started = self.take(&list);
+        started |= self.take_found();
+        self.follow_ups.retain(|due| *due > now);
+        if started {
+            self.follow_ups.extend(FOLLOW_UPS.iter().map(|later| now + *later));
+        }
         if started || now >= self.look_installed || self.level_2 != config.level_2 {
             self.level_2 = config.level_2;
             self.accounts = accounts::all(&config);
-            self.installed = installed::all(&config.catalogue);
+            self.look_at_installed();
             self.look_installed = now + INSTALLED;
         }
-        out.note("starts are found by looking every two seconds");
+        if let Some(events) = &self.events {
+            events.follow(self.found.keys().copied().collect());
+        }
+        self.remark(now, out);
         self.tools().all().for_each(|(id, tool)| out.fact(id, tool));
         Ok(())
     }
 
+    /// Forgets what an older catalogue found.
+    fn renew(&mut self, catalogue: &Arc<Catalogue>) {
+        self.catalogue = Arc::clone(catalogue);
+        self.listed.clear();
+        self.found.clear();
+        self.renamed.clear();
+        self.look_installed = Instant::now();
+        self.events.iter().for_each(|events| events.renew(Arc::clone(catalogue)));
+        self.background.iter().for_each(|background| background.renew(Arc::clone(catalogue)));
+    }
+
+    /// Starts to listen again where somebody stopped it.
+    fn tend(&mut self, now: Instant) {
+        if self.events.as_ref().is_some_and(|events| !events.lives()) {
+            self.events = None;
+            self.no_events = Some("somebody stopped the agent's trace session".to_owned());
+        }
+        if self.events.is_none() && now >= self.retry {
+            self.listen();
+        }
+    }
+
+    fn listen(&mut self) {
+        let (Some(background), Some(wake)) = (&self.background, &self.wake) else { return };
+        self.retry = Instant::now() + RETRY;
+        match Events::start(Arc::clone(&self.catalogue), background.clone(), wake.clone()) {
+            Ok(events) => (self.events, self.no_events) = (Some(events), None),
+            Err(reason) => {
+                tracing::info!(reason, "no events of processes; looking every two seconds");
+                self.no_events = Some(reason);
+            }
+        }
+    }
+
+    /// Starts are not told, or not reliably now.
+    fn polls(&self, now: Instant) -> bool {
+        self.events.as_ref().is_none_or(|events| events.in_storm(now))
+    }
+
     /// Takes over a list of processes, looks at what is new in it, and answers whether a tool is among that.
-    fn take(&mut self, list: Vec<Listed>) -> bool {
+    fn take(&mut self, list: &[Listed]) -> bool {
         let now: BTreeMap<u32, i64> = list.iter().map(|process| (process.pid, process.started)).collect();
         let before = std::mem::replace(&mut self.listed, now);
         self.found.retain(|pid, _| self.listed.contains_key(pid) && self.listed.get(pid) == before.get(pid));
+        let again = Instant::now() >= self.look_installed;
         let mut started = false;
-        for process in list.iter().filter(|process| before.get(&process.pid) != Some(&process.started)) {
-            let Some(hit) = self.reader.whose(&self.catalogue, process) else { continue };
+        for process in list {
+            let is_new = before.get(&process.pid) != Some(&process.started);
+            // What found no room in the queue is asked for again now and then.
+            if (!is_new && !again) || self.found.contains_key(&process.pid) {
+                continue;
+            }
+            let Some(hit) = self.whose(process) else { continue };
             let since = from_windows::minute_of(process.started);
             self.found.insert(process.pid, Process { since, hit });
             started = true;
         }
         started
+    }
+
+    /// Whose a process is, if that can be told at once.
+    fn whose(&mut self, process: &Listed) -> Option<Hit> {
+        let seen = processes::look(process);
+        if let Some(hit) = seen.by_name(&self.catalogue) {
+            return Some(hit);
+        }
+        let path = seen.path?;
+        let Some(background) = &self.background else {
+            return self.programs.whose(&self.catalogue, &path, seen.command_line.as_deref());
+        };
+        let of = Of::Process { pid: process.pid, started: process.started };
+        background.ask(Job { of, path, command_line: seen.command_line });
+        None
+    }
+
+    /// Takes over what files said. Answers whether a running tool is among that.
+    fn take_found(&mut self) -> bool {
+        let Some(background) = &self.background else { return false };
+        let mut started = false;
+        for Found { of, path, hit } in background.take() {
+            match of {
+                Of::Process { pid, started: at } if self.listed.get(&pid) == Some(&at) => {
+                    let new = Process { since: from_windows::minute_of(at), hit };
+                    started |= self.found.insert(pid, new).is_none();
+                }
+                Of::Process { .. } => {}
+                Of::Installed(by) => {
+                    self.renamed.insert(path, (by, hit));
+                }
+            }
+        }
+        started
+    }
+
+    fn look_at_installed(&mut self) {
+        let installed::Installed { hits, unknown } = installed::all(&self.catalogue);
+        self.installed = hits;
+        self.renamed.retain(|path, (by, _)| unknown.get(path) == Some(by));
+        for (path, by) in unknown {
+            let Some(background) = &self.background else {
+                let hit = self.programs.whose(&self.catalogue, &path, None);
+                self.renamed.extend(hit.map(|hit| (path, (by, hit))));
+                continue;
+            };
+            background.ask(Job { of: Of::Installed(by), path, command_line: None });
+        }
+    }
+
+    fn remark(&self, now: Instant, out: &mut Sensed) {
+        match (&self.events, &self.no_events) {
+            (None, Some(reason)) => {
+                out.note(format!("starts are found by looking every two seconds: {reason}"));
+            }
+            (Some(events), _) if events.in_storm(now) => {
+                out.note(
+                    "limited: more programs start than the agent may spend time on; it looks every few seconds instead",
+                );
+            }
+            _ => {}
+        }
     }
 
     fn tools(&self) -> Tools {
@@ -119,7 +280,8 @@ impl Eyes {
             let ports = BTreeSet::from([*port]);
             tools.runs(&self.catalogue, &Runs { hit, since: None, ports: &ports, connected });
         }
-        self.installed.iter().for_each(|(by, hit)| tools.installed(&self.catalogue, *by, hit));
+        let installed = self.installed.iter().chain(self.renamed.values());
+        installed.for_each(|(by, hit)| tools.installed(&self.catalogue, *by, hit));
         self.accounts.iter().for_each(|(tool, account)| tools.account(tool, account));
         tools
     }

@@ -2,11 +2,10 @@
 
 #![allow(unsafe_code, reason = "calls the Windows API; each call says why it is sound")]
 
-use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle};
 
-use farmwatch_shared::catalogue::Catalogue;
+use farmwatch_shared::catalogue::{Catalogue, Os};
 use windows_sys::Wdk::System::SystemInformation::{NtQuerySystemInformation, SystemProcessInformation};
 use windows_sys::Wdk::System::Threading::{NtQueryInformationProcess, ProcessCommandLineInformation};
 use windows_sys::Win32::Foundation::{
@@ -14,24 +13,18 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::NetworkManagement::IpHelper::{GetExtendedTcpTable, TCP_TABLE_OWNER_PID_ALL};
 use windows_sys::Win32::Networking::WinSock::{AF_INET, AF_INET6};
-use windows_sys::Win32::Storage::FileSystem::{GetFileVersionInfoSizeW, GetFileVersionInfoW, VerQueryValueW};
 use windows_sys::Win32::System::Threading::{
     OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
 };
 
-use super::super::from_windows::{self, Listed, Socket, Version};
+use super::super::from_windows::{self, Listed, Socket};
 use super::super::tools::Hit;
 use crate::sensors::SensorError;
-use crate::windows::text;
 
 /// A list of processes is never longer: some 30,000 with their threads.
 const MOST_LIST: usize = 32 << 20;
 /// As much of a command line as is looked at, in bytes.
 const COMMAND_LINE: usize = 8192;
-/// Programs whose versions are remembered.
-const MOST_VERSIONS: usize = 1024;
-/// A version resource is never longer.
-const MOST_VERSION: u32 = 256 << 10;
 /// A table of sockets is never longer.
 const MOST_TABLE: u32 = 4 << 20;
 
@@ -40,7 +33,6 @@ const MOST_TABLE: u32 = 4 << 20;
 pub(super) struct Reader {
     /// In words of eight bytes, as the kernel's structures want to lie.
     buffer: Vec<u64>,
-    versions: BTreeMap<String, Version>,
 }
 
 impl Reader {
@@ -74,29 +66,31 @@ impl Reader {
             return Ok(from_windows::processes(bytes, base));
         }
     }
+}
 
-    /// Whose program a process runs.
-    pub(super) fn whose(&mut self, catalogue: &Catalogue, process: &Listed) -> Option<Hit> {
-        let handle = open(process.pid);
-        let path = handle.as_ref().and_then(image);
-        let command_line = handle.as_ref().and_then(command_line);
-        let program = path.as_deref().unwrap_or(&process.name);
-        from_windows::whose(catalogue, program, command_line.as_deref(), || {
-            path.as_deref().map(|path| self.version(path)).unwrap_or_default()
-        })
-    }
+/// What is seen of a process's program.
+pub(super) struct Seen {
+    name: String,
+    /// Where its file is; `None` if the process is gone or protected.
+    pub(super) path: Option<String>,
+    /// What it was started with.
+    pub(super) command_line: Option<String>,
+}
 
-    fn version(&mut self, path: &str) -> Version {
-        if let Some(known) = self.versions.get(path) {
-            return known.clone();
-        }
-        if self.versions.len() >= MOST_VERSIONS {
-            self.versions.clear();
-        }
-        let version = version(path).unwrap_or_default();
-        self.versions.insert(path.to_owned(), version.clone());
-        version
+impl Seen {
+    /// Whose it is by path, name and arguments.
+    pub(super) fn by_name(&self, catalogue: &Catalogue) -> Option<Hit> {
+        let program = self.path.as_deref().unwrap_or(&self.name);
+        catalogue.by_process(Os::Windows, program, self.command_line.as_deref()).map(Hit::from)
     }
+}
+
+/// Looks at a process.
+pub(super) fn look(process: &Listed) -> Seen {
+    let handle = open(process.pid);
+    let path = handle.as_ref().and_then(image);
+    let command_line = handle.as_ref().and_then(command_line);
+    Seen { name: process.name.clone(), path, command_line }
 }
 
 fn open(pid: u32) -> Option<OwnedHandle> {
@@ -143,51 +137,6 @@ fn command_line(process: &OwnedHandle) -> Option<String> {
     // SAFETY: within the buffer and aligned for units of two bytes, as was just seen.
     let units = unsafe { std::slice::from_raw_parts(text.Buffer, usize::from(text.Length) / 2) };
     Some(String::from_utf16_lossy(units))
-}
-
-/// The version of a program's file.
-fn version(path: &str) -> Option<Version> {
-    let name = text::wide(path);
-    let mut unused = 0;
-    // SAFETY: the name ends with a zero.
-    let length = unsafe { GetFileVersionInfoSizeW(name.as_ptr(), &raw mut unused) };
-    if length == 0 || length > MOST_VERSION {
-        return None;
-    }
-    let mut block = vec![0u8; length as usize];
-    // SAFETY: the name ends with a zero; the buffer has the length that is told.
-    if unsafe { GetFileVersionInfoW(name.as_ptr(), 0, length, block.as_mut_ptr().cast::<c_void>()) } == 0 {
-        return None;
-    }
-    let tables = value(&block, r"\VarFileInfo\Translation")?;
-    let first = tables.first_chunk::<4>()?;
-    let language = u16::from_le_bytes([first[0], first[1]]);
-    let page = u16::from_le_bytes([first[2], first[3]]);
-    let text = |name: &str| {
-        let bytes = value(&block, &format!(r"\StringFileInfo\{language:04x}{page:04x}\{name}"))?;
-        let units: Vec<u16> =
-            bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-        let text = text::of_buffer(&units).trim().to_owned();
-        (!text.is_empty()).then_some(text)
-    };
-    Some(Version { original_name: text("OriginalFilename"), product: text("ProductName") })
-}
-
-/// A value of a version block, in bytes; texts end with a zero of two bytes.
-fn value<'a>(block: &'a [u8], path: &str) -> Option<&'a [u8]> {
-    let name = text::wide(path);
-    let (mut start, mut length) = (std::ptr::null_mut(), 0);
-    // SAFETY: the block is what the system wrote, the name ends with a zero, both results are ours.
-    let found = unsafe {
-        VerQueryValueW(block.as_ptr().cast::<c_void>(), name.as_ptr(), &raw mut start, &raw mut length)
-    };
-    if found == 0 {
-        return None;
-    }
-    let from = (start as usize).checked_sub(block.as_ptr() as usize)?;
-    // Lengths of texts are told in units, those of numbers in bytes.
-    let length = if path.starts_with(r"\StringFileInfo") { length as usize * 2 } else { length as usize };
-    block.get(from..from.checked_add(length)?.min(block.len()))
 }
 
 /// All TCP sockets.

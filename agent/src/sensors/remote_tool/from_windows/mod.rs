@@ -1,6 +1,9 @@
 //! What Windows says of processes and sockets, in the shape in which its calls return it.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub(super) mod places;
+pub(super) mod starts;
+
+use std::collections::BTreeSet;
 
 use farmwatch_shared::catalogue::{Catalogue, Match, Os, Proves};
 use farmwatch_shared::program::Program;
@@ -66,34 +69,13 @@ pub(super) fn minute_of(filetime: i64) -> Option<Timestamp> {
     Timestamp::from_second(seconds.div_euclid(60) * 60).ok().filter(|_| filetime > 0)
 }
 
-/// Whose program this is: by path and arguments, else by the name that its maker gave it (its version's
-/// `OriginalFilename`, `ProductName`), which a renamed copy keeps.
-pub(super) fn whose(
-    catalogue: &Catalogue,
-    path: &str,
-    command_line: Option<&str>,
-    version: impl FnOnce() -> Version,
-) -> Option<Hit> {
-    if let Some(hit) = catalogue.by_process(Os::Windows, path, command_line) {
-        return Some(hit.into());
-    }
-    let version = version();
+/// Whose a program is by what its own bytes say: the name that its maker gave it, which a renamed copy keeps and
+/// which may be asked for with arguments; else its product, its maker, who signed it.
+pub(super) fn by_bytes(catalogue: &Catalogue, program: &Program, command_line: Option<&str>) -> Option<Hit> {
     let proves_use = |hit: &Match<'_>| hit.proves == Proves::Use;
     let by_name = |name: &String| catalogue.by_process(Os::Windows, name, command_line).filter(proves_use);
-    let mut program = Program::default();
-    version.original_name.iter().for_each(|name| program.set("original", name));
-    version.product.iter().for_each(|product| program.set("product", product));
-    let named = version.original_name.as_ref().and_then(by_name);
-    named.or_else(|| catalogue.by_program(Os::Windows, &program).filter(proves_use)).map(Hit::from)
-}
-
-/// What a program's version says of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Version {
-    /// `OriginalFilename`: the name before anybody renamed it.
-    pub(super) original_name: Option<String>,
-    /// `ProductName`.
-    pub(super) product: Option<String>,
+    let named = program.names.iter().find_map(by_name);
+    named.or_else(|| catalogue.by_program(Os::Windows, program).filter(proves_use)).map(Hit::from)
 }
 
 /// A TCP socket and whose it is.
@@ -140,36 +122,6 @@ pub(super) fn serves(sockets: &[Socket], pid: u32) -> (BTreeSet<u16>, bool) {
     (ports, connected)
 }
 
-/// The paths that a pattern of the catalogue stands for, by the values of Windows' variables; each variable may
-/// have several (`%appdata%` has one for each person). Patterns with stars stand for the folder before them.
-pub(super) fn paths(pattern: &str, variables: &BTreeMap<&str, Vec<String>>) -> Vec<String> {
-    let parts: Vec<&str> = pattern.split(['/', '\\']).filter(|part| !part.is_empty()).collect();
-    let Some((first, rest)) = parts.split_first() else { return Vec::new() };
-    let starts = match first.to_ascii_lowercase().as_str() {
-        "~" => variables.get("%userprofile%").cloned().unwrap_or_default(),
-        variable if variable.starts_with('%') => variables.get(variable).cloned().unwrap_or_default(),
-        drive if drive.ends_with(':') => vec![(*first).to_owned()],
-        _ => return Vec::new(),
-    };
-    let plain = |part: &&&str| !part.contains(['*', '?']) && **part != "..";
-    let kept: Vec<&str> = rest.iter().take_while(plain).copied().collect();
-    // A star within a path, not at its end, says more than the folder before it does.
-    if kept.is_empty() || rest.len() > kept.len() + 1 {
-        return Vec::new();
-    }
-    starts.iter().map(|start| format!("{}\\{}", start.trim_end_matches('\\'), kept.join("\\"))).collect()
-}
-
-/// The program of a command: quoted, or up to `.exe`.
-pub(super) fn program_of(command: &str) -> &str {
-    let command = command.trim();
-    if let Some(quoted) = command.strip_prefix('"') {
-        return quoted.split('"').next().unwrap_or_default();
-    }
-    let end = command.to_ascii_lowercase().find(".exe").map(|at| at + 4);
-    end.map_or(command, |end| &command[..end])
-}
-
 fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
@@ -212,14 +164,24 @@ mod tests {
     }
 
     #[test]
-    fn a_renamed_copy_is_known_by_what_its_maker_called_it() {
+    fn a_renamed_copy_is_known_by_its_makers_name_product_or_signature() {
         let catalogue = Catalogue::shipped();
-        let named = || Version { original_name: Some("AnyDesk.exe".into()), product: None };
-        let path = r"C:\Users\x\Downloads\invoice.exe";
-        assert_eq!(&*whose(&catalogue, path, None, named).unwrap().tool, "anydesk");
-        assert_eq!(whose(&catalogue, path, None, Version::default), None);
-        let notepad = || Version { original_name: Some("NOTEPAD.EXE.MUI".into()), product: None };
-        assert_eq!(whose(&catalogue, r"C:\Windows\notepad.exe", None, notepad), None);
+        let whose = |field: &str, value: &str, command_line: Option<&str>| {
+            let mut program = Program::default();
+            program.set(field, value);
+            by_bytes(&catalogue, &program, command_line).map(|hit| hit.tool.to_string())
+        };
+        for (field, value, tool) in [
+            ("original", "AnyDesk.exe", Some("anydesk")),
+            ("product", "AnyDesk", Some("anydesk")),
+            ("signer", "AnyDesk Software GmbH", Some("anydesk")),
+            ("original", "NOTEPAD.EXE.MUI", None),
+            ("signer", "Microsoft Windows", None),
+            ("signer", "OpenJS Foundation", None),
+        ] {
+            assert_eq!(whose(field, value, None).as_deref(), tool, "{field}={value}");
+        }
+        assert_eq!(by_bytes(&catalogue, &Program::default(), None), None);
     }
 
     #[test]
@@ -242,31 +204,6 @@ mod tests {
         six[52] = 2;
         six[56] = 9;
         assert_eq!(tcp6(&six), [Socket { pid: 9, port: 5900, listens: true }]);
-    }
-
-    #[test]
-    fn the_program_of_a_services_command_is_found() {
-        assert_eq!(
-            program_of(r#""C:\Program Files\AnyDesk\AnyDesk.exe" --service"#),
-            r"C:\Program Files\AnyDesk\AnyDesk.exe"
-        );
-        assert_eq!(program_of(r"C:\Program Files\x y\srv.EXE -k"), r"C:\Program Files\x y\srv.EXE");
-        assert_eq!(program_of(r"\SystemRoot\system32\drivers\x.sys"), r"\SystemRoot\system32\drivers\x.sys");
-    }
-
-    #[test]
-    fn patterns_lead_to_every_place_that_a_variable_stands_for() {
-        let folders = vec![r"C:\Program Files".to_owned(), r"C:\Program Files (x86)".to_owned()];
-        let variables = BTreeMap::from([("%programfiles%", folders)]);
-        assert_eq!(
-            paths(r"%ProgramFiles%\AnyDesk\", &variables),
-            [r"C:\Program Files\AnyDesk", r"C:\Program Files (x86)\AnyDesk"]
-        );
-        assert_eq!(paths(r"%programfiles%\ATERA Networks\*", &variables).len(), 2);
-        assert!(paths(r"%programfiles%\*", &variables).is_empty());
-        assert!(paths(r"%programfiles%\*\x.exe", &variables).is_empty());
-        assert!(paths(r"%appdata%\x\", &variables).is_empty());
-        assert_eq!(paths(r"C:\kworking\x.exe", &variables), [r"C:\kworking\x.exe"]);
     }
 
     proptest! {
