@@ -11,4 +11,5 @@ pub mod machine;
 pub mod postgres;
 pub mod scoreboard;
 pub mod web;
+pub mod wine;
 pub mod world;

@@ -1,11 +1,12 @@
-//! The agent that was built for Windows, under Wine: it enrols with a real collector, reports, sees a remote tool
-//! start, and runs as a service.
+//! The agent that was built for Windows, under Wine: it enrols with a real collector, reports, sees remote tools
+//! start, renamed ones too, and is installed, upgraded and removed as a service.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of a test are the test")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use farmwatch_tests::wine::Laptop;
 use farmwatch_tests::world::{Collector, Program, json, run, wait_for};
 use serde_json::Value;
 
@@ -13,176 +14,150 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// A tool that starts is seen by polling, on a machine that is as busy as a test machine is.
 const TOOL_SEEN: Duration = Duration::from_secs(30);
 
-/// A laptop with Windows: a Wine prefix, and the agent in it.
-struct Laptop {
-    folder: tempfile::TempDir,
-    wine: PathBuf,
-    agent: PathBuf,
-}
-
-impl Laptop {
-    fn new() -> Self {
-        let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let setup = tests.join("cross/setup");
-        let tools =
-            run(&mut Command::new(&setup)).expect("tests/cross/setup installs Wine; ./tests/run calls it");
-        let tools = String::from_utf8(tools.stdout).unwrap();
-        let target =
-            std::env::var_os("CROSS_TARGET_DIR").map_or_else(|| tests.join("../target/cross"), PathBuf::from);
-        let built = target.join("x86_64-pc-windows-gnu/debug/farmwatch-agent.exe");
-        assert!(
-            built.is_file(),
-            "{} is not there; `cargo-win build -p farmwatch-agent` makes it, as ./tests/run does (tests/cross/README.md)",
-            built.display()
-        );
-        let folder = tempfile::tempdir().unwrap();
-        let agent = folder.path().join("farmwatch-agent.exe");
-        std::fs::copy(&built, &agent).unwrap();
-        let wine = Path::new(tools.trim()).join("bin/wine-run");
-        let laptop = Self { folder, wine, agent };
-        std::fs::write(laptop.path("agent.toml"), "log = \"debug,hyper=info,reqwest=info,rustls=info\"\n")
-            .unwrap();
-        run(&mut laptop
-            .wine(Path::new("/usr/lib/x86_64-linux-gnu/wine/x86_64-windows/wineboot.exe"), &["--init"]))
-        .unwrap();
-        laptop
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// As Windows sees it.
-    fn windows_path(&self, name: &str) -> String {
-        format!("Z:{}", self.path(name).display()).replace('/', "\\")
-    }
-
-    fn wine(&self, program: &Path, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.wine);
-        command.arg(program).args(args).env("WINEPREFIX", self.path("prefix")).env("WINEDEBUG", "-all");
-        command.env_remove("DISPLAY");
-        command
-    }
-
-    fn agent(&self, args: &[&str]) -> Command {
-        let (config, state) = (self.windows_path("agent.toml"), self.windows_path("state"));
-        let all = [&["--config", &config, "--state", &state][..], args].concat();
-        self.wine(&self.agent, &all)
-    }
-
-    /// A program of Wine's own.
-    fn system(&self, name: &str, args: &[&str]) -> Command {
-        self.wine(&Path::new("/usr/lib/x86_64-linux-gnu/wine/x86_64-windows").join(name), args)
-    }
-}
-
-impl Drop for Laptop {
-    fn drop(&mut self) {
-        let mut end = Command::new("/usr/lib/wine/wineserver64");
-        let _ = end.arg("-k").env("WINEPREFIX", self.path("prefix")).status();
-    }
+/// A laptop that is enrolled with a collector.
+fn enrolled() -> (Laptop, Collector, String) {
+    let laptop = Laptop::new("debug").unwrap();
+    let folder = laptop.path("collector");
+    std::fs::create_dir(&folder).unwrap();
+    let mut collector = Collector::init(&folder, &[]).unwrap();
+    collector.start().unwrap();
+    let token = collector.token().unwrap();
+    let said =
+        json(&mut laptop.agent(&["enrol", "--json", "--url", &collector.url(), "--token", &token])).unwrap();
+    let device = said["device"].as_str().unwrap().to_owned();
+    (laptop, collector, device)
 }
 
 fn facts(collector: &Collector, device: &str) -> Value {
     collector.device(device).map(|device| device["facts"].clone()).unwrap_or_default()
 }
 
-/// Anonymous and resident memory of the running agent, in KiB: Linux's view of the Wine process.
-fn memory(folder: &Path) -> (u64, u64) {
-    let inside = folder.display().to_string();
-    let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| Some(entry.ok()?.path()));
-    for process in all {
-        let line = std::fs::read_to_string(process.join("cmdline")).unwrap_or_default().replace('\\', "/");
-        let runs = line.trim_end_matches('\0').ends_with("run");
-        if !runs || !line.contains(&inside) || line.contains("wine-run") {
-            continue;
-        }
-        let status = std::fs::read_to_string(process.join("status")).unwrap_or_default();
-        let kib = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-        };
-        return (kib("RssAnon:"), kib("VmRSS:"));
-    }
-    (0, 0)
+fn status(laptop: &Laptop) -> anyhow::Result<Value> {
+    Ok(serde_json::from_slice(&laptop.agent(&["status", "--json"]).output()?.stdout)?)
+}
+
+/// Adds a value to the registry.
+fn write_registry(laptop: &Laptop, key: &str, value: &[&str]) {
+    run(&mut laptop.system("reg.exe", &[&["add", key][..], value, &["/f"]].concat())).unwrap();
+}
+
+fn is_in_registry(laptop: &Laptop, key: &str) -> bool {
+    laptop.system("reg.exe", &["query", key]).output().unwrap().status.success()
 }
 
 #[test]
-fn the_windows_agent_enrols_reports_sees_a_tool_start_and_runs_as_a_service() {
-    let laptop = Laptop::new();
-    let collector_folder = laptop.path("collector");
-    std::fs::create_dir(&collector_folder).unwrap();
-    let mut collector = Collector::init(&collector_folder, &[]).unwrap();
-    collector.start().unwrap();
-
-    let token = collector.token().unwrap();
-    let said =
-        json(&mut laptop.agent(&["enrol", "--json", "--url", &collector.url(), "--token", &token])).unwrap();
-    let device = said["device"].as_str().unwrap().to_owned();
-
-    // What is installed: a service, and a program in the list.
-    let services = r"HKLM\SYSTEM\CurrentControlSet\Services\TeamViewer";
-    run(&mut laptop.system("reg.exe", &["add", services, "/v", "Type", "/t", "REG_DWORD", "/d", "16", "/f"]))
-        .unwrap();
+fn the_windows_agent_enrols_reports_and_sees_tools_start_even_renamed_ones() {
+    let (laptop, collector, device) = enrolled();
+    // What is installed: a service, a program in the list, a key that a tool writes, a renamed tool as a service.
+    let services = r"HKLM\SYSTEM\CurrentControlSet\Services";
+    write_registry(
+        &laptop,
+        &format!(r"{services}\TeamViewer"),
+        &["/v", "Type", "/t", "REG_DWORD", "/d", "16"],
+    );
     let program = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\{1}";
-    run(&mut laptop.system("reg.exe", &["add", program, "/v", "DisplayName", "/d", "AnyDesk 9.0", "/f"]))
-        .unwrap();
+    write_registry(&laptop, program, &["/v", "DisplayName", "/d", "AnyDesk 9.0"]);
+    write_registry(&laptop, r"HKLM\SOFTWARE\RealVNC", &["/v", "x", "/d", "1"]);
+    laptop.program_saying("updater.exe", &[("OriginalFilename", "rustdesk.exe")]).unwrap();
+    let updater = format!(r"{services}\Updater");
+    write_registry(&laptop, &updater, &["/v", "Type", "/t", "REG_DWORD", "/d", "16"]);
+    write_registry(&laptop, &updater, &["/v", "ImagePath", "/d", &laptop.windows_path("updater.exe")]);
 
-    let log = laptop.path("agent.log");
     let started = Instant::now();
-    let agent = Program::start(&mut laptop.agent(&["run"]), &log).unwrap();
-    let seen = wait_for("the laptop's first report", LIMIT, || {
+    let agent = Program::start(&mut laptop.agent(&["run"]), &laptop.path("agent.log")).unwrap();
+    let seen = wait_for("the laptop's first reports", LIMIT, || {
         let facts = facts(&collector, &device);
-        Ok((facts["host/self"]["os"] == "windows").then_some(facts))
+        let all = facts["host/self"]["os"] == "windows" && facts["remote_tool/rustdesk"].is_object();
+        Ok(all.then_some(facts))
     });
     let seen = seen.unwrap_or_else(|error| panic!("{error:#}\n{}", agent.said()));
-    println!("start to first report: {:?}", started.elapsed());
+    println!("start to first reports: {:?}", started.elapsed());
     println!("facts: {seen:#}");
     assert!(seen["host/self"]["os_version"].as_str().unwrap().starts_with("Windows"));
-    assert_eq!(seen["remote_tool/teamviewer"]["seen"][0]["by"], "service");
-    assert_eq!(seen["remote_tool/anydesk"]["seen"][0]["by"], "package");
-    let network = seen.as_object().unwrap().iter().any(|(key, _)| key.starts_with("network/"));
-    assert!(network, "no interface is seen");
-    for sensor in ["host", "remote_tool", "network", "power", "locale"] {
-        assert_eq!(
-            seen[format!("sensor/{sensor}")]["state"],
-            "ok",
-            "{sensor}: {}",
-            seen[format!("sensor/{sensor}")]
-        );
+    for (tool, by) in [("teamviewer", "service"), ("anydesk", "package"), ("rustdesk", "service")] {
+        assert_eq!(seen[format!("remote_tool/{tool}")]["seen"][0]["by"], by, "{tool}");
     }
+    let keys: Vec<&String> = seen.as_object().unwrap().keys().collect();
+    assert!(keys.iter().any(|key| key.contains("remote_tool/") && key.contains("vnc")), "{keys:?}");
+    assert!(keys.iter().any(|key| key.starts_with("network/")), "no interface is seen");
+    for sensor in ["host", "remote_tool", "network", "power", "locale"] {
+        let said = &seen[format!("sensor/{sensor}")];
+        assert_eq!(said["state"], "ok", "{sensor}: {said}");
+    }
+    // Wine has no event tracing: the sensor says so, and looks every two seconds.
+    let said = seen["sensor/remote_tool"].to_string();
+    assert!(said.contains("every two seconds"), "{said}");
 
-    // A remote tool starts.
-    let tool = laptop.path("winvnc.exe");
-    std::fs::copy("/usr/lib/x86_64-linux-gnu/wine/x86_64-windows/ping.exe", &tool).unwrap();
-    let started = Instant::now();
-    let mut running =
-        Program::start(&mut laptop.wine(&tool, &["-n", "300", "127.0.0.1"]), &laptop.path("tool.log"))
-            .unwrap();
-    let alerted = wait_for("the alert", TOOL_SEEN, || {
-        let alerts = collector.ask(&["alerts", "list"])?.to_string();
-        Ok((alerts.contains(&device) && alerts.contains("VNC")).then_some(()))
-    });
-    alerted.unwrap_or_else(|error| panic!("{error:#}\n{}", agent.said()));
-    println!("tool started to alert: {:?}", started.elapsed());
-    running.kill();
+    // A remote tool starts; then one that was renamed, known by what its maker called it.
+    let ping = Laptop::system_program("ping.exe");
+    std::fs::copy(ping, laptop.path("winvnc.exe")).unwrap();
+    let invoice = laptop.program_saying("invoice.exe", &[("OriginalFilename", "AnyDesk.exe")]).unwrap();
+    let tools: [(&Path, &[&str], &str, bool); 2] = [
+        (&laptop.path("winvnc.exe"), &["-n", "300", "127.0.0.1"], "VNC", true),
+        (&invoice, &[], "anydesk", false),
+    ];
+    for (program, arguments, name, alert) in tools {
+        let started = Instant::now();
+        let mut running =
+            Program::start(&mut laptop.wine(program, arguments), &laptop.path("tool.log")).unwrap();
+        let found = wait_for("the tool", TOOL_SEEN, || {
+            let alerts = collector.ask(&["alerts", "list"])?.to_string();
+            let alerted = alerts.contains(&device) && alerts.contains(name);
+            let runs = facts(&collector, &device)[format!("remote_tool/{name}")]["running_since"].is_string();
+            Ok((if alert { alerted } else { runs }).then_some(()))
+        });
+        found.unwrap_or_else(|error| panic!("{name}: {error:#}\n{}", agent.said()));
+        println!("{name} started to {}: {:?}", if alert { "alert" } else { "report" }, started.elapsed());
+        running.kill();
+    }
+}
 
-    let (anonymous, resident) = memory(laptop.folder.path());
-    println!("memory under Wine, debug build: {anonymous} KiB anonymous, {resident} KiB resident");
-    drop(agent);
+#[test]
+fn the_windows_service_is_installed_upgraded_while_it_runs_and_removed_without_a_trace() {
+    let (laptop, _collector, _) = enrolled();
+    let service = r"HKLM\SYSTEM\CurrentControlSet\Services\FarmwatchAgent";
+    // Twice is as good as once.
+    let ends = |mut command: Command| ends(&laptop, &mut command);
+    assert!(ends(laptop.agent(&["service", "install"])));
+    assert!(ends(laptop.agent(&["service", "install"])));
+    // Wine's manager may have started it by itself already, as it does when Windows starts.
+    ends(laptop.system("net.exe", &["start", "FarmwatchAgent"]));
+    let reports = |what: &str, program: &str| {
+        let reached = wait_for(what, LIMIT, || {
+            let status = status(&laptop)?;
+            let runs = status["running"] == true && status["status"]["reached_at"].is_string();
+            Ok((runs && laptop.process(program, "").is_ok()).then_some(status))
+        });
+        let log = std::fs::read_to_string(laptop.path("state/agent.log")).unwrap_or_default();
+        reached.unwrap_or_else(|error| panic!("{error:#}\n{log}"))
+    };
+    let before = reports("the service to reach the collector", "farmwatch-agent.exe");
 
-    // As a service: the manager starts it, it reports, it stops when it is asked to.
-    let sent = collector.metric("farmwatch_reports_total").unwrap_or(0.0);
-    run(&mut laptop.agent(&["service", "install"])).unwrap();
-    run(&mut laptop.system("net.exe", &["start", "FarmwatchAgent"])).unwrap();
-    let status = wait_for("the service to run", LIMIT, || {
-        let output = laptop.agent(&["status", "--json"]).output()?;
-        let status: Value = serde_json::from_slice(&output.stdout)?;
-        Ok((status["running"] == true && status["status"]["reached_at"].is_string()).then_some(status))
-    });
-    println!("service: {:#}, reports before {sent}", status.unwrap()["status"]["sensors"]);
-    run(&mut laptop.agent(&["service", "remove"])).unwrap();
-    let output = laptop.agent(&["status", "--json"]).output().unwrap();
-    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(status["running"], false, "it stopped in good order: {status}");
+    // A newer program takes over from the one that runs.
+    let newer = laptop.path("farmwatch-agent-2.exe");
+    std::fs::copy(laptop.program(), &newer).unwrap();
+    assert!(ends(laptop.agent_at(&newer, &["service", "install"])));
+    let after = reports("the newer program to reach the collector", "farmwatch-agent-2.exe");
+    assert_eq!(before["device"], after["device"], "it is the same device");
+    assert!(laptop.process("farmwatch-agent.exe", "").is_err(), "the older one has ended");
+    let entry = laptop.system("reg.exe", &["query", service, "/v", "ImagePath"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&entry.stdout).contains("farmwatch-agent-2.exe"));
+
+    assert!(ends(laptop.agent_at(&newer, &["service", "remove"])));
+    assert_eq!(status(&laptop).unwrap()["running"], false, "it stopped in good order");
+    wait_for("its process to end", LIMIT, || {
+        Ok(laptop.process("farmwatch-agent", "").is_err().then_some(()))
+    })
+    .unwrap();
+    assert!(!is_in_registry(&laptop, service), "the service is gone");
+    assert!(!is_in_registry(&laptop, r"HKLM\SOFTWARE\Farmwatch"), "nothing is left in the registry");
+    assert!(laptop.path("state").is_dir(), "what it kept stays");
+    assert!(!ends(laptop.agent(&["service", "remove"])), "removing what is not there fails and says so");
+}
+
+/// Runs a command to its end and answers whether it went well. What it says goes to a file: the service manager that
+/// it starts would keep a pipe open.
+fn ends(laptop: &Laptop, command: &mut Command) -> bool {
+    let log = std::fs::File::options().create(true).append(true).open(laptop.path("service.log")).unwrap();
+    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).status().unwrap().success()
 }

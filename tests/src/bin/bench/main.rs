@@ -10,6 +10,7 @@ mod replay;
 mod row;
 mod scan;
 mod storm;
+mod windows;
 
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ enum Section {
     Ingest,
     /// Lines a second of `replay`
     Replay,
+    /// The agent for Windows under Wine, where Wine is installed: memory, start, a tool seen
+    Windows,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -60,6 +63,9 @@ fn main() -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for section in Section::value_variants() {
         if !args.only.is_empty() && !args.only.contains(section) {
+            continue;
+        }
+        if *section == Section::Windows && args.only.is_empty() && !windows::is_here() {
             continue;
         }
         if !args.json {
@@ -95,5 +101,6 @@ fn measure(section: Section, args: &Args) -> anyhow::Result<Vec<Row>> {
         Section::Heartbeat => heartbeat::measure(),
         Section::Ingest => ingest::measure(Duration::from_secs(if quick { 4 } else { 10 })),
         Section::Replay => replay::measure(if quick { 3 } else { 10 }),
+        Section::Windows => windows::measure(if quick { 3 } else { 10 }),
     }
 }
