@@ -23,6 +23,8 @@ pub enum TransitionKind {
     NetworkLost,
     /// The default route came.
     NetworkRegained,
+    /// The default route leads through another gateway than before, over a cable or Wi-Fi.
+    NetworkChanged,
     /// The lid was closed.
     LidClosed,
     /// The lid was opened.

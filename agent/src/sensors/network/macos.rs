@@ -49,6 +49,7 @@ pub fn sense(memory: &mut Memory, now: Timestamp, out: &mut Sensed) -> Result<()
     let arp = route_messages::neighbours(&neighbours, &interfaces);
     memory.0.tell_transition(!routes.is_empty(), now, out);
     memory.0.remember(&links, &arp);
+    memory.0.tell_change(&links, &routes, now, out);
     memory.0.meet(&links, &routes, (&arp, None), config.level_2, now);
     let leases = config.path(LEASES);
     for link in links.iter().filter(|link| stands_for_itself(link, &routes)) {

@@ -1,7 +1,7 @@
 //! What a laptop learns of the segments that it is on, whatever operating system told it: gateways, DHCP servers and
 //! neighbours, remembered while the system's own tables forget.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use farmwatch_shared::facts::{LinkKind, Neighbour, Network, TransitionKind};
@@ -62,6 +62,8 @@ pub(super) struct Memory {
     known: BTreeMap<(String, Ipv4Addr), Mac>,
     /// When each neighbour of an interface was last noticed.
     neighbours: BTreeMap<String, BTreeMap<Mac, Timestamp>>,
+    /// Gateways that the default routes led through when there were any.
+    gateways: BTreeSet<Mac>,
 }
 
 impl Memory {
@@ -72,6 +74,28 @@ impl Memory {
             _ => {}
         }
         self.online = Some(online);
+    }
+
+    /// Says that the laptop came to another network: none of the gateways, over a cable or Wi-Fi, is one of before. A dock's
+    /// cable instead of Wi-Fi at home is none, because both lead through the same gateway.
+    pub(super) fn tell_change(
+        &mut self,
+        links: &[Link],
+        routes: &[DefaultRoute],
+        now: Timestamp,
+        out: &mut Sensed,
+    ) {
+        let on_segments = links.iter().filter(|link| has_neighbours(link));
+        let gateways: BTreeSet<Mac> = on_segments
+            .flat_map(|link| routes.iter().filter_map(|route| self.gateway(link, route)))
+            .collect();
+        if gateways.is_empty() {
+            return;
+        }
+        if !self.gateways.is_empty() && self.gateways.is_disjoint(&gateways) {
+            out.transition(now, TransitionKind::NetworkChanged);
+        }
+        self.gateways = gateways;
     }
 
     /// Takes the ARP table over what was known, and forgets interfaces that are down.

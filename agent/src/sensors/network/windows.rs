@@ -39,6 +39,7 @@ pub fn sense(memory: &mut Memory, now: Timestamp, out: &mut Sensed) -> Result<()
     let arp = from_windows::neighbours(&neighbours(), &adapters);
     memory.0.tell_transition(!routes.is_empty(), now, out);
     memory.0.remember(&links, &arp);
+    memory.0.tell_change(&links, &routes, now, out);
     memory.0.meet(&links, &routes, (&arp, None), config.level_2, now);
     for link in links.iter().filter(|link| stands_for_itself(link, &routes)) {
         let dhcp = adapters.iter().find(|adapter| adapter.name == link.name).and_then(|adapter| adapter.dhcp);

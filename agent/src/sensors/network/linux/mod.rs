@@ -32,6 +32,7 @@ pub fn sense(memory: &mut Memory, now: Timestamp, out: &mut Sensed) -> Result<()
     let routes = tables::default_routes(&ipv4, &ipv6);
     memory.segments.tell_transition(!routes.is_empty(), now, out);
     memory.segments.remember(&links, &arp);
+    memory.segments.tell_change(&links, &routes, now, out);
     memory.listen(&links, &routes, &config, out);
     let heard = memory.ear.as_ref().map(|ear| (ear.index, ear.heard()));
     memory.segments.meet(&links, &routes, (&arp, heard), config.level_2, now);

@@ -150,6 +150,28 @@ fn a_lost_and_regained_default_route_is_told_once_each_and_the_first_look_tells_
 }
 
 #[test]
+fn another_gateway_is_another_network_and_a_docks_cable_at_home_is_not() {
+    const OFFICE: &str = "00:0c:29:77:00:01";
+    let machine = at_home();
+    let config = config(machine.path());
+    let mut sensor = NetworkSensor::default();
+    let mut told = || {
+        let kinds = look(&mut sensor, &config, now()).transitions.into_iter().map(|t| t.kind);
+        kinds.collect::<Vec<_>>()
+    };
+    assert_eq!(told(), []);
+    interface(&machine, 2, "enp0s31f6", "up", &[("device/vendor", "0x8086")]);
+    machine.file("proc/net/route", route("enp0s31f6", "0101A8C0"));
+    let at_the_dock = format!("192.168.1.1 0x1 0x2 {GATEWAY} * enp0s31f6\n");
+    machine.file("proc/net/arp", format!("IP address HW type Flags HW address Mask Device\n{at_the_dock}"));
+    assert_eq!(told(), [], "the same gateway over a cable");
+    machine.file("proc/net/route", route("wlp3s0", "0101A8C0"));
+    machine.file("proc/net/arp", arp(&[("192.168.1.1", OFFICE)]));
+    assert_eq!(told(), [TransitionKind::NetworkChanged], "an address that is the same everywhere");
+    assert_eq!(told(), [], "told once");
+}
+
+#[test]
 fn at_most_64_neighbours_are_kept_and_silent_ones_are_forgotten() {
     let machine = at_home();
     let config = config(machine.path());
