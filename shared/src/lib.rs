@@ -12,6 +12,7 @@ pub mod firmware;
 pub mod hid;
 pub mod id;
 pub mod judge;
+pub mod kvm;
 pub mod order;
 pub mod pointer;
 pub mod policy;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::arrivals::Arrivals;
 use super::kernel_events::{self, Listener};
 use super::{Config, Sensed, Sensor, SensorError, Wake};
 
@@ -17,11 +18,14 @@ pub(super) struct Kind {
     pub(super) subsystems: &'static [&'static str],
     /// Looks.
     pub(super) sense: fn(&mut Sensed) -> Result<(), SensorError>,
+    /// Fields, by JSON pointer, that tell a thing from another in the same place; empty where no fact says since when it is
+    /// there.
+    pub(super) identity: &'static [&'static str],
 }
 
 /// Makes the sensor of a kind.
 pub(super) fn sensor(kind: &'static Kind, config: &Config) -> Box<dyn Sensor> {
-    Box::new(HotPlugSensor { kind, live: config.is_live(), events: None })
+    Box::new(HotPlugSensor { kind, live: config.is_live(), events: None, arrivals: Arrivals::default() })
 }
 
 #[derive(Debug)]
@@ -30,6 +34,7 @@ struct HotPlugSensor {
     /// Looks at a machine whose events can be listened to.
     live: bool,
     events: Option<Listener>,
+    arrivals: Arrivals,
 }
 
 impl Sensor for HotPlugSensor {
@@ -45,7 +50,12 @@ impl Sensor for HotPlugSensor {
         self.events = self.live.then(|| Listener::devices(self.kind.subsystems, wake)).flatten();
     }
 
-    fn sense(&mut self, _: Timestamp, out: &mut Sensed) -> Result<(), SensorError> {
-        (self.kind.sense)(out)
+    fn sense(&mut self, now: Timestamp, out: &mut Sensed) -> Result<(), SensorError> {
+        (self.kind.sense)(out)?;
+        // Without events a look is half a minute late, and two things that came apart would seem to have come together.
+        if !self.kind.identity.is_empty() && (self.events.is_some() || !self.live) {
+            self.arrivals.stamp(&mut out.facts, self.kind.identity, now);
+        }
+        Ok(())
     }
 }

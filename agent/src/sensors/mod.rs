@@ -8,6 +8,7 @@
 //! To add a sensor: a folder, and a line in [`SENSORS`]. What differs by operating system stands in
 //! `linux.rs`, `windows.rs` and `macos.rs` beside the folder's `mod.rs`, chosen there.
 
+mod arrivals;
 #[cfg(target_os = "linux")]
 mod assignments;
 #[cfg(any(windows, test))]

@@ -1,45 +1,37 @@
-//! EDIDs that IP-KVMs present by default.
-//!
-//! Sources: the devices' own open firmware and documentation (pikvm/kvmd, pikvm/pikvm, jetkvm/kvm,
-//! tiny-pilot/tinypilot, sipeed/NanoKVM, ThomasVon2021/blikvm), and the reference EDID of Toshiba's TC358743 bridge,
-//! which most of them capture with. A default with an identity of its own
-//! is known by that; a preset that is a copy of a real monitor only by its whole base block, serial
-//! number included, so that the model's other owners are left alone.
+//! IP-KVMs by their screens: a reader of [`crate::kvm`]'s table.
 
 use super::Edid;
+use crate::kvm::{PRODUCTS, Product, Screen};
 
-/// Presets that are copies of real monitors: SHA-256 of the base block, and whose they are.
-const PRESETS: [(&str, &str); 3] = [
-    ("6f5dc5e219d760b2f605dfa08bc8f506b65ce8cc46f0b3b92f2da923d8a8ad38", "JetKVM's Acer B246WL"),
-    ("c2ebb00ef3a710d28bd68c6fc53bdfb3c93a4b11a93ff939a016fadd8e532367", "JetKVM's ASUS PA248QV"),
-    ("8e8befa83b571c7fbcf1ef3b146ea38db246dfa672d188d4002836cc7fa6b824", "JetKVM's DELL D2721H"),
-];
-
-/// The IP-KVM whose own identity this is, as a trait.
+/// The product whose own identity this is: its name, or its maker's and product's code.
 pub fn identity(edid: &Edid) -> Option<&'static str> {
     let name = edid.name.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let says = |word: &str| name.contains(word);
-    if says("pikvm") || (edid.manufacturer == "LNX" && (0x7770..=0x777f).contains(&edid.product)) {
-        return Some("known_kvm:PiKVM");
-    }
-    if says("tinypilot") {
-        return Some("known_kvm:TinyPilot");
-    }
-    if says("jetkvm") || says("t749-fhd") {
-        return Some("known_kvm:JetKVM");
-    }
-    let others = [
-        ("pi-kvm", "known_kvm:PiKVM"),
-        ("nanokvm", "known_kvm:NanoKVM"),
-        ("blikvm", "known_kvm:BliKVM"),
-        ("glkvm", "known_kvm:GL.iNet"),
-        ("openterface", "known_kvm:Openterface"),
-        ("one-kvm", "known_kvm:One-KVM"),
-        ("kvm-ip", "known_kvm:IP-KVM"),
-        ("ip-kvm", "known_kvm:IP-KVM"),
-        ("ipkvm", "known_kvm:IP-KVM"),
-    ];
-    others.into_iter().find(|(word, _)| says(word)).map(|(_, found)| found)
+    let own = |screen: &Screen| match screen {
+        Screen::Name(word) => name.contains(word),
+        Screen::Ids(maker, first, last) => {
+            edid.manufacturer == *maker && (*first..=*last).contains(&edid.product)
+        }
+        _ => false,
+    };
+    let fits = |product: &&Product| product.is_named(&[&name]) || product.screens.iter().any(own);
+    PRODUCTS.iter().find(fits).map(|product| product.name)
+}
+
+/// The product that ships this as a preset, byte for byte a copy of a real monitor.
+pub fn preset(edid: &Edid) -> Option<&'static str> {
+    let hash = hex::encode(edid.sha256);
+    by_screen(|screen| matches!(screen, Screen::Preset(known) if *known == hash))
+}
+
+/// The product whose template this is, under whatever name. Of 7,135 real monitors (linuxhw/EDID, one in twenty) none
+/// shares one. Presets that copy a real monitor have that monitor's template and are none.
+pub fn template(edid: &Edid) -> Option<&'static str> {
+    let base = hex::encode(&edid.template[..8]);
+    let extension = edid.first_extension.map(|hash| hex::encode(&hash[..8]));
+    let of_base = by_screen(|screen| matches!(screen, Screen::Base(known) if *known == base));
+    of_base.or_else(|| {
+        by_screen(|screen| matches!(screen, Screen::Extension(known) if extension.as_deref() == Some(known)))
+    })
 }
 
 /// Whether this descends from the reference EDID of Toshiba's TC358743, an HDMI-to-camera bridge: maker and serial
@@ -48,8 +40,6 @@ pub fn is_bridge_reference(edid: &Edid) -> bool {
     edid.manufacturer == "TSB" && edid.serial_number == 0x8888_8800
 }
 
-/// Whether this is, byte for byte, a preset that an IP-KVM ships.
-pub fn is_preset(edid: &Edid) -> bool {
-    let hash = hex::encode(edid.sha256);
-    PRESETS.iter().any(|(known, _)| *known == hash)
+fn by_screen(holds: impl Fn(&Screen) -> bool) -> Option<&'static str> {
+    PRODUCTS.iter().find(|product| product.screens.iter().any(&holds)).map(|product| product.name)
 }

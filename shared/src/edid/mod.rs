@@ -4,11 +4,13 @@
 //! A small reader of our own: the input is whatever somebody plugs in, so every read is bounded, nothing but
 //! a missing base block is an error, and what is wrong is a trait.
 
+mod contradiction;
+mod displayid;
 mod known;
 mod parse;
-mod template;
 mod traits;
 
+pub use displayid::{DisplayId, Tiles};
 pub use parse::{BadEdid, Edid, Extension, MAX_LENGTH, parse};
 pub use traits::traits;
 
@@ -22,7 +24,7 @@ pub fn facts(bytes: &[u8], key: &HashKey) -> Result<EdidFacts, BadEdid> {
 
 /// The fact of an EDID of which only the contents are known: macOS on Apple silicon hands out no bytes.
 pub fn facts_of(edid: Edid, key: &HashKey) -> EdidFacts {
-    let traits = traits(&edid).into_iter().map(str::to_owned).collect();
+    let traits = traits(&edid);
     let serial = traits::serial(&edid).map(|serial| {
         key.hash("edid_serial", &format!("{}:{:04x}:{serial}", edid.manufacturer, edid.product))
     });

@@ -2,9 +2,13 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::displayid::{self, DisplayId};
+
 /// Longest EDID: the base block and 254 extensions (the count is one byte, and 255 × 128 = 32,640).
 pub const MAX_LENGTH: usize = 255 * BLOCK;
 const BLOCK: usize = 128;
+/// Tag of `DisplayID`'s extension blocks.
+const DISPLAY_ID: u8 = 0x70;
 const MAGIC: [u8; 8] = [0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0];
 
 /// Bytes that are no EDID.
@@ -52,8 +56,10 @@ pub struct Edid {
     pub width_mm: u16,
     /// Height, likewise.
     pub height_mm: u16,
-    /// Preferred mode: width and height in pixels.
+    /// Preferred mode: width and height in pixels; that of `DisplayID` where the base block has none.
     pub preferred: Option<(u16, u16)>,
+    /// What its first `DisplayID` extension says.
+    pub displayid: Option<DisplayId>,
     /// What each block after the first is.
     pub extensions: Vec<Extension>,
     /// How many extensions the base block announces.
@@ -126,7 +132,23 @@ pub fn parse(bytes: &[u8]) -> Result<Edid, BadEdid> {
         take_descriptor(&mut edid, descriptor);
     }
     take_size(&mut edid, base);
+    if let Some(block) = blocks.iter().find(|block| block[0] == DISPLAY_ID) {
+        take_displayid(&mut edid, displayid::parse(&block[1..BLOCK - 1]));
+    }
     Ok(edid)
+}
+
+impl Edid {
+    /// The pixels of the whole screen: all tiles of one that is driven in pieces, the panel's own by `DisplayID`, else the
+    /// preferred mode.
+    pub fn native(&self) -> Option<(u16, u16)> {
+        let said = self.displayid.as_ref();
+        let tiles = said.and_then(|said| said.tiles).filter(|tiles| tiles.columns > 1 || tiles.rows > 1);
+        let whole = tiles.map(|tiles| {
+            (tiles.tile.0.saturating_mul(tiles.columns), tiles.tile.1.saturating_mul(tiles.rows))
+        });
+        whole.or_else(|| said?.native).or(self.preferred)
+    }
 }
 
 /// What a base block says of the picture: version, input, size, colours, timings, limits.
@@ -196,6 +218,21 @@ fn take_size(edid: &mut Edid, base: &[u8]) {
     }
 }
 
+/// The size to a tenth of a millimetre where the base block says none, or the same to the centimetre; a timing where it
+/// has none.
+fn take_displayid(edid: &mut Edid, said: DisplayId) {
+    let millimetres = |tenths: u32| u16::try_from((tenths + 5) / 10).unwrap_or(u16::MAX);
+    if let Some((width, height)) = said.size.map(|(w, h)| (millimetres(w), millimetres(h))) {
+        let unknown = edid.width_mm == 0 || edid.height_mm == 0;
+        let fits = width.abs_diff(edid.width_mm) <= 10 && height.abs_diff(edid.height_mm) <= 10;
+        if unknown || fits {
+            (edid.width_mm, edid.height_mm) = (width, height);
+        }
+    }
+    edid.preferred = edid.preferred.or(said.preferred).or(said.native);
+    edid.displayid = Some(said);
+}
+
 fn extension(block: &[u8]) -> Extension {
     match block[0] {
         0x02 => {
@@ -204,7 +241,7 @@ fn extension(block: &[u8]) -> Extension {
                 data_blocks(&block[4..end]).any(|(tag, data)| tag == 3 && data.starts_with(&[3, 12, 0]));
             Extension::Cta { revision: block[1], hdmi, audio: block[3] & 0x40 != 0 }
         }
-        0x70 => Extension::DisplayId,
+        DISPLAY_ID => Extension::DisplayId,
         tag => Extension::Other(tag),
     }
 }

@@ -1,6 +1,6 @@
 //! What is remarkable about an EDID.
 
-use super::{Edid, known, template};
+use super::{Edid, contradiction, known};
 
 /// What is remarkable about an EDID, by name:
 ///
@@ -12,15 +12,18 @@ use super::{Edid, known, template};
 /// - `bad_checksum`, `truncated`: it is damaged, or made by hand
 /// - `no_serial`, `placeholder_serial`: no serial number, or one that no two monitors would differ in
 /// - `impossible_size`: larger than any screen, or of a shape that none has
+/// - `impossible_density`: a computer monitor's maker, and pixels of a size that none of its monitors has
+/// - `model_misfit`: its model's name says another diagonal or resolution than its picture has
+/// - `displayid_misfit`: base block and `DisplayID` name different products
 /// - `impossible_date`: a week or year that cannot be
 /// - `kvm_switch`: a KVM switch's own
 /// - `projector`, `converter`: what conference rooms have
-pub fn traits(edid: &Edid) -> Vec<&'static str> {
+pub fn traits(edid: &Edid) -> Vec<String> {
     let mut traits = Vec::new();
-    traits.extend(known::identity(edid));
-    traits.extend(template::template(edid));
-    let checks: [(&'static str, bool); 11] = [
-        ("kvm_preset", known::is_preset(edid)),
+    traits.extend(known::identity(edid).map(|name| format!("known_kvm:{name}")));
+    traits.extend(known::template(edid).map(|name| format!("kvm_template:{name}")));
+    let checks: [(&'static str, bool); 14] = [
+        ("kvm_preset", known::preset(edid).is_some()),
         ("capture_chip", is_capture_chip(edid)),
         ("virtual_display", is_virtual(edid)),
         ("bad_checksum", !edid.checksum_ok || !edid.extension_checksums_ok),
@@ -31,11 +34,14 @@ pub fn traits(edid: &Edid) -> Vec<&'static str> {
         ("no_serial", edid.serial_number == 0 && edid.serial_text.is_none()),
         ("placeholder_serial", has_placeholder_serial(edid)),
         ("impossible_size", has_impossible_size(edid)),
+        ("impossible_density", contradiction::has_impossible_density(edid)),
+        ("model_misfit", contradiction::model_misfits(edid)),
+        ("displayid_misfit", contradiction::displayid_misfits(edid)),
         ("impossible_date", has_impossible_date(edid)),
         ("kvm_switch", name_has(edid, &["kvm"])),
         ("converter", name_has(edid, &["to hdmi", "hdmi-vga", "splitter", "dp2hdmi"])),
     ];
-    traits.extend(checks.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name));
+    traits.extend(checks.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name.to_owned()));
     traits
 }
 
@@ -62,9 +68,27 @@ fn is_capture_chip(edid: &Edid) -> bool {
 
 /// Hypervisors and drivers: QEMU (`RHT`), VirtualBox (`VBX`), VMware (`VMW`), Parallels (`PRL`), Hyper-V
 /// (`MSH`), Linux' built-in EDIDs (`LNX`).
+const VIRTUAL_MAKERS: [&str; 6] = ["RHT", "VBX", "VMW", "PRL", "MSH", "LNX"];
+
+/// Drivers of screens that are not there, by maker and product: Parsec's (`PSCCDD0`), Virtual Display Driver (`MTT1337`),
+/// Apollo's and Sunshine's SudoVDA (`SMKD1CE`). Sources: their own code and that of programs that look for them.
+const VIRTUAL_DRIVERS: [(&str, u16); 3] = [("PSC", 0xcdd0), ("MTT", 0x1337), ("SMK", 0xd1ce)];
+
+/// The two EDIDs of Microsoft's sample of such a driver, altered copies of a Dell S2719DGF and a Lenovo Y27fA, which drivers
+/// made from it ship unchanged: SHA-256 of the base block, serial number included.
+const VIRTUAL_SAMPLES: [&str; 2] = [
+    "a99d9b2c46ced229bf048a924e3ced3627d591ae7a3b72d76c25eb9bed670de6",
+    "89d84a0303e4e91716aeed50b87ef0b282ab50a60fbabffad2877bb22bfdd5f7",
+];
+
 fn is_virtual(edid: &Edid) -> bool {
-    let vendors = ["RHT", "VBX", "VMW", "PRL", "MSH", "LNX"];
-    vendors.contains(&edid.manufacturer.as_str()) || name_has(edid, &["virtual", "dummy", "headless"])
+    let maker = edid.manufacturer.as_str();
+    let names =
+        ["virtual", "dummy", "headless", "sudovda", "parsecvda", "vdd by mtt", "indirect disp", "spacedesk"];
+    VIRTUAL_MAKERS.contains(&maker)
+        || VIRTUAL_DRIVERS.contains(&(maker, edid.product))
+        || VIRTUAL_SAMPLES.contains(&hex::encode(edid.sha256).as_str())
+        || name_has(edid, &names)
 }
 
 fn has_placeholder_serial(edid: &Edid) -> bool {

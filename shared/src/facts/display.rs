@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Family;
@@ -13,6 +14,9 @@ pub struct Display {
     pub built_in: bool,
     /// Lit now.
     pub active: bool,
+    /// When it came, by the laptop's clock, to ten seconds. `None` if it was there when the agent began to look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// What its EDID says; `None` where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edid: Option<EdidFacts>,

@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, HidCaps};
@@ -33,6 +34,9 @@ pub struct UsbDevice {
     /// The port is one that a person can reach; `None` where the firmware does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub removable: Option<bool>,
+    /// When it came, by the laptop's clock, to ten seconds. `None` if it was there when the agent began to look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// What is remarkable about it, by the names that [`crate::usb::traits`] gives: found on the laptop,
     /// where the plain serial number is known.
     #[serde(skip_serializing_if = "Vec::is_empty")]

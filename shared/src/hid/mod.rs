@@ -8,8 +8,8 @@
 mod firmware;
 mod traits;
 
-pub use firmware::{FirmwarePart, firmware_part};
-pub use traits::traits;
+pub use firmware::is_firmware;
+pub use traits::{RawHid, traits};
 
 use crate::facts::HidCaps;
 

@@ -4,14 +4,19 @@
 //!   is told otherwise it says who it is. Shared with USB and pointing: cause `kvm`.
 //! - **Cap**: of 7,139 EDIDs read from real screens (linuxhw/EDID; one more is an IP-KVM's) none has such an identity,
 //!   preset or template: at most 3 in 7,139, so ln(7139 / 3) = 7.7. The template stays below: those screens were
-//!   looked at when it was made. Capture chips and virtual screens: assumption.
+//!   looked at when it was made. Contradictions: none of the makers held out has one either, but no farm's screens were
+//!   counted, so the weight stays an assumption below. Capture chips and virtual screens: assumption.
 //! - **Innocent twins**: a homelab owner, somebody with two jobs, IT's own KVM (sanctioned by its serial's
-//!   hash or the fact's key); a conference room's recorder; a dummy plug; a guest of a hypervisor.
+//!   hash or the fact's key); a conference room's recorder, which stays for hours and not days, beside an open lid; a dummy
+//!   plug; a guest of a hypervisor; projectors and televisions, whose sizes and names mean little (no contradiction is
+//!   looked for in theirs).
 //! - **Defeated by** a copy of any real monitor's EDID that is no known preset; a new name alone defeats only
-//!   `display.known_kvm`, since the template stays.
+//!   `display.known_kvm`, since the template stays, and contradicts the size unless it is chosen well.
+
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Evidence, finding, has_trait, is_guest, is_sanctioned};
-use crate::facts::{Display, EdidFacts};
+use crate::facts::{Display, EdidFacts, Power};
 use crate::finding::{Finding, Group};
 use crate::state::FactKey;
 use crate::weights::Weights;
@@ -21,8 +26,22 @@ pub const IDS: &[&str] = &[
     "display.known_kvm",
     "display.kvm_preset",
     "display.kvm_template",
+    "display.contradiction",
     "display.capture",
+    "display.capture_shut",
     "display.virtual",
+    "display.virtual_shut",
+    "display.passing",
+];
+
+/// A capture chip or virtual screen that came less than this ago may be a meeting's or a stream's.
+const PASSING: SignedDuration = SignedDuration::from_hours(4);
+
+/// Where an EDID contradicts itself: trait, and in words.
+const CONTRADICTIONS: [(&str, &str); 3] = [
+    ("displayid_misfit", "names another product in its extension than in its first block"),
+    ("model_misfit", "has another size or resolution than the model of this name"),
+    ("impossible_density", "has pixels of a size that no monitor of this maker has"),
 ];
 
 /// What the screens say.
@@ -31,17 +50,42 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
     let lit = displays.iter().filter(|(_, display)| display.active).count();
     let external = displays.iter().filter(|(_, display)| !display.built_in);
     external
-        .filter_map(|(key, display)| Some((*key, display.edid.as_ref()?, display.active)))
-        .filter(|(key, edid, _)| !is_sanctioned(evidence.context, key, edid.serial.as_ref()))
-        .flat_map(|(key, edid, active)| {
+        .filter_map(|(key, display)| Some((*key, display, display.edid.as_ref()?)))
+        .filter(|(key, _, edid)| !is_sanctioned(evidence.context, key, edid.serial.as_ref()))
+        .flat_map(|(key, display, edid)| {
             let screen = Screen::new(key, edid, weights);
-            let only_screen = (lit == 0 || (lit == 1 && active)) && !is_guest(evidence.state);
+            let only_screen = (lit == 0 || (lit == 1 && display.active)) && !is_guest(evidence.state);
             let known = screen.known();
-            let other = if known.is_none() && only_screen { screen.no_monitor() } else { None };
-            [known, screen.template(), other]
+            let use_ = Use::of(evidence, display);
+            let other = if known.is_none() && only_screen { screen.no_monitor(&use_) } else { None };
+            [known, screen.template(), screen.contradiction(), other]
         })
         .flatten()
         .collect()
+}
+
+/// How a screen is used, beside what it says.
+struct Use {
+    since: Option<Timestamp>,
+    /// It came within the last hours.
+    passing: bool,
+    /// The laptop's lid is closed, so that nobody sits before its own screen.
+    shut: bool,
+}
+
+impl Use {
+    fn of(evidence: &Evidence<'_>, display: &Display) -> Self {
+        let power: Option<Power> = evidence.state.get("self");
+        let passing = display.since.is_some_and(|since| evidence.now.duration_since(since) < PASSING);
+        let shut = power.is_some_and(|power| power.lid_closed == Some(true));
+        Self { since: display.since, passing, shut }
+    }
+
+    /// `, since 2026-11-24 10:40 UTC, the lid closed`; empty where nothing is known.
+    fn words(&self) -> String {
+        let since = self.since.map(|at| at.strftime(", since %Y-%m-%d %H:%M UTC").to_string());
+        since.unwrap_or_default() + if self.shut { ", the lid closed" } else { "" }
+    }
 }
 
 struct Screen<'a> {
@@ -92,17 +136,29 @@ impl<'a> Screen<'a> {
         Some(self.found("display.kvm_template", why))
     }
 
+    /// Only what people read was changed, and the rest says otherwise.
+    fn contradiction(&self) -> Option<Finding> {
+        let (_, what) = CONTRADICTIONS.iter().find(|(name, _)| has_trait(&self.edid.traits, name))?;
+        let why = format!("the screen says {} and {what}: somebody edited what it says of itself", self.says);
+        Some(self.found("display.contradiction", why))
+    }
+
     /// A capture chip, a driver or a plug, as the only screen.
-    fn no_monitor(&self) -> Option<Finding> {
-        let says = &self.says;
-        if has_trait(&self.edid.traits, "capture_chip") {
-            let why = format!("the only screen says {says}, a video capture chip's own name");
-            return Some(self.found("display.capture", why));
-        }
-        has_trait(&self.edid.traits, "virtual_display").then(|| {
-            let why = format!("the only screen says {says}, which is no monitor but a driver or a plug");
-            self.found("display.virtual", why)
-        })
+    fn no_monitor(&self, use_: &Use) -> Option<Finding> {
+        let (says, how) = (&self.says, use_.words());
+        let (id, shut, what) = if has_trait(&self.edid.traits, "capture_chip") {
+            ("display.capture", "display.capture_shut", "a video capture chip's own name")
+        } else if has_trait(&self.edid.traits, "virtual_display") {
+            ("display.virtual", "display.virtual_shut", "which is no monitor but a driver or a plug")
+        } else {
+            return None;
+        };
+        let id = match use_ {
+            Use { passing: true, .. } => "display.passing",
+            Use { shut: true, .. } => shut,
+            _ => id,
+        };
+        Some(self.found(id, format!("the only screen says {says}, {what}{how}")))
     }
 }
 
@@ -161,6 +217,46 @@ mod tests {
         let host = crate::facts::Host { hypervisor: Some("kvm".into()), ..Default::default() };
         case.state.put("self", &host);
         assert_eq!(rule(&case.evidence(), &Weights::shipped()), vec![]);
+    }
+
+    #[test]
+    fn a_recorder_of_this_meeting_weighs_less_and_one_behind_a_closed_lid_for_days_more() {
+        let mut case = Case::default();
+        let (now, found) =
+            (case.evidence().now, |case: &Case| rule(&case.evidence(), &Weights::shipped()).remove(0));
+        let since = |hours: i64| Display {
+            since: Some(now - SignedDuration::from_hours(hours)),
+            ..screen(&["capture_chip"])
+        };
+        case.state.put("HDMI-A-1", &since(1));
+        let passing = found(&case);
+        case.state.put("HDMI-A-1", &since(50));
+        let staying = found(&case);
+        case.state.put("self", &Power { lid_closed: Some(true), ..Power::default() });
+        let shut = found(&case);
+        assert!(passing.llr < staying.llr && staying.llr < shut.llr, "{passing:?} {staying:?} {shut:?}");
+        assert!(shut.why.contains("since 1969-12-29 22:00 UTC, the lid closed"), "{}", shut.why);
+    }
+
+    #[test]
+    fn a_docked_laptop_with_its_lid_closed_before_a_monitor_is_innocent() {
+        let mut case = Case::default();
+        case.state.put("HDMI-A-1", &screen(&[]));
+        case.state.put("self", &Power { lid_closed: Some(true), ..Power::default() });
+        assert_eq!(rule(&case.evidence(), &Weights::shipped()), vec![]);
+    }
+
+    #[test]
+    fn an_edited_monitor_is_found_beside_another_too() {
+        for (name, _) in CONTRADICTIONS {
+            let mut case = Case::default();
+            case.state.put("HDMI-A-1", &screen(&[name]));
+            case.state.put("DP-1", &screen(&[]));
+            let found = rule(&case.evidence(), &Weights::shipped());
+            assert_eq!(found.len(), 1, "{name}");
+            assert_eq!(found[0].rule, "display.contradiction");
+            assert!(!found[0].policy);
+        }
     }
 
     #[test]

@@ -3,10 +3,11 @@
 //! - **Physical cause**: an IP-KVM may type over Bluetooth (cause `kvm`); a remote tool makes keyboard and pointer of its
 //!   own on systems that let no program move another's (cause `tool:<id>`, shared with the tool itself).
 //! - **Cap**: none of the six Bluetooth descriptors among 393 real ones has the shape, far too few to count: assumption.
-//! - **Innocent twins**: keyboards with a touchpad (relative), pen tablets on Bluetooth (a digitizer); remappers,
-//!   automation and drivers that make virtual devices under other names; streaming one's own games.
-//! - **Defeated by** a relative mouse under another name; for software, by another name or by portals and libei, which
-//!   make no device.
+//! - **Innocent twins**: keyboards with a touchpad (relative), pen tablets on Bluetooth (a digitizer); keyboards and
+//!   presenters that somebody built from a kit; remappers, automation and drivers that make virtual devices under other
+//!   names; streaming one's own games; the hypervisor's tablet in a guest.
+//! - **Defeated by** a relative mouse under another name and other ids; for software, by another name or by portals and
+//!   libei, which make no device.
 
 use super::{Evidence, finding, has_trait, is_guest, is_sanctioned};
 use crate::facts::{Bus, HidDevice};
@@ -14,7 +15,30 @@ use crate::finding::{Finding, Group};
 use crate::weights::Weights;
 
 /// Findings that this file makes.
-pub const IDS: &[&str] = &["hid.known_kvm", "hid.absolute_kvm", "hid.remote_input", "hid.jiggler"];
+pub const IDS: &[&str] = &[
+    "hid.known_kvm",
+    "hid.absolute_kvm",
+    "hid.kvm_firmware",
+    "hid.gadget_pointer",
+    "hid.kit",
+    "hid.remote_input",
+    "hid.jiggler",
+];
+
+/// Shapes, strongest first: trait, rule, and what it says of the device.
+const SHAPES: [(&str, &str, &str); 3] = [
+    (
+        "absolute_kvm",
+        "hid.absolute_kvm",
+        "is a keyboard and a mouse that points to places in one, as IP-KVMs are",
+    ),
+    (
+        "kvm_firmware",
+        "hid.kvm_firmware",
+        "describes its keyboard and its mouse byte for byte as the firmware of IP-KVMs does",
+    ),
+    ("gadget_pointer", "hid.gadget_pointer", "is a mouse that points to places, laid out as IP-KVMs do it"),
+];
 
 /// What keyboards and pointers off USB say.
 pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
@@ -39,10 +63,9 @@ fn judge(device: &HidDevice, is_guest: bool, weights: &Weights) -> Option<Findin
             format!("a keyboard or mouse calls itself \"{name}\": {kvm}, which types for somebody far away");
         return Some(Finding { policy: true, ..found("hid.known_kvm", "kvm".into(), "T1219.003", why) });
     }
-    if has_trait(&device.traits, "absolute_kvm") && !is_guest {
-        let why =
-            format!("\"{name}\" is a keyboard and a mouse that points to places in one, as IP-KVMs are");
-        return Some(found("hid.absolute_kvm", "kvm".into(), "T1219.003", why));
+    let shape = SHAPES.iter().find(|(held, _, _)| has_trait(&device.traits, held));
+    if let Some((_, id, what)) = shape.filter(|_| !is_guest) {
+        return Some(found(id, "kvm".into(), "T1219.003", format!("\"{name}\" {what}")));
     }
     if let Some(tool) = device.traits.iter().find_map(|held| held.strip_prefix("remote_input:")) {
         let why = format!(
@@ -50,9 +73,17 @@ fn judge(device: &HidDevice, is_guest: bool, weights: &Weights) -> Option<Findin
         );
         return Some(found("hid.remote_input", format!("tool:{tool}"), "T1219.002", why));
     }
-    has_trait(&device.traits, "jiggler").then(|| {
+    if has_trait(&device.traits, "jiggler") {
         let why = format!("\"{name}\" moves the mouse by itself and keeps the laptop awake");
-        found("hid.jiggler", "jiggler".into(), "T1200", why)
+        return Some(found("hid.jiggler", "jiggler".into(), "T1200", why));
+    }
+    (has_trait(&device.traits, "kit") && (device.caps.relative || device.caps.absolute)).then(|| {
+        let why = format!(
+            "a pointer over Bluetooth, \"{name}\" ({}:{}), is made of a kit for small computers: whatever program is on it \
+             types and points",
+            device.vendor_id, device.product_id
+        );
+        found("hid.kit", "kvm".into(), "T1200", why)
     })
 }
 
@@ -60,13 +91,19 @@ fn judge(device: &HidDevice, is_guest: bool, weights: &Weights) -> Option<Findin
 mod tests {
     use super::super::testing::Case;
     use super::*;
-    use crate::hid;
+    use crate::hid::{self, RawHid};
 
     /// Rules that fire on a device of this bus, name and descriptor.
     fn judged(bus: Bus, name: &str, descriptor: &str) -> Vec<String> {
-        let traits = hid::traits(bus, name, &hex::decode(descriptor).unwrap());
+        judged_as((0, 0), bus, name, descriptor)
+    }
+
+    fn judged_as(ids: (u16, u16), bus: Bus, name: &str, descriptor: &str) -> Vec<String> {
+        let descriptor = hex::decode(descriptor).unwrap();
+        let traits = hid::traits(&RawHid { bus, ids, name, descriptor: &descriptor });
+        let caps = hid::caps(&descriptor).unwrap_or_default();
         let mut case = Case::default();
-        case.state.put("x", &HidDevice { bus, name: name.into(), traits, ..HidDevice::default() });
+        case.state.put("x", &HidDevice { bus, name: name.into(), caps, traits, ..HidDevice::default() });
         rule(&case.evidence(), &Weights::shipped()).into_iter().map(|found| found.rule).collect()
     }
 
@@ -85,6 +122,20 @@ mod tests {
             judged(Bus::Bluetooth, "Keyboard K380", &[KEYBOARD, ABSOLUTE].concat()),
             ["hid.absolute_kvm"]
         );
+    }
+
+    #[test]
+    fn a_pointer_made_of_a_kit_is_told_by_its_ids_or_name_and_a_keyboard_of_one_is_innocent() {
+        assert_eq!(judged_as((0x02e5, 0x11a1), Bus::Bluetooth, "Keyboard K380", RELATIVE), ["hid.kit"]);
+        assert_eq!(judged(Bus::Bluetooth, "ESP32 Bluetooth Mouse", RELATIVE), ["hid.kit"]);
+        assert_eq!(judged_as((0x02e5, 0x11a1), Bus::Bluetooth, "my split keyboard", KEYBOARD), [""; 0]);
+    }
+
+    #[test]
+    fn an_absolute_pointer_of_a_gadgets_layout_is_found_over_bluetooth_too() {
+        let gadget = "05010902a1010901a10005091901290315002501750195038102950175058103050109300931160000\
+                      26ff7f751095028102c0c0";
+        assert_eq!(judged(Bus::Bluetooth, "Mouse M720", gadget), ["hid.gadget_pointer"]);
     }
 
     #[test]

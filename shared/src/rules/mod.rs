@@ -12,6 +12,7 @@
 //! | `network`, `place`, `clock` | where it is |
 //! | `agent` | what is done to the agent |
 
+mod arrival;
 mod display;
 mod hands;
 mod hid_bus;
@@ -90,6 +91,7 @@ pub const RULES: &[Rule] = &[
     hands::rule,
     input::rule,
     display::rule,
+    arrival::rule,
     usb_hid::rule,
     hid_bus::rule,
     network_origin::rule,
@@ -105,6 +107,7 @@ pub const IDS: &[&[&str]] = &[
     hands::IDS,
     input::IDS,
     display::IDS,
+    arrival::IDS,
     usb_hid::IDS,
     hid_bus::IDS,
     network_origin::IDS,

@@ -71,11 +71,24 @@ fn a_laptops_own_keyboard_controller_with_hid_1_01_at_12_is_innocent() {
 
 #[test]
 fn a_dell_keyboard_with_a_drive_is_none() {
-    let mut raw = device(0x413c, 0x2113, 120, vec![hid(HidKind::Keyboard), of_class(8)]);
+    let mut raw = device(0x413c, 0x2113, 15, vec![hid(HidKind::Keyboard), of_class(8)]);
     raw.manufacturer = Some("Dell".into());
     assert_eq!(judged(&raw), ["usb.disguised_kvm"]);
     raw.interfaces.pop();
     assert_eq!(judged(&raw), [""; 0], "without it it is");
+}
+
+#[test]
+fn an_office_keyboard_that_points_or_is_faster_than_all_of_its_kind_is_none() {
+    let keyboard = || vec![hid(HidKind::Keyboard), hid(HidKind::Device)];
+    for (speed, interfaces, expected) in
+        [(15, keyboard(), 0), (120, keyboard(), 1), (15, keyboard_and_mouse(), 1)]
+    {
+        let raw = device(0x046d, 0xc31c, speed, interfaces);
+        assert_eq!(judged(&raw).len(), expected, "{raw:?}");
+    }
+    // Linux calls the only function of one HP keyboard a mouse: wacom-hid-descriptors.
+    assert_eq!(judged(&device(0x03f0, 0x0024, 15, vec![hid(HidKind::Mouse)])), [""; 0]);
 }
 
 #[test]

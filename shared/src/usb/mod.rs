@@ -88,6 +88,7 @@ pub fn facts(raw: &RawUsb, key: &HashKey) -> UsbDevice {
         device_version: raw.device_version.as_deref().and_then(clean),
         interfaces: raw.interfaces.iter().map(interface).collect(),
         removable: raw.removable,
+        since: None,
         traits: traits(raw),
     }
 }

@@ -62,6 +62,7 @@ impl Seen {
     pub fn of(raw: &RawUsb) -> Self {
         let hid: Vec<&RawInterface> = raw.interfaces.iter().filter(|i| i.class == HID).collect();
         let caps: Vec<HidCaps> = hid.iter().map(|i| super::caps(i)).collect();
+        let descriptors: Vec<&[u8]> = hid.iter().filter_map(|i| i.report_descriptor.as_deref()).collect();
         let any = |holds: fn(&HidCaps) -> bool| caps.iter().any(holds);
         let fast = raw.speed_tenths >= HIGH_SPEED;
         let is_linux = |(interface, caps): (&&RawInterface, &HidCaps)| {
@@ -79,7 +80,7 @@ impl Seen {
             linux_hid: fast && hid.iter().zip(&caps).any(is_linux),
             other_hid: hid.iter().any(|interface| interface.hid_version.is_some())
                 && !hid.iter().any(|interface| interface.hid_version == Some(LINUX_HID_VERSION)),
-            firmware: is_firmware(&hid),
+            firmware: hid::is_firmware(&descriptors),
             version_misfit: fast && raw.usb_version.as_deref().is_some_and(is_before_usb_2),
         }
     }
@@ -128,16 +129,6 @@ fn has_gadget_pointer(interface: &RawInterface) -> bool {
 
 fn has_digitizer(interface: &RawInterface) -> bool {
     layout(interface).is_some_and(|layout| layout.any_digitizer)
-}
-
-/// Keyboard and pointer both as an IP-KVM's firmware has them. One alone proves nothing: a pen tablet of XP-Pen has
-/// TinyPilot's keyboard to the byte, because both took it from the same place.
-fn is_firmware(hid: &[&RawInterface]) -> bool {
-    let known = |wanted: hid::FirmwarePart| {
-        let descriptors = hid.iter().filter_map(|interface| interface.report_descriptor.as_deref());
-        descriptors.into_iter().any(|descriptor| hid::firmware_part(descriptor) == Some(wanted))
-    };
-    known(hid::FirmwarePart::Keyboard) && known(hid::FirmwarePart::Pointer)
 }
 
 /// `1.01`, `1.10`: versions of USB that know 1.5 and 12 Mb/s only.

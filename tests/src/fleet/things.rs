@@ -127,11 +127,11 @@ fn panel(active: bool) -> Display {
         preferred: Some((1920, 1080)),
         ..EdidFacts::default()
     };
-    Display { connector: "eDP".into(), built_in: true, active, edid: Some(edid), edid_error: None }
+    Display { connector: "eDP".into(), built_in: true, active, edid: Some(edid), ..Display::default() }
 }
 
 fn external(connector: &str, edid: EdidFacts) -> Display {
-    Display { connector: connector.into(), built_in: false, active: true, edid: Some(edid), edid_error: None }
+    Display { connector: connector.into(), active: true, edid: Some(edid), ..Display::default() }
 }
 
 fn keyboard() -> HidDevice {

@@ -5,6 +5,7 @@
 
 mod data;
 mod displays;
+mod edited;
 pub mod farms;
 mod pointer;
 pub mod print;
@@ -23,6 +24,7 @@ pub type Rows = fn() -> anyhow::Result<Vec<Row>>;
 /// All sections: title, and what computes them.
 pub const SECTIONS: &[(&str, Rows)] = &[
     ("Displays", displays::rows),
+    ("Displays that contradict themselves", edited::rows),
     ("USB and input devices", usb::rows),
     ("Pointer", pointer::rows),
     ("Remote tools", tools::rows),

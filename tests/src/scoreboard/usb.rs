@@ -27,6 +27,7 @@ pub fn rows() -> anyhow::Result<Vec<Row>> {
     let mut rows = laptops(judge_of(Kind::Usb, &weights))?;
     rows.extend(descriptors(judge_of(Kind::Hid, &weights))?);
     rows.extend(kvms(&weights)?);
+    rows.push(clones(judge_of(Kind::Usb, &weights))?);
     Ok(rows)
 }
 
@@ -159,6 +160,16 @@ fn kvms(weights: &Weights) -> anyhow::Result<Vec<Row>> {
             ),
     );
     Ok(rows)
+}
+
+/// Keyboard and mouse in one on a small chip at 12 Mb/s, under an office product's ids and words.
+fn clones(mut judge: Judge<'_>) -> anyhow::Result<Row> {
+    let all: Vec<Judged> =
+        lines("kvm_clones.jsonl")?.into_iter().map(|line| Judged::of(line, &mut judge)).collect();
+    let found = all.iter().filter(|one| one.fires(&["usb.disguised_kvm"])).count();
+    let missed = all.iter().filter(|one| !one.fires(&[]));
+    Ok(Row::share("clones of office products at 12 Mb/s, keyboard and mouse in one, found", found, all.len())
+        .notes(missed.map(|one| format!("missed: {}", one.verdict.label))))
 }
 
 /// The same devices, saying nothing of themselves.

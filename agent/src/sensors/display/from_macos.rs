@@ -41,7 +41,8 @@ fn by_edid(entry: &Dict, key: &HashKey) -> (String, Display) {
     });
     let name = socket.unwrap_or_else(|| if built_in { "built-in".into() } else { "display".into() });
     let connector = if built_in { "eDP" } else { "" };
-    (name, Display { connector: connector.into(), built_in, active: is_lit(entry), edid, edid_error })
+    let active = is_lit(entry);
+    (name, Display { connector: connector.into(), built_in, active, edid, edid_error, since: None })
 }
 
 /// `None` for a frame buffer with nothing plugged in.
@@ -59,6 +60,7 @@ fn by_attributes(entry: &Dict, attributes: &Dict, key: &HashKey) -> Option<(Stri
         connector: if built_in { "eDP".into() } else { transport.unwrap_or_default() },
         built_in,
         active: is_lit(entry),
+        since: None,
         edid: identity(attributes, product, key),
         edid_error: None,
     };

@@ -51,6 +51,7 @@ pub(super) fn display(monitor: &Monitor, key: &HashKey) -> (String, Display) {
         built_in,
         // A monitor that is present has a driver; whether it is lit only the desktop knows.
         active: monitor.path.is_none_or(|path| path.active),
+        since: None,
         edid,
         edid_error,
     };

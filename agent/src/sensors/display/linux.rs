@@ -65,6 +65,7 @@ fn display(dir: &Path, name: &str, key: &HashKey) -> Display {
         connector: kind.to_owned(),
         built_in: matches!(kind, "eDP" | "LVDS" | "DSI"),
         active: read::attribute(&dir.join("enabled")).as_deref() == Some("enabled"),
+        since: None,
         edid,
         edid_error,
     }
@@ -141,6 +142,22 @@ mod tests {
             found.iter().map(|(n, d)| (n.as_str(), d.connector.as_str(), d.built_in)).collect();
         assert_eq!(names, [("HDMI-A-1", "HDMI", false), ("eDP-1", "eDP", true)]);
         assert!(found.iter().all(|(_, d)| d.edid.is_some() && d.active));
+    }
+
+    #[test]
+    fn a_monitor_that_is_plugged_in_later_says_since_when_and_the_panel_does_not() {
+        let monitor = edid_of("monitor.hex");
+        let root =
+            machine(&[("card0-eDP-1", "connected", &monitor), ("card0-HDMI-A-1", "disconnected", b"")]);
+        let config = test::config(root.path());
+        let mut sensor = super::super::new(&config);
+        test::again(sensor.as_mut(), &config, test::now());
+        let socket = root.path().join("sys/class/drm/card0-HDMI-A-1");
+        fs::write(socket.join("status"), "connected\n").unwrap();
+        fs::write(socket.join("edid"), &monitor).unwrap();
+        let seen = test::again(sensor.as_mut(), &config, test::now()).state;
+        let since = |name: &str| seen.get::<Display>(name).unwrap().since;
+        assert_eq!((since("eDP-1"), since("HDMI-A-1")), (None, Some(test::now())));
     }
 
     #[test]

@@ -18,7 +18,12 @@ use super::hot_plug::{self, Kind};
 use super::{Config, Sensor};
 use os::sense;
 
-const KIND: Kind = Kind { family: Display::NAME, subsystems: &["drm"], sense };
+const KIND: Kind = Kind {
+    family: Display::NAME,
+    subsystems: &["drm"],
+    sense,
+    identity: &["/edid/manufacturer", "/edid/product", "/edid/year"],
+};
 
 /// Makes the sensor.
 pub fn new(config: &Config) -> Box<dyn Sensor> {

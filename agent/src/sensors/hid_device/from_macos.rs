@@ -1,7 +1,7 @@
 //! Keyboards and pointers from the IOKit registry's `IOHIDInterface` entries.
 
 use farmwatch_shared::facts::{Bus, HidCaps, HidDevice};
-use farmwatch_shared::hid;
+use farmwatch_shared::hid::{self, RawHid};
 
 use crate::apple::ioreg::{entries, is_a};
 use crate::apple::plist::{Dict, Plist, data, inner, number, text, yes};
@@ -33,11 +33,14 @@ fn device(entry: &Dict) -> Result<HidDevice, String> {
         }
         None => by_usages(entry),
     };
+    let product_id: u16 = number(entry, "ProductID").unwrap_or(0);
+    let ids = (vendor_id, product_id);
+    let raw = RawHid { bus, ids, name: &name, descriptor: descriptor.unwrap_or_default() };
     Ok(HidDevice {
         bus,
         vendor_id: format!("{vendor_id:04x}"),
-        product_id: format!("{:04x}", number::<u16>(entry, "ProductID").unwrap_or(0)),
-        traits: hid::traits(bus, &name, descriptor.unwrap_or_default()),
+        product_id: format!("{product_id:04x}"),
+        traits: hid::traits(&raw),
         name,
         caps,
         built_in,

@@ -1,7 +1,7 @@
 //! Keyboards and pointers among Windows' HID collections and PS/2 devices.
 
 use farmwatch_shared::facts::{Bus, HidCaps, HidDevice};
-use farmwatch_shared::hid;
+use farmwatch_shared::hid::{self, RawHid};
 
 use crate::sensors::devnode::{Node, same};
 
@@ -41,7 +41,7 @@ pub(super) fn device(found: &Found<'_>) -> Option<HidDevice> {
         bus,
         vendor_id: format!("{vendor:04x}"),
         product_id: format!("{product:04x}"),
-        traits: hid::traits(bus, &name, &[]),
+        traits: hid::traits(&RawHid { bus, ids: (vendor, product), name: &name, descriptor: &[] }),
         name,
         caps,
         built_in: built_in(bus, above),

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use farmwatch_shared::facts::HidDevice;
-use farmwatch_shared::hid::{self, MAX_DESCRIPTOR};
+use farmwatch_shared::hid::{self, MAX_DESCRIPTOR, RawHid};
 
 use super::{evdev, state};
 use crate::sensors::read::{self, MANY, ReadError};
@@ -31,7 +31,7 @@ pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
     for input in inputs.iter().flatten().filter(|input| !input.hid) {
         let name = read::attribute(&input.dir.join("name")).unwrap_or_default();
         found.push(HidDevice {
-            traits: hid::traits(input.bus, &name, &[]),
+            traits: hid::traits(&RawHid { bus: input.bus, name: &name, ..RawHid::default() }),
             bus: input.bus,
             vendor_id: sysfs::id(&input.dir, "id/vendor").unwrap_or_else(|| "0000".into()),
             product_id: sysfs::id(&input.dir, "id/product").unwrap_or_else(|| "0000".into()),
@@ -55,11 +55,14 @@ fn hid_device(dir: &Path, name: &str) -> Result<HidDevice, String> {
     let uevent = read::text(&dir.join("uevent"), read::SMALL).unwrap_or_default();
     let label = uevent.lines().find_map(|line| line.strip_prefix("HID_NAME=")).unwrap_or_default();
     let name = label.chars().filter(|c| !c.is_control()).take(126).collect::<String>().trim().to_owned();
+    let number = |id: &str| u16::from_str_radix(&last_four(id.to_owned()), 16).unwrap_or(0);
+    let ids = (number(&vendor_id), number(&product_id));
+    let raw = RawHid { bus, ids, name: &name, descriptor: &descriptor };
     Ok(HidDevice {
         bus,
         vendor_id: last_four(vendor_id),
         product_id: last_four(product_id),
-        traits: hid::traits(bus, &name, &descriptor),
+        traits: hid::traits(&raw),
         name,
         caps: hid::caps(&descriptor).map_err(|e| e.to_string())?,
         built_in: evdev::built_in(bus, dir),
@@ -168,6 +171,16 @@ mod tests {
         assert_eq!(names, ["", "BluetoothMouse3600"]);
         let sent = serde_json::to_string(&found.iter().map(|(_, d)| d).collect::<Vec<_>>()).unwrap();
         assert!(!sent.contains("f4:8c:50") && !sent.contains("Anna"));
+    }
+
+    #[test]
+    fn a_pointer_made_of_a_kit_is_told_by_the_kits_ids() {
+        let machine = laptop();
+        let mouse = fixture("hid/bluetooth_mouse_microsoft.hex");
+        machine.hid("sys/devices/virtual/misc/uhid", "0005:02E5:11A1", "BluetoothMouse3600", &mouse);
+        let (found, _) = machine.look::<HidDevice>();
+        let (_, kit) = found.iter().find(|(_, device)| device.bus == Bus::Bluetooth).unwrap();
+        assert_eq!(kit.traits, ["kit"]);
     }
 
     #[test]

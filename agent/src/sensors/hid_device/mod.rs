@@ -26,7 +26,7 @@ use os::sense;
 /// Vendor ids under which Apple's Bluetooth devices go (USB's and Bluetooth's registry).
 const APPLE: [&str; 2] = ["05ac", "004c"];
 
-const KIND: Kind = Kind { family: HidDevice::NAME, subsystems: &["hid", "input"], sense };
+const KIND: Kind = Kind { family: HidDevice::NAME, subsystems: &["hid", "input"], sense, identity: &[] };
 
 /// Makes the sensor.
 pub fn new(config: &Config) -> Box<dyn Sensor> {

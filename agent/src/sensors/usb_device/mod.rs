@@ -18,7 +18,12 @@ use super::hot_plug::{self, Kind};
 use super::{Config, Sensor};
 use os::sense;
 
-const KIND: Kind = Kind { family: UsbDevice::NAME, subsystems: &["usb", "hid", "thunderbolt"], sense };
+const KIND: Kind = Kind {
+    family: UsbDevice::NAME,
+    subsystems: &["usb", "hid", "thunderbolt"],
+    sense,
+    identity: &["/vendor_id", "/product_id"],
+};
 
 /// Makes the sensor.
 pub fn new(config: &Config) -> Box<dyn Sensor> {
