@@ -14,9 +14,15 @@ use crate::store::{Anchor, AnchorKind, AnchorSeen};
 /// no writes.
 const REFRESH: SignedDuration = SignedDuration::from_hours(1);
 
-/// What a device shows now. `speaks` says whether a value may count: what IT sanctions (its own KVM, its own
-/// tenant of a tool) and the addresses of exits say nothing about a place.
-pub fn shown(state: &State, address: Option<IpAddr>, speaks: impl Fn(&str) -> bool) -> BTreeSet<Anchor> {
+/// What a device shows now. `speaks` says whether a value may count, `tool_speaks` whether a tool's account may, by
+/// the tool's id: what IT sanctions (its own KVM, its own tenant of a tool, a tool of its own, which has one account
+/// everywhere) and the addresses of exits say nothing about a place.
+pub fn shown(
+    state: &State,
+    address: Option<IpAddr>,
+    speaks: impl Fn(&str) -> bool,
+    tool_speaks: impl Fn(&str) -> bool,
+) -> BTreeSet<Anchor> {
     let mut anchors = BTreeSet::new();
     let mut add = |kind, value: String| {
         anchors.insert(Anchor { kind, value });
@@ -46,7 +52,7 @@ pub fn shown(state: &State, address: Option<IpAddr>, speaks: impl Fn(&str) -> bo
             add(AnchorKind::DisplaySerial, format!("{maker}:{product:04x}/{}", serial.as_str()));
         }
     }
-    for (key, tool) in state.all::<RemoteTool>() {
+    for (key, tool) in state.all::<RemoteTool>().filter(|(key, _)| tool_speaks(key.name())) {
         if let Some(account) = speaks(&tool.account) {
             add(AnchorKind::ToolAccount, format!("{}/{}", key.name(), account.as_str()));
         }
@@ -142,13 +148,25 @@ mod tests {
         let panel = EdidFacts { serial: Some(hash("panel")), ..EdidFacts::default() };
         state.put("eDP-1", &Display { built_in: true, edid: Some(panel), ..Display::default() });
 
-        let shown = shown(&state, "203.0.113.7".parse().ok(), |value| value != hash("ours").as_str());
+        let speaks = |value: &str| value != hash("ours").as_str();
+        let shown = shown(&state, "203.0.113.7".parse().ok(), speaks, |_| true);
         let kinds: Vec<AnchorKind> = shown.iter().map(|anchor| anchor.kind).collect();
         assert_eq!(
             kinds,
             [AnchorKind::PublicAddress, AnchorKind::Gateway, AnchorKind::Neighbour, AnchorKind::UsbSerial]
         );
         assert!(shown.iter().any(|anchor| anchor.value == format!("17ef:a396/{}", hash("dock").as_str())));
+    }
+
+    #[test]
+    fn the_account_of_its_own_tool_joins_nobody() {
+        let mut state = State::default();
+        for tool in ["anydesk", "teamviewer"] {
+            state.put(tool, &RemoteTool { account: Some(hash(tool)), ..RemoteTool::default() });
+        }
+        let shown = shown(&state, None, |_| true, |tool| tool != "teamviewer");
+        let values: Vec<&str> = shown.iter().map(|anchor| anchor.value.as_str()).collect();
+        assert_eq!(values, [format!("anydesk/{}", hash("anydesk").as_str())]);
     }
 
     #[test]

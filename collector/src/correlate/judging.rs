@@ -77,7 +77,9 @@ async fn subject(app: &App, known: &Known, device: Device, state: &State, now: T
     let shown = if revoked {
         std::collections::BTreeSet::new()
     } else {
-        anchors::shown(state, address, |hash| known.speaks(hash))
+        let tool_speaks =
+            |tool: &str| known.sanctioned_tools(&device.id).all(|sanctioned| sanctioned != tool);
+        anchors::shown(state, address, |hash| known.speaks(hash), tool_speaks)
     };
     let before = app.store.anchors_of(&device.id).await?;
     let moved = anchors::current(&before) != shown;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 
+use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::rules::Context;
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -96,6 +97,16 @@ impl Known {
         !listed(&self.policy.sanctioned_accounts) && !listed(&self.policy.sanctioned_things) && !excepted
     }
 
+    /// Tools that IT sanctions on a device, by their ids in the catalogue.
+    pub fn sanctioned_tools<'a>(&'a self, device: &'a DeviceId) -> impl Iterator<Item = &'a str> {
+        let excepted = self.exceptions.iter().filter_map(|exception| match &exception.scope {
+            ExceptionScope::Tool(tool) => Some(tool),
+            ExceptionScope::DeviceTool(named, tool) if named == device.as_str() => Some(tool),
+            _ => None,
+        });
+        self.policy.sanctioned_tools.iter().chain(excepted).map(String::as_str)
+    }
+
     /// What the rules need for one device.
     pub fn context(
         &self,
@@ -104,7 +115,6 @@ impl Known {
         anchors: &BTreeSet<Anchor>,
         min_rtt_ms: Option<u32>,
     ) -> Context {
-        let id = device.id.as_str();
         let mut context = Context {
             country: device.country.clone(),
             hosting_network: device.network.as_deref().is_some_and(is_hosting),
@@ -112,7 +122,7 @@ impl Known {
                 || self.stands_in(device.public_address, anchors).is_some(),
             expected_country: asset.map(|a| a.expected_country.clone()).filter(|country| !country.is_empty()),
             min_rtt_ms,
-            sanctioned_tools: self.policy.sanctioned_tools.clone(),
+            sanctioned_tools: self.sanctioned_tools(&device.id).map(str::to_owned).collect(),
             sanctioned_accounts: self.policy.sanctioned_accounts.clone(),
             sanctioned_things: self.policy.sanctioned_things.clone(),
             judge_locale: self.policy.judge_locale,
@@ -120,10 +130,6 @@ impl Known {
         };
         for exception in &self.exceptions {
             match &exception.scope {
-                ExceptionScope::Tool(tool) => context.sanctioned_tools.push(tool.clone()),
-                ExceptionScope::DeviceTool(named, tool) if named == id => {
-                    context.sanctioned_tools.push(tool.clone());
-                }
                 ExceptionScope::Account(hash) => context.sanctioned_accounts.push(hash.clone()),
                 ExceptionScope::Thing(thing) => context.sanctioned_things.push(thing.clone()),
                 _ => {}
