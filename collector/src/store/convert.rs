@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Result, StoreError};
+use super::{Result, Severity, StoreError};
 
 /// Milliseconds in a day.
 pub const DAY: i64 = 86_400_000;
@@ -61,6 +61,16 @@ where
     T::Error: std::fmt::Display,
 {
     T::try_from(text).map_err(|e| StoreError::Corrupt(e.to_string()))
+}
+
+/// How loud an alert is, as its rows are ordered by.
+pub fn loudness(severity: Severity) -> i64 {
+    match severity {
+        Severity::Low => 0,
+        Severity::Medium => 1,
+        Severity::High => 2,
+        Severity::Critical => 3,
+    }
 }
 
 /// A pattern for LIKE that finds `text` anywhere, with `\` as escape.

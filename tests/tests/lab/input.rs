@@ -89,14 +89,17 @@ pub fn of_injection(laptop: &mut Laptop) {
 /// Runs it until its windows come to so much: how long that takes depends on how busy the machine is that runs the
 /// guest. The program's end is news, which the collector judges at once; windows alone it judges now and then.
 fn by_software(laptop: &mut Laptop, program: &str, enough: (u64, fn(&Value) -> u64), verdict: &str) {
-    let sum =
-        |laptop: &mut Laptop| all(&laptop.sent(), "windows").map(|window| enough.1(&window)).sum::<u64>();
-    let before = sum(laptop);
+    let windows = |laptop: &mut Laptop| all(&laptop.sent(), "windows").collect::<Vec<_>>();
+    let sum = |windows: &[Value]| windows.iter().map(enough.1).sum::<u64>();
+    let before = sum(&windows(laptop));
     laptop.guest.run(&format!("lab_guest {program} 2>/tmp/software & echo $! >/tmp/software.pid")).unwrap();
     let mut passed = 0;
-    while sum(laptop) < before + enough.0 {
-        let windows: Vec<Value> = all(&laptop.sent(), "windows").collect();
-        assert!(passed < MOST_MINUTES, "{program}: {passed} minutes do not suffice: {windows:?}");
+    loop {
+        let now = windows(laptop);
+        if sum(&now) >= before + enough.0 {
+            break;
+        }
+        assert!(passed < MOST_MINUTES, "{program}: {passed} minutes do not suffice: {now:?}");
         passed += 20;
         laptop.guest.at_speed(60, "sleep 1200").unwrap();
     }

@@ -8,7 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -80,10 +80,7 @@ impl HandOver {
 
     /// What there is since the last time. `None` if the thread has died.
     pub fn news(&self) -> Option<News> {
-        let alive = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
-        let mut news = lock(&self.news);
-        let (trouble, note) = (news.trouble.clone(), news.note);
-        alive.then(|| News { windows: std::mem::take(&mut news.windows), trouble, note })
+        News::taken(&self.news, self.thread.as_ref())
     }
 }
 
@@ -173,7 +170,7 @@ impl Turn {
         }
         let counted = std::mem::replace(&mut self.counting, Counting::new(now)).finish();
         let Some(window) = counted else { return Some(()) };
-        let mut news = lock(&self.news);
+        let mut news = News::locked(&self.news);
         if news.windows.len() == MOST_WINDOWS {
             news.windows.remove(0);
         }
@@ -189,7 +186,7 @@ impl Turn {
         }
         self.looked = Instant::now();
         let (trouble, note) = verdict(self.peers.len(), self.system.logged_in);
-        let mut news = lock(&self.news);
+        let mut news = News::locked(&self.news);
         let changed = news.trouble != trouble || news.note != note;
         (news.trouble, news.note) = (trouble, note);
         drop(news);
@@ -243,10 +240,6 @@ fn verdict(helpers: usize, logged_in: fn() -> bool) -> (Option<SensorError>, Opt
 fn until_next_window(now: Timestamp) -> Duration {
     let end = Window::start_of(now).as_millisecond() + Window::SECONDS * 1000;
     Duration::from_millis((end - now.as_millisecond()).max(1).unsigned_abs())
-}
-
-fn lock(news: &Mutex<News>) -> MutexGuard<'_, News> {
-    news.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

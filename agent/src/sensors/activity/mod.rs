@@ -27,6 +27,8 @@ mod tally;
 #[cfg(target_os = "linux")]
 mod x11;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use farmwatch_shared::facts::Window;
@@ -43,6 +45,20 @@ pub struct News {
     pub trouble: Option<SensorError>,
     /// What it cannot tell while all is well.
     pub note: Option<&'static str>,
+}
+
+impl News {
+    /// What a thread that counts has left there since the last time. `None` if the thread has died.
+    fn taken(news: &Mutex<Self>, thread: Option<&JoinHandle<()>>) -> Option<Self> {
+        let alive = thread.is_some_and(|thread| !thread.is_finished());
+        let mut news = Self::locked(news);
+        let (trouble, note) = (news.trouble.clone(), news.note);
+        alive.then(|| Self { windows: std::mem::take(&mut news.windows), trouble, note })
+    }
+
+    fn locked(news: &Mutex<Self>) -> MutexGuard<'_, Self> {
+        news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The sensor of activity windows.

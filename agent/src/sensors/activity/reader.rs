@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -80,10 +80,7 @@ impl Reader {
 
     /// What there is since the last time. `None` if the thread has died.
     pub fn news(&self) -> Option<News> {
-        let alive = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
-        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        let (trouble, note) = (news.trouble.clone(), news.note);
-        alive.then(|| News { windows: std::mem::take(&mut news.windows), trouble, note })
+        News::taken(&self.news, self.thread.as_ref())
     }
 }
 
@@ -287,7 +284,7 @@ impl Turn {
             note_now = note(screens.len(), refused);
             self.screens = screens;
         }
-        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut news = News::locked(&self.news);
         news.trouble = self.devices.verdict().err().filter(|_| self.screens.is_empty());
         news.note = note_now;
         if news.windows.len() == MOST_WINDOWS {

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use farmwatch_shared::id::{AlertId, DeviceId};
 use jiff::Timestamp;
 
-use super::super::convert::{count, from_json, id, json, like, ms, time, uncount, word};
-use super::super::{Alert, AlertEvent, AlertFilter, Alerts, Page, Result, Severity, StoreError};
+use super::super::convert::{count, from_json, id, json, like, loudness, ms, time, uncount, word};
+use super::super::{Alert, AlertEvent, AlertFilter, Alerts, Page, Result, StoreError};
 use super::Postgres;
 use super::fault::Fault;
 use super::filter::Filter;
@@ -83,15 +83,6 @@ async fn trim(line: &Line, before: Timestamp) -> Result<u64, Fault> {
     line.change("DELETE FROM alert_event WHERE alert = ANY($1)", &[&ids]).await?;
     line.change("DELETE FROM alert_device WHERE alert = ANY($1)", &[&ids]).await?;
     line.change("DELETE FROM alert WHERE id = ANY($1)", &[&ids]).await
-}
-
-fn loudness(severity: Severity) -> i64 {
-    match severity {
-        Severity::Low => 0,
-        Severity::Medium => 1,
-        Severity::High => 2,
-        Severity::Critical => 3,
-    }
 }
 
 fn conditions(filter: &AlertFilter) -> Result<Filter> {

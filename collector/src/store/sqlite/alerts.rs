@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
-use super::super::{Alert, AlertEvent, AlertFilter, Alerts, Page, Result, Severity, StoreError};
+use super::super::{Alert, AlertEvent, AlertFilter, Alerts, Page, Result, StoreError};
 use super::Sqlite;
-use super::convert::{count, from_json, id, json, like, ms, time, uncount, word};
+use super::convert::{count, from_json, id, json, like, loudness, ms, time, uncount, word};
 
 /// Alerts deleted in one transaction: what else is to be written waits no longer than for these.
 const TRIM_AT_ONCE: u32 = 200;
@@ -73,15 +73,6 @@ fn trim(conn: &Connection, before: Timestamp) -> Result<u64> {
         conn.prepare_cached("DELETE FROM alert WHERE id = ?1")?.execute([id])?;
     }
     Ok(ids.len() as u64)
-}
-
-fn loudness(severity: Severity) -> i64 {
-    match severity {
-        Severity::Low => 0,
-        Severity::Medium => 1,
-        Severity::High => 2,
-        Severity::Critical => 3,
-    }
 }
 
 /// The filter as conditions and their values.

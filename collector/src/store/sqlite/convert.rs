@@ -2,7 +2,9 @@
 
 use rusqlite::ErrorCode;
 
-pub use super::super::convert::{count, from_json, from_word, id, json, like, ms, time, uncount, word};
+pub use super::super::convert::{
+    count, from_json, from_word, id, json, like, loudness, ms, time, uncount, word,
+};
 use super::super::{Result, StoreError};
 
 /// Turns SQLite's errors into the store's.

@@ -7,7 +7,7 @@ mod spawn;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -48,10 +48,7 @@ impl Reader {
 
     /// What there is since the last time. `None` if the thread has died.
     pub fn news(&self) -> Option<News> {
-        let alive = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
-        let mut news = lock(&self.news);
-        let (trouble, note) = (news.trouble.clone(), news.note);
-        alive.then(|| News { windows: std::mem::take(&mut news.windows), trouble, note })
+        News::taken(&self.news, self.thread.as_ref())
     }
 }
 
@@ -96,7 +93,7 @@ fn look_after(news: &Arc<Mutex<News>>, stop: &AtomicBool, wake: &Wake) {
                 }
             }
         }
-        let mut news = lock(news);
+        let mut news = News::locked(news);
         let changed = news.trouble != trouble;
         news.trouble = trouble;
         drop(news);
@@ -134,7 +131,7 @@ fn listen(session: u32, output: std::fs::File, news: &Mutex<News>, wake: &Wake) 
             }
             Err(_) => return,
         };
-        let mut news = lock(news);
+        let mut news = News::locked(news);
         news.windows.push(window);
         let extra = news.windows.len().saturating_sub(MOST_WINDOWS);
         news.windows.drain(..extra);
@@ -143,8 +140,4 @@ fn listen(session: u32, output: std::fs::File, news: &Mutex<News>, wake: &Wake) 
             return;
         }
     }
-}
-
-fn lock(news: &Mutex<News>) -> MutexGuard<'_, News> {
-    news.lock().unwrap_or_else(PoisonError::into_inner)
 }
