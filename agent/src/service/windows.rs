@@ -26,7 +26,7 @@ use crate::windows::own_session;
 /// The service's name.
 pub const NAME: &str = "FarmwatchAgent";
 /// The manager waits this long for the next word of a service that starts or stops.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The log is begun anew at this size; the one before is kept.
 const LOG: u64 = 1 << 20;

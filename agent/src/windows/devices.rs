@@ -59,7 +59,7 @@ pub fn interfaces(class: &GUID) -> Vec<String> {
             CM_GET_DEVICE_INTERFACE_LIST_PRESENT,
         )
     };
-    if asked != CR_SUCCESS || length < 2 || length > MOST_NAMES {
+    if asked != CR_SUCCESS || !(2..=MOST_NAMES).contains(&length) {
         return Vec::new();
     }
     let mut buffer = vec![0u16; length as usize];
@@ -102,7 +102,7 @@ fn names() -> Option<Vec<String>> {
     let asked = unsafe {
         CM_Get_Device_ID_List_SizeW(&raw mut length, std::ptr::null(), CM_GETIDLIST_FILTER_PRESENT)
     };
-    if asked != CR_SUCCESS || length < 2 || length > MOST_NAMES {
+    if asked != CR_SUCCESS || !(2..=MOST_NAMES).contains(&length) {
         return None;
     }
     let mut buffer = vec![0u16; length as usize];

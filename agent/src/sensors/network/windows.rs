@@ -115,13 +115,16 @@ fn name(luid: &NET_LUID_LH) -> String {
 /// # Safety
 /// The address is empty or leads to one that lives.
 unsafe fn ipv4(address: &SOCKET_ADDRESS) -> Option<Ipv4Addr> {
-    // SAFETY: the caller's promise; the length says that it is large enough.
-    let socket = unsafe { address.lpSockaddr.cast::<SOCKADDR_IN>().as_ref() }?;
     let fits =
         usize::try_from(address.iSockaddrLength).is_ok_and(|length| length >= size_of::<SOCKADDR_IN>());
+    if !fits || address.lpSockaddr.is_null() {
+        return None;
+    }
+    // SAFETY: the caller's promise; the length says that it is large enough, and it need not be aligned.
+    let socket = unsafe { std::ptr::read_unaligned(address.lpSockaddr.cast_const().cast::<SOCKADDR_IN>()) };
     // SAFETY: every view of the union is a number of four bytes.
     let number = unsafe { socket.sin_addr.S_un.S_addr };
-    (fits && socket.sin_family == AF_INET && number != 0 && number != u32::MAX)
+    (socket.sin_family == AF_INET && number != 0 && number != u32::MAX)
         .then(|| Ipv4Addr::from(number.to_ne_bytes()))
 }
 

@@ -85,6 +85,7 @@ pub(super) fn time_asleep(_: &Config) -> Duration {
 }
 
 /// How long the machine has been up.
+#[allow(clippy::unnecessary_wraps, reason = "other systems can fail here")]
 pub(super) fn uptime(_: &Config) -> Option<Duration> {
     Some(system::since_boot())
 }

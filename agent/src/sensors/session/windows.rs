@@ -27,9 +27,9 @@ pub(super) fn sessions(config: &Config) -> Result<Vec<(String, Session)>, Sensor
         listed.push(Listed {
             id,
             state,
-            protocol: ask(id, WTSClientProtocolType, |bytes| first(bytes)).unwrap_or(0),
+            protocol: ask(id, WTSClientProtocolType, first).unwrap_or(0),
             // Only whether there is a name; it is not kept.
-            person: ask(id, WTSUserName, |bytes| first(bytes)).unwrap_or(0) != 0,
+            person: ask(id, WTSUserName, first).unwrap_or(0) != 0,
             flags: ask(id, WTSSessionInfoEx, flags),
         });
     }

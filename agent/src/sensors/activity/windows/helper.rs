@@ -178,7 +178,7 @@ impl Counting {
         if self.sources.len() >= MOST_DEVICES {
             self.sources.clear();
         }
-        let source = from_windows::source(&name(raw.device as usize as HANDLE));
+        let source = from_windows::source(&name(usize::try_from(raw.device).unwrap_or(0) as HANDLE));
         self.sources.insert(raw.device, source);
         source
     }
