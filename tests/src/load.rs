@@ -180,6 +180,8 @@ pub struct Line {
 pub struct Answer {
     /// Its status.
     pub status: u16,
+    /// Seconds after which to come again, if it says.
+    pub retry_after: Option<u64>,
     /// Its body.
     pub body: Vec<u8>,
 }
@@ -206,6 +208,18 @@ impl Line {
     /// A line to an address; it connects with its first call.
     pub fn new(address: SocketAddr, tls: Arc<ClientConfig>) -> Self {
         Self { address, tls, stream: None, buffer: Vec::new() }
+    }
+
+    /// Another one of the same device's to the same place.
+    #[must_use]
+    pub fn clone_unconnected(&self) -> Self {
+        Self::new(self.address, Arc::clone(&self.tls))
+    }
+
+    /// From its next connection on it goes to another port.
+    pub fn move_to(&mut self, port: u16) {
+        self.address.set_port(port);
+        self.stream = None;
     }
 
     /// Calls; an error leaves no connection behind, so the next call makes a new one.
@@ -287,11 +301,12 @@ async fn read_answer(
         None if status == 204 => 0,
         None => bail!("an answer without content-length: {text}"),
     };
+    let retry_after = field("retry-after").and_then(|value| value.parse().ok());
     let closes = field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
     while buffer.len() < head + length {
         more(stream, buffer).await?;
     }
-    Ok((Answer { status, body: buffer[head..head + length].to_vec() }, closes))
+    Ok((Answer { status, retry_after, body: buffer[head..head + length].to_vec() }, closes))
 }
 
 async fn more(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> anyhow::Result<()> {

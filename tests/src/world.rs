@@ -161,11 +161,19 @@ impl Collector {
 
     /// Another collector on the same store, with the same keys and policy.
     pub fn beside(&self, folder: &Path) -> anyhow::Result<Self> {
+        self.again(folder, &[])
+    }
+
+    /// The same, after a command that its machine is prepared with; none if that is empty.
+    pub fn again(&self, folder: &Path, first: &[&str]) -> anyhow::Result<Self> {
         let mut other = Self::unmade(folder, self.store.as_deref())?;
         std::fs::create_dir_all(folder)?;
         for key in ["ca.pem", "ca.key", "order.key", "tenant-hash.key", "store-hash.key", "policy.toml"] {
             std::fs::copy(self.folder.join(key), folder.join(key))
                 .with_context(|| format!("cannot copy {key}"))?;
+        }
+        if !first.is_empty() {
+            run(&mut other.command(first)?)?;
         }
         other.make()?;
         other.password.clone_from(&self.password);
@@ -201,6 +209,11 @@ impl Collector {
     pub fn set_environment(&mut self, name: &str, value: &str) {
         self.environment.retain(|(set, _)| set != name);
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Its store is at this address from now on, or again in a file of its own.
+    pub fn use_store(&mut self, url: Option<&str>) {
+        self.store = url.map(str::to_owned);
     }
 
     /// Its folder.

@@ -14,6 +14,7 @@ mod exceptions;
 mod import;
 mod init;
 mod isolate;
+mod moving;
 pub mod output;
 mod places;
 mod release;
@@ -93,6 +94,12 @@ enum Command {
     Import(import::ImportArgs),
     /// Run recorded reports through the same judgement, on simulated time
     Replay(replay::ReplayArgs),
+    /// Copy the whole store into one file, while the collector runs
+    Backup(moving::BackupArgs),
+    /// Fill an empty store from a backup
+    Restore(moving::RestoreArgs),
+    /// Move the whole store to a new file or an empty database, while no collector runs
+    Move(moving::MoveArgs),
     /// Who did what
     Audit(audit::AuditArgs),
     /// People who may use the console
@@ -143,6 +150,9 @@ async fn dispatch(command: Command, context: &Context) -> anyhow::Result<ExitCod
         Command::Exceptions(args) => exceptions::run(args, context).await?,
         Command::Import(args) => import::run(args, context).await?,
         Command::Replay(args) => return replay::run(args, context).await,
+        Command::Backup(args) => moving::run_backup(args, context).await?,
+        Command::Restore(args) => moving::run_restore(args, context).await?,
+        Command::Move(args) => moving::run_move(args, context).await?,
         Command::Audit(args) => return audit::run(args, context).await,
         Command::User(args) => user::run(args, context).await?,
         Command::CheckConfig(args) => return check_config::run(&args, context),

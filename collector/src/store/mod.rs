@@ -11,6 +11,7 @@ mod change;
 mod context;
 mod convert;
 mod devices;
+pub mod moving;
 mod orders;
 pub mod postgres;
 mod prepared;

@@ -25,6 +25,7 @@ mod line;
 mod locks;
 mod orders;
 mod reports;
+pub(super) mod rows;
 mod schema;
 mod sites;
 #[cfg(test)]
@@ -53,6 +54,11 @@ const TRIES: u32 = 6;
 /// Whether an address can be used, without calling anybody.
 pub fn check(settings: &Settings) -> Result<()> {
     Server::new(settings).map(|_| ())
+}
+
+/// How people know a database: `host:port/database`, without its password.
+pub fn name(settings: &Settings) -> String {
+    Server::new(settings).map_or_else(|_| "PostgreSQL".into(), |server| server.name())
 }
 
 /// Opens a database. Its tables are made, or brought to this version's.

@@ -1,6 +1,7 @@
 //! What is PostgreSQL's own beside the suite: plans, several collectors, restarts, addresses that do not work.
 
 mod faults;
+mod moving;
 pub mod plans;
 mod several;
 // The server that the end-to-end tests use, too: one file, because the arrow points from those tests to this crate.

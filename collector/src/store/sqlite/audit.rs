@@ -14,8 +14,15 @@ pub fn add(conn: &Connection, entry: &NewAudit) -> Result<()> {
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let (number, before) = last.unwrap_or_default();
-    // Kept to the millisecond, so hashed to the millisecond.
-    let entry = NewAudit { at: time(ms(entry.at))?, ..entry.clone() };
+    // Hashed as it is kept: to the millisecond, and without what PostgreSQL cannot keep, so that the chain can move there.
+    let plain = |text: &str| text.replace('\0', "\u{fffd}");
+    let entry = NewAudit {
+        at: time(ms(entry.at))?,
+        actor: plain(&entry.actor),
+        action: plain(&entry.action),
+        object: plain(&entry.object),
+        why: plain(&entry.why),
+    };
     conn.prepare_cached(
         "INSERT INTO audit (number, at, actor, action, object, why, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?

@@ -18,6 +18,7 @@ mod heads;
 mod orders;
 mod readers;
 mod reports;
+pub(super) mod rows;
 mod schema;
 mod sites;
 #[cfg(test)]
@@ -34,6 +35,8 @@ use tokio::sync::Notify;
 use super::{Result, SharedStore, StoreError};
 use readers::Readers;
 pub use readers::read_on_this_thread;
+#[cfg(test)]
+pub use schema::migrate_to;
 use writer::{Hand, Writer};
 
 /// Opens a store file, and makes it where there is none. Its tables are brought to this version's.

@@ -71,3 +71,10 @@ fn migrate(conn: &mut Connection) -> Result<()> {
         ))
     })
 }
+
+/// Makes the tables of an earlier version.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+pub fn migrate_to(conn: &mut Connection, version: refinery::Target) {
+    embedded::migrations::runner().set_target(version).run(conn).unwrap();
+}
