@@ -40,6 +40,10 @@ use crate::sealed::{Envelope, Purpose};
 pub const MAX_BODY: usize = 256 << 10;
 /// Largest body in bytes, unpacked.
 pub const MAX_UNPACKED: usize = 4 << 20;
+/// A body may unpack to this many times its own bytes; reports that repeat each other come to some fifty.
+pub const MAX_RATIO: usize = 256;
+/// Bytes to which any body may unpack, however small it is.
+pub const ALWAYS_UNPACKED: usize = 256 << 10;
 /// Deepest nesting of JSON.
 pub const MAX_DEPTH: usize = 32;
 /// Most facts in one report.
@@ -162,7 +166,7 @@ impl BadBody {
     /// The line that is bad, from 1; `None` where it is the body as such.
     pub fn line(&self) -> Option<usize> {
         match self {
-            Self::TooLarge | Self::Unpack(_) | Self::TooMany => None,
+            Self::TooLarge | Self::Bomb | Self::Unpack(_) | Self::TooMany => None,
             Self::NotUtf8(line)
             | Self::TooDeep(line)
             | Self::TooMuch(line)
@@ -177,6 +181,11 @@ pub enum BadBody {
     /// Too many bytes.
     #[error("body of more than {MAX_BODY} bytes")]
     TooLarge,
+    /// It unpacks to much more than what reports do.
+    #[error(
+        "body unpacks to more than {MAX_RATIO} times its own size and {ALWAYS_UNPACKED} bytes, which no reports do"
+    )]
+    Bomb,
     /// It unpacks to too much, or does not unpack.
     #[error("body does not unpack to at most {MAX_UNPACKED} bytes of zstd: {0}")]
     Unpack(String),
@@ -235,10 +244,15 @@ pub fn unpack_some(body: &[u8]) -> Result<Unpacked, BadBody> {
     if body.len() > MAX_BODY {
         return Err(BadBody::TooLarge);
     }
+    let bound = bound_of(body);
+    if room_for(body) > bound {
+        return Err(BadBody::Bomb);
+    }
     // A body of several frames says only the first one's size.
-    let bytes = decompress(body, room_for(body))
-        .or_else(|_| decompress(body, MAX_UNPACKED))
-        .map_err(|e| BadBody::Unpack(e.to_string()))?;
+    let bytes = decompress(body, room_for(body)).or_else(|_| decompress(body, bound)).map_err(|e| {
+        let why = e.to_string();
+        if bound < MAX_UNPACKED && why.contains("too small") { BadBody::Bomb } else { BadBody::Unpack(why) }
+    })?;
     let lines = bytes.split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
     let mut unpacked = Unpacked { reports: Vec::new(), bytes: bytes.len(), bad: None };
     for (index, line) in lines {
@@ -268,11 +282,17 @@ fn decompress(body: &[u8], room: usize) -> std::io::Result<Vec<u8>> {
     })
 }
 
-/// Bytes to have ready for what a body unpacks to: what it says itself, as agents' bodies do, and the bound at most.
-/// A heartbeat would else cost the bound's four megabytes.
-fn room_for(body: &[u8]) -> usize {
+/// Bytes to have ready for what a body unpacks to: what it says itself, as agents' bodies do, and its bound at most
+/// where it says nothing. A heartbeat would else cost the bound's four megabytes.
+pub fn room_for(body: &[u8]) -> usize {
     let said = zstd::zstd_safe::get_frame_content_size(body).ok().flatten();
-    said.and_then(|size| usize::try_from(size).ok()).map_or(MAX_UNPACKED, |size| size.min(MAX_UNPACKED))
+    let said = said.and_then(|size| usize::try_from(size).ok());
+    said.map_or_else(|| bound_of(body), |size| size.min(MAX_UNPACKED))
+}
+
+/// Bytes to which a body may unpack.
+fn bound_of(body: &[u8]) -> usize {
+    body.len().saturating_mul(MAX_RATIO).clamp(ALWAYS_UNPACKED, MAX_UNPACKED)
 }
 
 /// Reads one report from a line of JSON, within every bound but the body's.
@@ -389,14 +409,25 @@ mod tests {
         let twice = [body.clone(), body].concat();
         assert!(unpack(b"no zstd").is_err(), "what one body leaves behind is nothing to the next");
         assert_eq!(unpack(&twice).unwrap().len(), 2, "frames may follow each other");
-        assert_eq!(room_for(b"no zstd"), MAX_UNPACKED);
+        assert_eq!(room_for(b"no zstd"), ALWAYS_UNPACKED);
         assert_eq!(room_for(&zstd::bulk::compress(&vec![0; MAX_UNPACKED + 1], 1).unwrap()), MAX_UNPACKED);
     }
 
     #[test]
     fn bombs_and_depths_are_refused() {
         let bomb = zstd::bulk::compress(&vec![b' '; MAX_UNPACKED + 1], 3).unwrap();
-        assert!(matches!(unpack(&bomb), Err(BadBody::Unpack(_))));
+        assert_eq!(unpack(&bomb), Err(BadBody::Bomb));
+        // The same in frames that each say little, and in one that says nothing.
+        let frame = zstd::bulk::compress(&vec![b' '; 200 << 10], 3).unwrap();
+        assert_eq!(unpack(&frame.repeat(40)), Err(BadBody::Bomb));
+        let silent = zstd::stream::encode_all(&vec![b' '; MAX_UNPACKED][..], 3).unwrap();
+        assert_eq!(unpack(&silent), Err(BadBody::Bomb));
+        // What repeats itself as reports do is none.
+        let same: Vec<Report> = (0..MAX_REPORTS as u64).map(report).collect();
+        assert_eq!(unpack(&pack(&same).unwrap()), Ok(same));
+        let large: Vec<String> = (0..80_000).map(|n| format!("{n:x}")).collect();
+        let too_much = zstd::bulk::compress(large.concat().repeat(16).as_bytes(), 3).unwrap();
+        assert!(matches!(unpack(&too_much), Err(BadBody::Unpack(_))), "{}", too_much.len());
         let deep = format!("{}{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1));
         assert_eq!(parse(deep.as_bytes(), 1), Err(BadBody::TooDeep(1)));
         assert_eq!(parse(b"\xff", 7), Err(BadBody::NotUtf8(7)));

@@ -263,7 +263,7 @@ async fn reports_that_cannot_be_are_refused_and_harm_no_other() {
     assert!(bomb.len() < MAX_BODY, "a bomb is small: {}", bomb.len());
     let cases: [(&str, Vec<u8>, u16, &str, &str); 7] = [
         ("huge", vec![0; MAX_BODY + 1], 413, "too_large", "more than 262144 bytes"),
-        ("a bomb", bomb, 400, "bad_body", "does not unpack"),
+        ("a bomb", bomb, 413, "bomb", "times its own size"),
         ("no zstd", b"{}".to_vec(), 400, "bad_body", "does not unpack"),
         ("nothing", zstd(b""), 400, "bad_body", "without a report"),
         ("deep", zstd(deep.as_bytes()), 422, "bad_report", "nested deeper"),
@@ -340,4 +340,72 @@ async fn a_report_that_comes_again_counts_once_and_one_from_the_future_is_put_ri
     assert!((skew - 24 * 365 * 3600).abs() < 60, "the page shows how far its clock is off: {skew}");
     let last_seen: Timestamp = shown["device"]["last_seen"].as_str().unwrap().parse().unwrap();
     assert!(last_seen.duration_since(now).abs() < SignedDuration::from_mins(5), "{last_seen}");
+}
+
+/// Reports that are as large as they may be, again and again, on one of a flood's connections; how often it was turned
+/// away, and after how many seconds it was told to come again.
+async fn floods(mut line: Line, request: Vec<u8>, until: std::time::Instant) -> Vec<u64> {
+    let mut turned_away = Vec::new();
+    while std::time::Instant::now() < until {
+        if let Ok(answer) = line.exchange(&request).await
+            && answer.status == 503
+        {
+            turned_away.push(answer.retry_after.unwrap());
+        }
+    }
+    turned_away
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_floods_is_told_to_come_again_and_starves_nobody() {
+    const CONNECTIONS: usize = 40;
+    let folder = tempfile::tempdir().unwrap();
+    let collector = running(folder.path());
+    let mut neighbour = Neighbour::new(&collector).await;
+    let mut laptop = enrol_many(&collector, 1, 1).await.unwrap().remove(0);
+    let line = laptop.line.clone_unconnected();
+    // Numbers by chance: a body as large as it may be.
+    let mut random = fastrand::Rng::with_seed(1);
+    let layouts: Vec<u32> = (0..200_000).map(|_| random.u32(..)).collect();
+    let mut report = laptop.change(&[("locale/self", json!({ "numbers": layouts }))]).unwrap();
+    let mut body = wire::pack(std::slice::from_ref(&report)).unwrap();
+    while body.len() > MAX_BODY {
+        let fewer = layouts[..layouts.len() * MAX_BODY / body.len() * 9 / 10].to_vec();
+        report.set.values_mut().for_each(|value| *value = json!({ "numbers": fewer }));
+        body = wire::pack(std::slice::from_ref(&report)).unwrap();
+    }
+    let until = std::time::Instant::now() + Duration::from_secs(3);
+    let request = load::request("POST", "/v1/reports", &body);
+    let flood: Vec<_> = (0..CONNECTIONS)
+        .map(|_| tokio::spawn(floods(line.clone_unconnected(), request.clone(), until)))
+        .collect();
+    let mut waits = Vec::new();
+    while std::time::Instant::now() < until {
+        let start = std::time::Instant::now();
+        neighbour.reports().await;
+        waits.push(start.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut turned_away = Vec::new();
+    for connection in flood {
+        turned_away.extend(connection.await.unwrap());
+    }
+    waits.sort();
+    println!(
+        "{} turned away; the neighbour waited {:?}, {:?} at most",
+        turned_away.len(),
+        waits[waits.len() / 2],
+        waits.last()
+    );
+    assert!(waits.len() > 5 && waits[waits.len() / 2] < Duration::from_millis(500), "{waits:?}");
+    assert!(turned_away.len() > CONNECTIONS, "{} turned away", turned_away.len());
+    assert!(turned_away.iter().all(|seconds| (10..=30).contains(seconds)), "{turned_away:?}");
+    assert!(turned_away.iter().any(|seconds| *seconds != turned_away[0]), "all at the same time again");
+    counted(
+        &collector,
+        "farmwatch_ingest_turned_away_total{reason=\"device_busy\"}",
+        turned_away.len() as f64,
+    );
+    assert_eq!(collector.metric("farmwatch_ingest_bodies_in_flight").unwrap(), 0.0);
+    assert_eq!(collector.metric("farmwatch_ingest_in_flight_kibibytes").unwrap(), 0.0);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,11 +12,11 @@ use axum::{Extension, Json, Router};
 use farmwatch_shared::wire::{self, Ack, BadBody, ErrorBody, RefusedReport, Unpacked};
 use jiff::Timestamp;
 
+use super::admission::{Turned, come_again};
 use super::{Ingest, Refused};
 use crate::access::peer::Peer;
+use crate::app::draw_from_system;
 
-/// Seconds after which an agent that is turned away should try again.
-const RETRY_AFTER: u64 = 15;
 /// Longest time in which a body must have come.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// Bodies of more bytes than this are unpacked where they hold up nobody.
@@ -50,14 +50,17 @@ async fn reports(
 }
 
 async fn take(ingest: &Ingest, peer: &Peer, body: Body) -> Result<Ack, Answer> {
+    // As large as it says, before it is read: what is read waits in memory.
+    let size = body.size_hint().upper().and_then(|size| usize::try_from(size).ok());
+    if size.is_some_and(|size| size > wire::MAX_BODY) {
+        return Err(BadBody::TooLarge.into());
+    }
+    // Counts until the reports are written.
+    let mut place = ingest.admission.enter(&peer.device, size.unwrap_or(wire::MAX_BODY))?;
     let bytes = read(body).await?;
     ingest.meters.bytes.increment(bytes.len() as u64);
-    let Unpacked { reports, bytes: size, bad } = unpack(bytes).await?;
-    // Counts until the reports are written.
-    let kib = u32::try_from(size / 1024 + 1).unwrap_or(u32::MAX);
-    let Ok(_room) = ingest.room.try_acquire_many(kib) else {
-        return Err(Answer::Unavailable("more waits to be written than the collector takes".into()));
-    };
+    let Unpacked { reports, bytes: size, bad } = unpack(ingest, bytes).await?;
+    place.grow(size)?;
     if reports.is_empty() && bad.is_none() {
         return Err(Answer::Body(StatusCode::BAD_REQUEST, "bad_body", "a body without a report".into()));
     }
@@ -83,13 +86,16 @@ async fn read(body: Body) -> Result<Bytes, Answer> {
     }
 }
 
-async fn unpack(bytes: Bytes) -> Result<Unpacked, Answer> {
-    if bytes.len() <= LARGE {
+async fn unpack(ingest: &Ingest, bytes: Bytes) -> Result<Unpacked, Answer> {
+    // What it says of its own size counts: a small body may be large work.
+    if bytes.len() <= LARGE && wire::room_for(&bytes) <= 4 * LARGE {
         return Ok(wire::unpack_some(&bytes)?);
     }
+    let cut_short = |why: String| Answer::Unavailable("store", format!("unpacking was cut short: {why}"));
+    let _turn = ingest.unpacking.acquire().await.map_err(|error| cut_short(error.to_string()))?;
     match tokio::task::spawn_blocking(move || wire::unpack_some(&bytes)).await {
         Ok(unpacked) => Ok(unpacked?),
-        Err(error) => Err(Answer::Unavailable(format!("unpacking was cut short: {error}"))),
+        Err(error) => Err(cut_short(error.to_string())),
     }
 }
 
@@ -99,15 +105,15 @@ enum Answer {
     Body(StatusCode, &'static str, String),
     /// One report of it.
     Report { line: usize, message: String, ack: Option<Ack> },
-    /// Not now.
-    Unavailable(String),
+    /// Not now, for a reason in one word and in a sentence.
+    Unavailable(&'static str, String),
 }
 
 impl Answer {
     /// Why what was sent can never be taken, if that is so and nobody has been told yet.
     fn lasting(&self) -> Option<String> {
         match self {
-            Self::Body(_, "too_large" | "bad_body", message) | Self::Report { message, .. } => {
+            Self::Body(_, "too_large" | "bomb" | "bad_body", message) | Self::Report { message, .. } => {
                 Some(format!("refused what it sent: {message} (told once an hour)"))
             }
             _ => None,
@@ -119,7 +125,7 @@ impl Answer {
         match self {
             Self::Body(_, word, _) => word,
             Self::Report { .. } => "bad_report",
-            Self::Unavailable(_) => "unavailable",
+            Self::Unavailable(..) => "unavailable",
         }
     }
 }
@@ -127,9 +133,16 @@ impl Answer {
 impl From<BadBody> for Answer {
     fn from(bad: BadBody) -> Self {
         match bad {
+            BadBody::Bomb => Self::Body(StatusCode::PAYLOAD_TOO_LARGE, "bomb", bad.to_string()),
             BadBody::TooLarge => Self::Body(StatusCode::PAYLOAD_TOO_LARGE, "too_large", bad.to_string()),
             _ => Self::Body(StatusCode::BAD_REQUEST, "bad_body", bad.to_string()),
         }
+    }
+}
+
+impl From<Turned> for Answer {
+    fn from(turned: Turned) -> Self {
+        Self::Unavailable(turned.word(), turned.sentence().into())
     }
 }
 
@@ -148,7 +161,7 @@ impl From<Refused> for Answer {
             ),
             Refused::Conflict { why } => Self::Body(StatusCode::CONFLICT, "conflict", why),
             Refused::Fault { index, why, ack } => Self::Report { line: index + 1, message: why, ack },
-            Refused::Store(why) => Self::Unavailable(why),
+            Refused::Store(why) => Self::Unavailable("store", why),
         }
     }
 }
@@ -162,11 +175,13 @@ impl IntoResponse for Answer {
                 let body = RefusedReport { error, message, line, ack };
                 (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
             }
-            Self::Unavailable(message) => {
-                tracing::warn!(message, "reports turned away");
+            Self::Unavailable(reason, message) => {
+                metrics::counter!("farmwatch_ingest_turned_away_total", "reason" => reason).increment(1);
+                tracing::warn!(reason, message, "reports turned away");
                 let mut response =
                     (StatusCode::SERVICE_UNAVAILABLE, Json(ErrorBody { error, message })).into_response();
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+                let seconds = come_again(draw_from_system());
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 response
             }
         }

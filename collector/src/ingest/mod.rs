@@ -3,6 +3,7 @@
 //! [`Ingest::take`] is the whole way from reports to an acknowledgement, without HTTP and with time as a
 //! parameter: replay goes it too. [`router`] puts HTTP in front.
 
+mod admission;
 mod check;
 mod http;
 mod meters;
@@ -24,15 +25,13 @@ pub use http::router;
 pub use place::Places;
 pub use rehash::{hash_again, rehash};
 
+use admission::Admission;
 use meters::Meters;
 
 use crate::access::peer::Peer;
 use crate::app::App;
 use crate::store::{Arrival, NewAudit, Observed, Receipt, StoreError};
 
-/// KiB of unpacked reports that may wait to be written. Past it, agents are told to come again later: their
-/// spools are the buffer.
-const ROOM_KIB: usize = 64 << 10;
 /// The same complaint about the same device is audited once in this time: a device cannot fill the audit.
 const COMPLAIN_EVERY: SignedDuration = SignedDuration::from_hours(1);
 /// Devices whose complaints are remembered.
@@ -43,7 +42,9 @@ pub struct Ingest {
     app: Arc<App>,
     places: RwLock<Arc<Places>>,
     meters: Meters,
-    room: Semaphore,
+    admission: Admission,
+    /// Large bodies are unpacked by as many threads as there are cores, and wait for one in the order in which they came.
+    unpacking: Semaphore,
     complaints: Mutex<HashMap<(DeviceId, &'static str), Timestamp>>,
 }
 
@@ -78,9 +79,10 @@ pub enum Refused {
 impl Ingest {
     /// Ingest into an app's store.
     pub fn new(app: Arc<App>, places: Places) -> Self {
-        let (room, complaints) = (Semaphore::new(ROOM_KIB), Mutex::default());
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (admission, unpacking) = (Admission::new(), Semaphore::new(cores));
         let places = RwLock::new(Arc::new(places));
-        Self { app, places, meters: Meters::new(), room, complaints }
+        Self { app, places, meters: Meters::new(), admission, unpacking, complaints: Mutex::default() }
     }
 
     /// From now on, addresses say what these files have.

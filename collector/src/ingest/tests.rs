@@ -126,6 +126,7 @@ async fn bodies_out_of_bounds_are_refused_as_such() {
     let cases = [
         (vec![0; MAX_BODY + 1], StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
         (b"not zstd".to_vec(), StatusCode::BAD_REQUEST, "bad_body"),
+        (zstd::bulk::compress(&vec![b' '; 1 << 20], 3).unwrap(), StatusCode::PAYLOAD_TOO_LARGE, "bomb"),
         (wire::pack(&[]).unwrap(), StatusCode::BAD_REQUEST, "bad_body"),
     ];
     for (body, status, word) in cases {
@@ -145,12 +146,14 @@ async fn a_stranger_is_told_to_enrol() {
 #[tokio::test]
 async fn agents_are_turned_away_while_too_much_waits() {
     let ingest = ingest().await;
-    let all = ingest.room.acquire_many(u32::try_from(ROOM_KIB).unwrap()).await.unwrap();
+    let others = 9000..9000 + admission::ROOM_KIB as u128;
+    let all: Vec<_> = others.map(|n| ingest.admission.enter(&suite::laptop(n), 1).unwrap()).collect();
     let body = wire::pack(&[report(1, &State::default(), &State::default())]).unwrap();
     let request = || Request::post("/v1/reports").extension(peer(1)).body(Body::from(body.clone())).unwrap();
     let response = router(ingest.clone()).oneshot(request()).await.unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert!(response.headers().contains_key("retry-after"));
+    let again: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((10..=30).contains(&again), "{again}");
     drop(all);
     let response = router(ingest.clone()).oneshot(request()).await.unwrap();
     assert_eq!(response.status(), StatusCode::ACCEPTED);
