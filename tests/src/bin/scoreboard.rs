@@ -16,21 +16,30 @@ struct Args {
     /// Print JSON for programs.
     #[arg(long)]
     json: bool,
-    /// Of `farms`: laptops of each fleet.
-    #[arg(long, default_value_t = 600)]
-    devices: u32,
-    /// Of `farms`: days that each fleet lives.
-    #[arg(long, default_value_t = 8)]
-    days: u32,
-    /// Of `farms`: fleets with farms, and as many without.
-    #[arg(long, default_value_t = 2)]
-    seeds: u32,
+    /// Of `farms`: laptops of each fleet [default: 600; with --sensitivity 300].
+    #[arg(long)]
+    devices: Option<u32>,
+    /// Of `farms`: days that each fleet lives [default: 8; with --sensitivity 6].
+    #[arg(long)]
+    days: Option<u32>,
+    /// Of `farms`: fleets with farms, and as many without [default: 2; with --sensitivity 1].
+    #[arg(long)]
+    seeds: Option<u32>,
     /// Of `farms`: fleets at once.
     #[arg(long, default_value_t = 2)]
     threads: usize,
     /// Of `farms`: where the reliability diagram goes.
     #[arg(long, default_value = "target/farms.svg")]
     svg: PathBuf,
+    /// Of `farms`: write why each missed farm was missed and each false alert raised, as NDJSON.
+    #[arg(long)]
+    why: Option<PathBuf>,
+    /// Of `farms`: also judge the same fleets without each kind of evidence.
+    #[arg(long)]
+    ablation: bool,
+    /// Of `farms`: instead, smaller fleets with every base rate × 3 and ÷ 3.
+    #[arg(long, conflicts_with_all = ["ablation", "why", "scale"])]
+    sensitivity: bool,
     /// Of `farms`: multiplies a rate of rates.toml, such as `people.docked=3`.
     #[arg(long, value_name = "RATE=FACTOR")]
     scale: Option<String>,
@@ -39,6 +48,7 @@ struct Args {
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     let sections = match args.section.as_deref() {
+        Some("farms") if args.sensitivity => farms::measure_sensitivity(&options(&args)?)?,
         Some("farms") => farms::measure(&options(&args)?)?,
         section => scoreboard::run(section)?,
     };
@@ -51,12 +61,16 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         let (rate, factor) = text.split_once('=').context("--scale is RATE=FACTOR")?;
         anyhow::Ok((rate.to_owned(), factor.parse().context("--scale's factor is no number")?))
     });
+    // Some hundred and fifty runs have to be small to be affordable.
+    let (devices, days, seeds) = if args.sensitivity { (300, 6, 1) } else { (600, 8, 2) };
     Ok(Options {
-        devices: args.devices,
-        days: args.days,
-        seeds: args.seeds,
+        devices: args.devices.unwrap_or(devices),
+        days: args.days.unwrap_or(days),
+        seeds: args.seeds.unwrap_or(seeds),
         threads: args.threads,
         svg: Some(args.svg.clone()),
+        why: args.why.clone(),
+        ablation: args.ablation,
         scale: scale.transpose()?,
     })
 }

@@ -8,6 +8,9 @@ use super::windows::{Hands, Own};
 use super::world::{DAY, World};
 use super::{farms, tools, twins};
 
+/// How much later a late shift begins.
+const LATE: i64 = 5 * 3600;
+
 /// Some time in which nothing changes at a laptop that is awake.
 #[derive(Clone, Copy, Debug)]
 pub struct Stretch {
@@ -93,7 +96,8 @@ fn person(diary: &mut Diary<'_>) {
     }
     let place = workplace(world, &life, day, home);
     let habit = world.dice.of("habit").at(life.person);
-    let start = 8 * 3600 + habit.between(-2400, 5400) + dice.of("start").between(-1200, 1200);
+    let shift = if life.traits.has(Trait::Shifts) { LATE } else { 0 };
+    let start = 8 * 3600 + shift + habit.between(-2400, 5400) + dice.of("start").between(-1200, 1200);
     let end = start + dice.of("end").between(7 * 3600, 34_000);
     let lunch = start + dice.of("lunch").between(12_600, 16_200);
     let back = lunch + dice.of("back").between(1800, 4200);
@@ -239,18 +243,28 @@ fn strike(world: &World, day: i32, life: &Life, all: Vec<Stretch>) -> Vec<Stretc
     let mut out = Vec::with_capacity(all.len());
     for mut stretch in all {
         let place = stretch.now.link.map(|link| link.place);
-        let shielded = life.farm.is_some_and(|seat| world.farms[seat.farm as usize].is_shielded());
-        let outages = match place {
-            Some(place) if !shielded => world.outages(place, day, world.midnight(place.region, day)),
+        let room = life.farm.map(|seat| &world.farms[seat.farm as usize]);
+        let outages = match (place, room) {
+            (Some(_), Some(room)) if room.is_shielded() => Vec::new(),
+            // A battery keeps a cellular router; what goes is the mains of the room.
+            (Some(place), Some(room)) if place.kind == Kind::OwnUplink => {
+                world.outages(room.place, day, world.midnight(place.region, day))
+            }
+            (Some(place), _) => world.outages(place, day, world.midnight(place.region, day)),
             _ => Vec::new(),
         };
+        let keeps_network = place.is_some_and(|place| place.kind == Kind::OwnUplink);
         for outage in outages {
             if outage.from <= stretch.from || outage.from >= stretch.until {
                 continue;
             }
+            if keeps_network && !(outage.power && stretch.now.mains) {
+                continue;
+            }
             out.push(Stretch { until: outage.from, ..stretch });
             // A router needs a while to come back.
-            let dark = Situation { link: None, mains: stretch.now.mains && !outage.power, ..stretch.now };
+            let link = stretch.now.link.filter(|_| keeps_network);
+            let dark = Situation { link, mains: stretch.now.mains && !outage.power, ..stretch.now };
             let back = (outage.until + if outage.power { 90 } else { 5 }).min(stretch.until);
             out.push(Stretch { from: outage.from, until: back, now: dark, hands: stretch.hands });
             stretch.from = back;

@@ -95,7 +95,7 @@ fn network(world: &World, laptop: &Laptop, now: &Situation, state: &mut State) {
     let Some(link) = &now.link else { return };
     let name = if link.medium == super::situation::Medium::Cable { "eth0" } else { "wlan0" };
     state.put(name, &world.network(link, laptop.number));
-    if now.vpn.company || now.vpn.private > 0 {
+    if now.vpn.company || (now.vpn.private > 0 && !now.vpn.in_router) {
         state.put("tun0", &Network { kind: LinkKind::Vpn, default_route: true, ..Network::default() });
     }
     if now.vpn.overlay {

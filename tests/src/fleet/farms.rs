@@ -4,10 +4,11 @@
 //! several laptops in turn through software, an IP-KVM or a meeting's remote control; between turns something keeps
 //! it awake. What they do against being found is [`Care`].
 
-use super::agenda::{self, Diary, idle};
+use super::agenda::{self, Diary, Stretch, idle};
 use super::dice::Dice;
 use super::laptop::Seat;
 use super::parameters::{Care, Farm, Farms, Style};
+use super::people::NEVER;
 use super::places::{Kind, Place};
 use super::situation::{Kvm, Situation, Use};
 use super::tools;
@@ -16,6 +17,7 @@ use super::windows::{Hands, Own};
 use super::world::{DAY, World};
 
 /// A farm and what was drawn for it.
+#[allow(clippy::struct_excessive_bools, reason = "independent things that are or are not")]
 pub struct Room {
     /// What it is like.
     pub farm: Farm,
@@ -27,6 +29,16 @@ pub struct Room {
     first: i32,
     /// One account of a remote tool for all.
     one_account: bool,
+    /// Each laptop's mains go on and off by a timer of its own.
+    timers: bool,
+    /// Each laptop has a cellular uplink; else, where the farm is adapted, a travel router with a VPN in it.
+    own_line: bool,
+    /// All are set up at one desk.
+    setup_desk: bool,
+    /// One IP-KVM with a switch behind it for four laptops.
+    one_kvm: bool,
+    /// Day on which it moves house.
+    moves: i32,
 }
 
 impl Room {
@@ -41,9 +53,18 @@ impl Room {
 
     /// Power cuts are not seen: batteries, and network and mains are never lost in one second.
     pub fn is_shielded(&self) -> bool {
-        self.farm.care == Care::Adapted
+        self.farm.care == Care::Adapted && !self.timers
+    }
+
+    /// Where it is on a day.
+    fn stands(&self, day: i32) -> Place {
+        let number = if day >= self.moves { self.place.number | MOVED } else { self.place.number };
+        Place { number, ..self.place }
     }
 }
+
+/// Marks the second house of a farm that moved.
+pub const MOVED: u32 = 1 << 20;
 
 /// All farms of a fleet: those that are listed, then those that are drawn.
 pub fn rooms(world: &World) -> Vec<Room> {
@@ -56,7 +77,23 @@ pub fn rooms(world: &World) -> Vec<Room> {
         let later = listed.is_none() && dice.of("later").chance(0.5);
         let first = if later { dice.of("first").between(0, i64::from(world.days) / 3) } else { 0 };
         let one_account = farm.care == Care::Careless && dice.of("account").chance(farms.one_account);
-        Room { farm, place, dice, first: i32::try_from(first).unwrap_or(0), one_account }
+        let drawn = listed.is_none();
+        let open = drawn && farm.care != Care::Adapted;
+        let days = i64::from(world.days);
+        let moved = drawn && dice.of("moved").chance(farms.moved * f64::from(world.days) / 30.0);
+        let on = i32::try_from(dice.of("moves on").between(1, days)).unwrap_or(NEVER);
+        Room {
+            farm,
+            place,
+            dice,
+            first: i32::try_from(first).unwrap_or(0),
+            one_account,
+            timers: farm.care == Care::Adapted && dice.of("timers").chance(farms.timers),
+            own_line: dice.of("own line").chance(farms.own_line),
+            setup_desk: open && dice.of("set up").chance(farms.setup_desk),
+            one_kvm: open && dice.of("one kvm").chance(farms.one_kvm),
+            moves: if moved { on } else { NEVER },
+        }
     };
     let listed = (0u32..).zip(&world.parameters.farm).map(|(index, farm)| room(index, Some(farm)));
     let mut all: Vec<Room> = listed.collect();
@@ -103,12 +140,23 @@ pub fn day(diary: &mut Diary<'_>, seat: Seat) {
     let room = &diary.world.farms[seat.farm as usize];
     let place = match room.farm.care {
         Care::Adapted => Place { kind: Kind::OwnUplink, number: diary.laptop.number, ..room.place },
-        _ => room.place,
+        _ => room.stands(diary.day),
     };
     let now = equipped(diary, room, place, seat);
     if diary.day == diary.laptop.life.from {
         return first_day(diary, room, seat, &now);
     }
+    let written = diary.all.len();
+    working_day(diary, room, seat, &now);
+    if room.timers {
+        let charge = room.dice.of("timer").at(seat.seat);
+        charge_by_timer(&mut diary.all, written, diary.midnight, charge);
+    }
+}
+
+/// Turns of operators, or a weekend on the shelf.
+fn working_day(diary: &mut Diary<'_>, room: &Room, seat: Seat, now: &Situation) {
+    let now = *now;
     let today = room.dice.of("day").day(diary.day);
     if diary.world.is_weekend(diary.day) && !today.of("weekend").chance(0.4) {
         touch(diary, room, seat, &now);
@@ -119,14 +167,15 @@ pub fn day(diary: &mut Diary<'_>, seat: Seat) {
     let start = 9 * 3600 + today.of("start").between(-3600, 3600);
     let end = start + today.of("end").between(36_000, 46_800);
     let jobs = u32::try_from(jobs(diary.world, room)).unwrap_or(1);
-    let turn = today.of("turn").between(2700, 4200);
+    // One operator's laptops follow each other; another operator's have turns of their own.
+    let operator = today.of("operator").at(seat.seat / jobs);
     diary.add(0, start, idle(now), Hands::Nobody);
-    let mut from = start;
+    let mut from = start + operator.between(0, 1800);
     for number in 0u32.. {
         if from >= end {
             break;
         }
-        let until = (from + turn).min(end);
+        let until = (from + operator.at(number).of("turn").between(1800, 5400)).min(end);
         if number % jobs == seat.seat % jobs {
             diary.add(from, until, operated(room, &now), hands(room));
         } else {
@@ -147,11 +196,20 @@ fn jobs(world: &World, room: &Room) -> i64 {
 /// The facilitator unpacks it, logs in, installs what is needed, and leaves.
 fn first_day(diary: &mut Diary<'_>, room: &Room, seat: Seat, now: &Situation) {
     let life = diary.laptop.life;
-    let unpacked =
-        Situation { tools: agenda::at(diary.world, diary.laptop, room.place, diary.day).tools, ..*now };
+    let unpacked = Situation {
+        tools: agenda::at(diary.world, diary.laptop, room.stands(diary.day), diary.day).tools,
+        ..*now
+    };
     let from = 36_000 + i64::from(seat.seat % 20) * 900;
     let mut own = unpacked;
-    (own.desk.kvm, own.never_sleeps, own.vpn.private) = (None, false, 0);
+    (own.desk.kvm, own.never_sleeps) = (None, false);
+    if !own.vpn.in_router {
+        own.vpn.private = 0;
+    }
+    if room.setup_desk {
+        let thing = SETUP_DESKS + seat.farm;
+        (own.desk.dock, own.desk.screen, own.desk.usb_input) = (thing, thing, thing);
+    }
     twins::listen(&mut own, diary.day);
     diary.add(from, from + 2700, own, agenda::hands(&own, &life));
     diary.add(from + 3000, from + 10_800, operated(room, now), hands(room));
@@ -167,6 +225,9 @@ fn touch(diary: &mut Diary<'_>, room: &Room, seat: Seat, now: &Situation) {
             Place { kind: Kind::Cafe, number: trip.of("café").below(400), region: room.place.region };
         let mut out = *now;
         out.link = Some(diary.world.link(place, day, false));
+        if out.vpn.in_router {
+            (out.vpn.private, out.vpn.in_router) = (0, false);
+        }
         (out.mains, out.lid_closed, out.desk.kvm) = (false, false, None);
         twins::listen(&mut out, day);
         diary.add(0, 20_000, idle(*now), Hands::Nobody);
@@ -205,7 +266,9 @@ fn equipped(diary: &Diary<'_>, room: &Room, place: Place, seat: Seat) -> Situati
             Care::Careful => Kvm::Disguised,
             Care::Adapted => Kvm::Adapted,
         };
-        now.desk.kvm = Some((kvm, 4_000_000 + laptop.number));
+        let unit =
+            if room.one_kvm { 5_000_000 + seat.farm * 64 + seat.seat / 4 } else { 4_000_000 + laptop.number };
+        now.desk.kvm = Some((kvm, unit));
     }
     let exit = |days: i32| {
         1 + own.of("exit").day(diary.day.div_euclid(days)).below(world.parameters.networks.personal_vpn_exits)
@@ -219,6 +282,9 @@ fn equipped(diary: &Diary<'_>, room: &Room, place: Place, seat: Seat) -> Situati
             now.set_tool(tools::NORDVPN, Use::Running, 0);
             now.vpn.private = exit(7);
         }
+        Care::Adapted if !room.own_line => {
+            (now.vpn.private, now.vpn.in_router) = (exit(NEVER_CHANGES), true);
+        }
         _ => {}
     }
     if room.farm.care == Care::Careless && dice.of("jiggler").chance(0.5) {
@@ -230,6 +296,25 @@ fn equipped(diary: &Diary<'_>, room: &Room, place: Place, seat: Seat) -> Situati
 
 /// More days than any fleet lives.
 const NEVER_CHANGES: i32 = 100_000;
+/// Numbers of the docks and screens at which farms set laptops up.
+const SETUP_DESKS: u32 = 3 << 24;
+
+/// Mains in six hours of each twelve, by a clock of the laptop's own: what is written from an index on is cut there.
+fn charge_by_timer(all: &mut Vec<Stretch>, written: usize, midnight: i64, dice: Dice) {
+    const HALF: i64 = 6 * 3600;
+    let phase = midnight + dice.between(0, 2 * HALF - 1);
+    let day = all.split_off(written);
+    for stretch in day {
+        let mut from = stretch.from;
+        while from < stretch.until {
+            let half = (from - phase).div_euclid(HALF);
+            let until = (phase + (half + 1) * HALF).min(stretch.until);
+            let mains = stretch.now.mains && half.rem_euclid(2) == 0;
+            all.push(Stretch { from, until, now: Situation { mains, ..stretch.now }, ..stretch });
+            from = until;
+        }
+    }
+}
 
 /// What is the case while an operator works.
 fn operated(room: &Room, now: &Situation) -> Situation {

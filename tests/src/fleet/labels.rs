@@ -24,6 +24,8 @@ pub struct Label {
     pub in_use_from: Option<Timestamp>,
     /// What binds its person to others.
     pub site: Group,
+    /// Its person works in an office of the company on some days.
+    pub office: bool,
     /// What it does that farms do too, or what is odd about it.
     pub twins: Vec<&'static str>,
 }
@@ -61,6 +63,7 @@ pub fn label(world: &World, laptop: &Laptop) -> Label {
         shape,
         in_use_from: unpacked.and_then(|second| Timestamp::from_second(second).ok()),
         site: if coworks && laptop.life.group == Group::Alone { Group::Coworking } else { laptop.life.group },
+        office: laptop.life.work.is_some_and(|place| place.kind == Kind::Office),
         twins: laptop.life.traits.names(),
     }
 }

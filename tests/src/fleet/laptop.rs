@@ -5,7 +5,7 @@ use farmwatch_shared::state::Digest;
 use jiff::Timestamp;
 
 use super::places::Place;
-use super::situation::Situation;
+use super::situation::{Link, Situation};
 
 /// A laptop.
 #[derive(Clone, Debug)]
@@ -73,6 +73,8 @@ pub struct Told {
     pub digest: Digest,
     /// Last second in which it was awake.
     pub awake: i64,
+    /// Last network that it was on.
+    pub link: Option<Link>,
 }
 
 /// What binds a laptop's person to others: the kind of site that they make.
@@ -140,11 +142,12 @@ pub enum Trait {
     Repair,
     Offsite,
     OfficeDesk,
+    Shifts,
 }
 
 impl Trait {
     /// All of them.
-    pub const ALL: [(Self, &str); 30] = [
+    pub const ALL: [(Self, &str); 31] = [
         (Self::Docked, "docked"),
         (Self::NightOn, "night_on"),
         (Self::Nomad, "nomad"),
@@ -175,6 +178,7 @@ impl Trait {
         (Self::Repair, "repair"),
         (Self::Offsite, "offsite"),
         (Self::OfficeDesk, "office_desk"),
+        (Self::Shifts, "shifts"),
     ];
 }
 

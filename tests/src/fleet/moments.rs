@@ -44,7 +44,10 @@ pub fn of_day(world: &World, laptop: &Laptop, day: i32) -> Vec<Moment> {
     let mut all = Vec::new();
     let mut writing = Writing {
         period: i64::from(world.parameters.fleet.report_minutes.max(5)) * 60,
+        world,
+        laptop: laptop.number,
         before: laptop.told.situation,
+        link: laptop.told.link,
         awake: laptop.told.awake,
         first: true,
         spans: Vec::new(),
@@ -62,21 +65,31 @@ pub fn of_day(world: &World, laptop: &Laptop, day: i32) -> Vec<Moment> {
     all
 }
 
-struct Writing {
+struct Writing<'a> {
+    world: &'a World,
+    laptop: u32,
     period: i64,
     before: Option<Situation>,
+    /// The last network that it was on, also before a time without.
+    link: Option<Link>,
     awake: i64,
     first: bool,
     spans: Vec<Span>,
     changes: Vec<(i64, TransitionKind)>,
 }
 
-impl Writing {
+impl Writing<'_> {
     fn stretch(&mut self, stretch: &Stretch, all: &mut Vec<Moment>) {
         let now = stretch.now;
         if let Some(before) = &self.before {
             self.changes.extend(changes(before, self.awake, &now, stretch.from));
         }
+        if let (Some(last), Some(link)) = (&self.link, &now.link)
+            && self.world.gateway(last, self.laptop) != self.world.gateway(link, self.laptop)
+        {
+            self.changes.push((stretch.from, TransitionKind::NetworkChanged));
+        }
+        self.link = now.link.or(self.link);
         let news = self.first || self.before != Some(now) || stretch.from > self.awake;
         self.first = false;
         self.before = Some(now);

@@ -89,11 +89,11 @@ impl World {
             }
         };
         let provider = u32::from(place.region) * 64 + self.provider(place);
-        if lease != Lease::Shared
-            && self.has_ipv6(place)
-            && self.dice.of("v6").at(laptop).day(day).chance(0.7)
-        {
-            let prefix = dice.of("v6").day(epoch).number() & 0xffff;
+        // Homes behind carrier NAT have IPv6 of their own as often as others (DS-Lite); what moves has none here.
+        let moves = matches!(place.kind, Kind::Cafe | Kind::OwnUplink | Kind::Ship);
+        if !moves && self.has_ipv6(place) && self.dice.of("v6").at(laptop).day(day).chance(0.7) {
+            let leased = if lease == Lease::Shared { 0 } else { epoch };
+            let prefix = dice.of("v6").day(leased).number() & 0xffff;
             let own = self.dice.of("privacy").at(laptop).day(day).number();
             let high = 0x2001_0db8_0000_0000 | u64::from(provider & 0xff) << 24 | prefix << 8;
             return IpAddr::V6(Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(own)));

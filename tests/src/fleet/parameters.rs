@@ -65,6 +65,7 @@ section!(
         trips: f64,
         cafe: f64,
         vacation: f64,
+        shifts: f64,
         moves: f64,
         replaced: f64,
         reissued: f64,
@@ -158,6 +159,11 @@ section!(
         adapted: f64,
         daily_touch: f64,
         with_others: f64,
+        own_line: f64,
+        timers: f64,
+        setup_desk: f64,
+        one_kvm: f64,
+        moved: f64,
         one_account: f64,
         jobs: u32,
         base_rate: f64,
@@ -209,8 +215,8 @@ pub enum Care {
     Careless,
     /// IP-KVMs under other names, private VPNs, a screen of their own.
     Careful,
-    /// All that signals.md expects next: an uplink for each, hardware that shows nothing, a daily touch, carried
-    /// around now and then, no power cut seen.
+    /// All that signals.md expects next: a cellular uplink for each or a travel router with a VPN in it, hardware that
+    /// shows nothing, a daily touch, carried around now and then, power that few of them lose in one second.
     Adapted,
 }
 
@@ -229,13 +235,45 @@ impl Parameters {
             let (section, name) = name.split_once('.').context("a rate is named section.name")?;
             let rate = rates.get_mut(section).and_then(|section| section.get_mut(name));
             let rate = rate.with_context(|| format!("there is no rate {section}.{name}"))?;
-            let number = rate.as_float().with_context(|| format!("{section}.{name} is no rate"))?;
-            *rate = Value::Float((number * factor).min(1.0));
+            *rate = times(rate, name, factor).with_context(|| format!("{section}.{name} is no rate"))?;
         }
         let parameters: Self = rates.try_into().context("the fleet's parameters are wrong")?;
         anyhow::ensure!(!parameters.region.is_empty(), "a fleet needs a [[region]]");
         Ok(parameters)
     }
+
+    /// Every base rate as `section.name`: what rates.toml gives a source for or assumes, how input looks and the
+    /// company's always-on VPN excepted, which a measurement has both ways.
+    pub fn rates() -> Vec<String> {
+        let mut section = "";
+        let mut all = Vec::new();
+        for line in RATES.lines() {
+            if let Some(name) = line.strip_prefix('[') {
+                section = name.trim_end_matches(']');
+            }
+            let Some((name, value)) = line.split_once('=') else { continue };
+            let name = format!("{section}.{}", name.trim());
+            let chosen = value.contains("# unit:") || section.starts_with('[') || section == "input";
+            if !chosen && !NO_RATES.contains(&name.as_str()) {
+                all.push(name);
+            }
+        }
+        all
+    }
+}
+
+/// Assumed, but no base rates of what lives in a fleet.
+const NO_RATES: [&str; 2] = ["fleet.always_on_vpn", "farms.base_rate"];
+
+/// A rate times a factor: a share stays one, a number of things whole and above none.
+fn times(rate: &Value, name: &str, factor: f64) -> Option<Value> {
+    if let Some(number) = rate.as_integer() {
+        let scaled = super::dice::whole(number as f64 * factor).max(u32::from(number > 0));
+        return Some(Value::Integer(scaled.into()));
+    }
+    let scaled = rate.as_float()? * factor;
+    let counts = name.ends_with("_a_year") || name.ends_with("_a_month");
+    Some(Value::Float(if counts { scaled } else { scaled.min(1.0) }))
 }
 
 fn lay_over(rates: &mut Table, over: Table) {
@@ -283,5 +321,19 @@ mod tests {
         let plain = Parameters::with("").unwrap();
         assert!((tripled.people.docked - 3.0 * plain.people.docked).abs() < 1e-9);
         assert!(Parameters::scaled("", Some(("people.nothing", 3.0))).is_err());
+        let often = Parameters::scaled("", Some(("networks.power_cuts_a_year", 3.0))).unwrap();
+        assert!((often.networks.power_cuts_a_year - 6.0).abs() < 1e-9);
+        assert_eq!(Parameters::scaled("", Some(("groups.bench", 1.0 / 3.0))).unwrap().groups.bench, 13);
+    }
+
+    #[test]
+    fn every_base_rate_can_be_scaled() {
+        let rates = Parameters::rates();
+        assert!(rates.len() > 60 && rates.contains(&"people.docked".to_owned()), "{rates:?}");
+        assert!(!rates.contains(&"farms.drawn".to_owned()), "{rates:?}");
+        for rate in rates {
+            Parameters::scaled(TEST, Some((&rate, 3.0))).unwrap();
+            Parameters::scaled(TEST, Some((&rate, 1.0 / 3.0))).unwrap();
+        }
     }
 }

@@ -116,10 +116,8 @@ impl Town<'_> {
 
     /// Laptops on IT's bench, which go to people after some days.
     fn bench(&mut self) {
-        if self.world.parameters.fleet.laptops < 1000 {
-            return;
-        }
-        for _ in 0..self.world.parameters.groups.bench {
+        let fleet = &self.world.parameters.fleet;
+        for _ in 0..self.world.parameters.groups.bench.min(fleet.laptops / 25) {
             let (region, household) = (0, self.household());
             let home = self.home(region);
             let mut life = self.life(region, household, home, Group::Bench);
@@ -229,6 +227,7 @@ impl Town<'_> {
             (Trait::ClockOff, p.agents.clock_off),
             (Trait::ClockFar, p.agents.clock_far),
             (Trait::OfficeDesk, p.people.office_desks),
+            (Trait::Shifts, p.people.shifts),
         ];
         let in_time = [
             (Trait::FamilyHelp, p.tools.family_help),

@@ -106,7 +106,7 @@ impl World {
     }
 
     /// The gateway's hardware address.
-    fn gateway(&self, link: &Link, laptop: u32) -> String {
+    pub fn gateway(&self, link: &Link, laptop: u32) -> String {
         let place = link.place;
         let dice = self.dice_of(place).of("gateway").day(link.router);
         if dice.of("cloned").chance(self.parameters.networks.cloned_routers) {

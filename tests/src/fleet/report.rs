@@ -64,6 +64,7 @@ pub fn line(world: &World, laptop: &mut Laptop, moment: &Moment) -> Line {
     };
     let told = &mut laptop.told;
     (told.situation, told.digest, told.awake) = (Some(moment.now), digest, moment.awake);
+    told.link = moment.now.link.or(told.link);
     let day = i32::try_from((moment.received - world.start.as_second()).div_euclid(DAY)).unwrap_or(0);
     let (via, vpn) = (&moment.via, moment.now.vpn);
     Line {

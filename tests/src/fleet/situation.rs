@@ -60,6 +60,8 @@ pub struct Vpn {
     pub company: bool,
     /// The exit of a private one, from 1; 0 is none.
     pub private: u32,
+    /// The private one runs in a travel router, so the laptop does not know of it.
+    pub in_router: bool,
     /// A mesh network of one's own.
     pub overlay: bool,
 }

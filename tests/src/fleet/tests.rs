@@ -151,9 +151,88 @@ fn a_power_cut_hits_a_street_in_one_second() {
     assert!(most >= 3, "{most}");
 }
 
+/// Thirty days of a hundred thousand laptops: what is held does not turn on how much was told.
 #[test]
-fn a_laptop_is_small_so_a_hundred_thousand_fit() {
-    assert!(size_of::<laptop::Laptop>() <= 400, "{}", size_of::<laptop::Laptop>());
+fn a_hundred_thousand_laptops_stream_in_little_memory() {
+    // Nothing of a laptop lies elsewhere.
+    fn holds_nothing_elsewhere<T: Copy>() -> usize {
+        size_of::<T>()
+    }
+    assert!(holds_nothing_elsewhere::<laptop::Told>() + holds_nothing_elsewhere::<laptop::Life>() <= 400);
+    let before = resident_megabytes();
+    let mut left = 20_000;
+    let taken = fleet("[fleet]\nlaptops = 100000", 1, 30).live(|_| {
+        left -= 1;
+        if left == 0 { Err(()) } else { Ok(()) }
+    });
+    assert_eq!(taken, Err(()), "too few lines");
+    let grown = resident_megabytes() - before;
+    // Other tests may run in this process.
+    assert!(grown < 400.0, "{grown} MB");
+}
+
+fn resident_megabytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+}
+
+/// When laptops lost their mains, by farm and second.
+fn mains_lost(care: &str) -> BTreeMap<i64, BTreeSet<DeviceId>> {
+    let over = format!(
+        "[fleet]\nlaptops = 8\n[networks]\npower_cuts_a_year = 300.0\n[groups]\nbench = 0\n[farms]\ntimers = 1.0\n\
+         [[farm]]\nlaptops = 8\nstyle = \"kvm\"\ncare = \"{care}\""
+    );
+    let mut lost: BTreeMap<i64, BTreeSet<DeviceId>> = BTreeMap::new();
+    for line in lines(fleet(&over, 4, 6)) {
+        for change in line.report.transitions.iter().filter(|t| t.kind == TransitionKind::MainsLost) {
+            lost.entry(change.at.as_second() / 4).or_default().insert(line.report.device.clone());
+        }
+    }
+    lost
+}
+
+#[test]
+fn a_farm_loses_its_mains_as_one_and_an_adapted_one_by_timers() {
+    let most = |care| mains_lost(care).values().map(BTreeSet::len).max().unwrap_or(0);
+    assert_eq!(most("careless"), 8);
+    assert!(most("adapted") < 8, "{}", most("adapted"));
+    assert!(mains_lost("adapted").len() > 40, "timers go off twice a day on each of eight laptops");
+}
+
+#[test]
+fn who_goes_to_the_office_changes_networks_and_who_stays_does_not() {
+    let days = |office: f64| {
+        let over = format!(
+            "[fleet]\nlaptops = 60\n[people]\noffice = {office}\nhybrid = 0.0\ncoworking = 0.0\nnomads = 0.0\ntrips = 0.0\n\
+             cafe = 0.0\nmoves = 0.0\nreissued = 0.0\nvacation = 0.0\n[groups]\ncouples = 0.0\nthrees = 0.0\nbench = 0\n\
+             flatmates = 0.0\nagencies = 0.0\ndorms = 0.0\nships = 0.0\nrepair = 0.0\noffsite = 0.0\n\
+             [networks]\nrouter_replaced = 0.0"
+        );
+        let all = lines(fleet(&over, 2, 10));
+        let changes = all.iter().flat_map(|line| &line.report.transitions);
+        changes.filter(|t| t.kind == TransitionKind::NetworkChanged).count()
+    };
+    assert_eq!(days(0.0), 0);
+    assert!(days(1.0) > 60, "{}", days(1.0));
+}
+
+#[test]
+fn one_operators_two_laptops_are_never_worked_on_in_one_window() {
+    let over = "[fleet]\nlaptops = 2\n[groups]\nbench = 0\n[[farm]]\nlaptops = 2\nstyle = \"kvm\"\ncare = \"careful\"";
+    let mut worked: BTreeMap<DeviceId, BTreeSet<i64>> = BTreeMap::new();
+    for line in lines(fleet(over, 6, 6)) {
+        // The first day is the facilitator's: each laptop is tried out.
+        let from = until().as_second() - 5 * DAY;
+        let long = line.report.windows.iter().filter(|w| w.active_seconds() >= 30 && w.absolute_permille > 0);
+        let starts = long.map(|w| w.start.as_second()).filter(|start| *start >= from);
+        worked.entry(line.report.device).or_default().extend(starts);
+    }
+    let [one, other] = [0, 1].map(|n| worked.values().nth(n).unwrap());
+    assert!(one.len() > 50 && other.len() > 50, "{} and {}", one.len(), other.len());
+    let both = one.intersection(other).count();
+    // The window in which a turn ends is the next one's too.
+    assert!(both * 5 < one.len(), "{both} of {}", one.len());
 }
 
 /// Every report is one that a collector takes: replay refuses none.

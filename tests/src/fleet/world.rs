@@ -88,6 +88,6 @@ impl World {
 
     /// Other companies' laptops in a farm's room.
     pub fn others_in(&self, place: Place) -> u32 {
-        self.farms.get(place.number as usize).map_or(0, |room| room.farm.others)
+        self.farms.get((place.number & (super::farms::MOVED - 1)) as usize).map_or(0, |room| room.farm.others)
     }
 }

@@ -23,12 +23,28 @@ pub const NAMES: [&str; KINDS] = [
     "IP-KVM identity only",
 ];
 
-/// They, watching a fleet. Addresses that IT sanctions are left out, as anybody would.
+/// More devices than this come out of an address that day: an office that nobody wrote down, an exit, carrier NAT.
+const CROWD: usize = 30;
+/// Days on which devices have to share an address: the first may be a hotel, a train, a visit.
+const DAYS: u32 = 2;
+
+/// They, watching a fleet, as a security team that has only these rules would set them up: addresses that IT sanctions
+/// and crowds' are left out, IPv6 counts by its prefix, and sharing counts from the second day on.
 pub struct Baselines {
     laptops: Vec<Laptop>,
     sanctioned: Vec<IpNet>,
-    /// Who came out of an address on its last day.
-    at: BTreeMap<String, (i64, BTreeSet<usize>)>,
+    /// Who comes out of an address.
+    at: BTreeMap<String, Address>,
+}
+
+#[derive(Default)]
+struct Address {
+    /// The last day, and who came out of it then.
+    day: i64,
+    here: BTreeSet<usize>,
+    /// Earlier days on which there were two, and three, at once.
+    days_of_two: u32,
+    days_of_three: u32,
 }
 
 #[derive(Clone, Default)]
@@ -94,16 +110,20 @@ impl Baselines {
         }
         let Some(address) = prefix(address) else { return };
         let day = now.as_second().div_euclid(86_400);
-        let (last, here) = self.at.entry(address).or_default();
-        if *last != day {
-            (*last, *here) = (day, BTreeSet::new());
+        let at = self.at.entry(address).or_default();
+        if at.day != day {
+            let crowd = at.here.len() > CROWD;
+            at.days_of_two += u32::from(at.here.len() >= 2 && !crowd);
+            at.days_of_three += u32::from(at.here.len() >= 3 && !crowd);
+            (at.day, at.here) = (day, BTreeSet::new());
         }
-        here.insert(index);
-        if here.len() < 2 {
+        at.here.insert(index);
+        if at.here.len() > CROWD {
             return;
         }
-        let (all, three) = (here.clone(), here.len() >= 3);
-        for other in all {
+        let two = at.here.len() >= 2 && at.days_of_two + 1 >= DAYS;
+        let three = at.here.len() >= 3 && at.days_of_three + 1 >= DAYS;
+        for other in if two { at.here.clone() } else { BTreeSet::new() } {
             if three {
                 self.name(other, 0, now);
             }
@@ -122,4 +142,25 @@ fn lets_in(class: ToolClass) -> bool {
     use ToolClass as C;
     let remote = [C::Rmm, C::RemoteDesktop, C::BrowserRemote, C::Streaming, C::IdeTunnel, C::SharedTerminal];
     remote.contains(&class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_at_home_are_named_on_the_second_day_and_a_crowd_never() {
+        let mut baselines = Baselines::new(50, &[]);
+        let at = |day: i64| Timestamp::from_second(day * 86_400 + 40_000).unwrap();
+        let home: IpAddr = "203.0.113.7".parse().unwrap();
+        let exit: IpAddr = "203.0.113.8".parse().unwrap();
+        for day in 0..2 {
+            (0..3).for_each(|index| baselines.share(index, home, at(day)));
+            // Counted day by day: a crowd that is still gathering was one yesterday.
+            (10..50).for_each(|index| baselines.share(index, exit, at(day)));
+            assert_eq!(baselines.first(0)[0].is_some(), day == 1);
+        }
+        assert!((0..3).all(|index| baselines.first(index)[0] == Some(at(1))));
+        assert!((10..50).all(|index| baselines.first(index)[0].is_none()));
+    }
 }

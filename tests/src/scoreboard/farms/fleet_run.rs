@@ -10,6 +10,9 @@ use farmwatch_collector::policy::{COMMENTED, Policy};
 use farmwatch_collector::replay::{Replay, Told};
 use farmwatch_collector::store::{AlertKind, Asset, DeviceFilter, Page, Place, SharedStore, sqlite};
 use farmwatch_shared::id::{AlertId, DeviceId};
+use farmwatch_shared::judge::JudgedSite;
+use farmwatch_shared::waterfall::Bar;
+use farmwatch_shared::weights::Weights;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -21,9 +24,12 @@ use crate::scoreboard::row::Row;
 const PAGE: u32 = 1000;
 
 /// A fleet to live.
+#[derive(Clone)]
 pub struct Order {
     /// Its parameters.
     pub parameters: Parameters,
+    /// What the collector judges with.
+    pub weights: Weights,
     /// Its seed.
     pub seed: u64,
     /// Its days.
@@ -62,6 +68,10 @@ pub struct Judged {
     pub device: Option<Timestamp>,
     /// P(farm-operated) at the end, with its site's if it is in one.
     pub posterior: f64,
+    /// What its own judgement rests on at the end.
+    pub bars: Vec<Bar>,
+    /// P(farm) of the site that it is in at the end, and what that rests on.
+    pub site: Option<(f64, Vec<Bar>)>,
 }
 
 /// An alert.
@@ -70,6 +80,16 @@ pub struct Raised {
     pub kind: AlertKind,
     /// When each laptop was first named.
     pub laptops: BTreeMap<usize, Timestamp>,
+    /// The most that was said of it.
+    pub posterior: Option<f64>,
+    /// What that rests on.
+    pub bars: Vec<Bar>,
+}
+
+impl Raised {
+    fn new(kind: AlertKind) -> Self {
+        Self { kind, laptops: BTreeMap::new(), posterior: None, bars: Vec::new() }
+    }
 }
 
 impl Run {
@@ -122,20 +142,22 @@ pub fn live(order: Order) -> anyhow::Result<Run> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let policy =
         Policy { sanctioned_tools: SANCTIONED.map(str::to_owned).into(), ..Policy::parse(COMMENTED)? };
-    let app = App::fixed(sqlite::in_memory()?, policy);
+    let mut app = App::fixed(sqlite::in_memory()?, policy);
+    app.weights = order.weights.into();
     let store = Arc::clone(&app.store);
     let mut replay = runtime.block_on(Replay::new(app, true, assets(&fleet), places))?;
 
     let mut alerts: BTreeMap<AlertId, Raised> = BTreeMap::new();
     let mut take = |told: Vec<Told>| {
         for alert in told.into_iter().filter(|alert| alert.posterior.is_none_or(|p| p >= 0.5)) {
-            let known = alerts
-                .entry(alert.id)
-                .or_insert_with(|| Raised { kind: alert.kind, laptops: BTreeMap::new() });
+            let known = alerts.entry(alert.id).or_insert_with(|| Raised::new(alert.kind));
             for device in &alert.devices {
                 if let Some(index) = numbers.get(device) {
                     known.laptops.entry(*index).or_insert(alert.at);
                 }
+            }
+            if known.bars.is_empty() || alert.posterior > known.posterior {
+                (known.posterior, known.bars) = (alert.posterior, alert.waterfall);
             }
         }
     };
@@ -153,16 +175,22 @@ pub fn live(order: Order) -> anyhow::Result<Run> {
     })?;
     take(runtime.block_on(replay.finish())?);
     refused += replay.take_refused().len();
-    let posteriors = runtime.block_on(posteriors(&store))?;
+    let mut said = runtime.block_on(said(&store))?;
     let device = |index: usize| {
         let of_device = alerts.values().filter(|alert| alert.kind == AlertKind::Device);
         of_device.filter_map(|alert| alert.laptops.get(&index)).min().copied()
     };
-    let laptops = labels.into_iter().enumerate().map(|(index, label)| Judged {
-        baselines: baselines.first(index),
-        device: device(index),
-        posterior: posteriors.get(&label.device).copied().unwrap_or(0.0),
-        label,
+    let laptops = labels.into_iter().enumerate().map(|(index, label)| {
+        let (own, site) = said.remove(&label.device).unwrap_or_default();
+        let there = site.as_ref().and_then(|site| site.devices.get(&label.device).copied());
+        Judged {
+            baselines: baselines.first(index),
+            device: device(index),
+            posterior: there.unwrap_or(own.posterior),
+            bars: own.bars,
+            site: site.map(|site| (site.farm, site.bars)),
+            label,
+        }
     });
     let (seed, days, laptops) = (order.seed, order.days, laptops.collect());
     let seconds = start.elapsed().as_secs_f64();
@@ -190,23 +218,24 @@ fn assets(fleet: &Fleet) -> Vec<Asset> {
     lines.collect()
 }
 
-/// P(farm-operated) of every device: its own, or its site's if that says more.
-async fn posteriors(store: &SharedStore) -> anyhow::Result<BTreeMap<DeviceId, f64>> {
+/// Every device's own judgement, and its site's if it is in one.
+type Said = BTreeMap<DeviceId, (farmwatch_shared::judge::Judged, Option<JudgedSite>)>;
+
+async fn said(store: &SharedStore) -> anyhow::Result<Said> {
     let mut all = BTreeMap::new();
     let mut page = Page::first(PAGE);
     loop {
         let devices = store.devices(&DeviceFilter::default(), &page).await?;
-        for device in &devices {
-            let own = device.judged.as_ref().map_or(0.0, |judged| judged.posterior);
+        let (last, full) = (devices.last().map(|last| last.id.to_string()), devices.len() == PAGE as usize);
+        for device in devices {
             let site = match &device.site {
-                Some(site) => store.site(site).await?,
+                Some(site) => store.site(site).await?.map(|site| site.judged),
                 None => None,
             };
-            let there = site.and_then(|site| site.judged.devices.get(&device.id).copied());
-            all.insert(device.id.clone(), there.unwrap_or(own));
+            all.insert(device.id, (device.judged.unwrap_or_default(), site));
         }
-        match devices.last() {
-            Some(last) if devices.len() == PAGE as usize => page.after = Some(last.id.to_string()),
+        match last {
+            Some(last) if full => page.after = Some(last),
             _ => return Ok(all),
         }
     }

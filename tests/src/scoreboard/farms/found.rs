@@ -12,6 +12,7 @@ use crate::scoreboard::row::{Figure, Row};
 /// A farm, and what was said of it.
 struct Farm {
     shape: Shape,
+    laptops: Vec<usize>,
     always_on_vpn: bool,
     /// When it was first in use: with two laptops, where it has more than one.
     in_use: Timestamp,
@@ -31,10 +32,26 @@ impl Farm {
     }
 }
 
+/// Farms of two or more that a site alert found, of so many; single laptops that an alert found, of so many.
+pub fn counts(run: &Run) -> ((usize, usize), (usize, usize)) {
+    let farms = farms(&[run]);
+    let found = |of_one: bool| {
+        let chosen = || farms.iter().filter(move |farm| (farm.shape.laptops == 1) == of_one);
+        (chosen().filter(|farm| farm.alert().is_some()).count(), chosen().count())
+    };
+    (found(false), found(true))
+}
+
+/// Farms that no alert that suits their size found, with their laptops.
+pub fn missed(run: &Run) -> Vec<(Shape, Vec<usize>)> {
+    let missed = farms(&[run]).into_iter().filter(|farm| farm.alert().is_none());
+    missed.map(|farm| (farm.shape, farm.laptops)).collect()
+}
+
 fn farms(runs: &[&Run]) -> Vec<Farm> {
     let mut all = Vec::new();
     for run in runs {
-        for laptops in run.farms().values() {
+        for laptops in run.farms().into_values() {
             let Some(shape) = run.laptops[laptops[0]].label.shape else { continue };
             let mut begins: Vec<Timestamp> =
                 laptops.iter().filter_map(|index| run.laptops[*index].label.in_use_from).collect();
@@ -46,9 +63,10 @@ fn farms(runs: &[&Run]) -> Vec<Farm> {
                 shape,
                 always_on_vpn: run.always_on_vpn,
                 in_use,
-                site: run.site_alert(laptops, laptops.len().min(2)),
+                site: run.site_alert(&laptops, laptops.len().min(2)),
                 device: first(&|index| run.laptops[index].device),
                 baselines: std::array::from_fn(|kind| first(&|index| run.laptops[index].baselines[kind])),
+                laptops,
             });
         }
     }

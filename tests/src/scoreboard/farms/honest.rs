@@ -44,7 +44,8 @@ pub fn rows(runs: &[&Run]) -> Vec<Row> {
         .collect()
 }
 
-fn rate(count: usize, months: f64) -> Figure {
+/// So many in so many device-months.
+pub fn rate(count: usize, months: f64) -> Figure {
     let (low, high) = poisson(count);
     Figure::Number { value: count as f64 / months, interval: (low / months, high / months) }
 }
@@ -56,14 +57,21 @@ fn alerts<'a>(runs: &'a [&'a Run], kind: AlertKind) -> impl Iterator<Item = (&'a
 }
 
 /// A line for each kind of site or twin that has any: alerts, and device-months of those laptops.
+///
+/// An alert about many laptops is counted for what half of them or more have in common: one docked person among the
+/// thirty of an office did not lead to it.
 fn by_twin(runs: &[&Run], kind: AlertKind) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (run, alert) in alerts(runs, kind) {
-        let mut twins: Vec<String> =
-            alert.laptops.keys().flat_map(|index| twins(&run.laptops[*index].label)).collect();
-        twins.sort();
-        twins.dedup();
-        twins.into_iter().for_each(|twin| *counts.entry(twin).or_default() += 1);
+        let mut of_alert: BTreeMap<String, usize> = BTreeMap::new();
+        for twin in alert.laptops.keys().flat_map(|index| twins(&run.laptops[*index].label)) {
+            *of_alert.entry(twin).or_default() += 1;
+        }
+        let half = alert.laptops.len().div_ceil(2);
+        let common: Vec<String> =
+            of_alert.into_iter().filter(|(_, count)| *count >= half).map(|(twin, _)| twin).collect();
+        let common = if common.is_empty() { vec!["nothing in common".to_owned()] } else { common };
+        common.into_iter().for_each(|twin| *counts.entry(twin).or_default() += 1);
     }
     let mut months: BTreeMap<String, f64> = BTreeMap::new();
     for run in runs {
@@ -94,6 +102,9 @@ fn twins(label: &Label) -> Vec<String> {
         label.twins.iter().filter(|twin| !is_plain(twin)).map(|twin| (*twin).to_owned()).collect();
     if label.site != Group::Alone {
         all.push(format!("{:?}", label.site).to_lowercase());
+    }
+    if label.office {
+        all.push("goes to an office".to_owned());
     }
     if all.is_empty() {
         all.push("nothing special".to_owned());

@@ -4,21 +4,32 @@
 //! any, for false alerts. Neither is at the true rate of farms, at which a fleet of this size has none or two; what an
 //! alert is worth there follows from both by Bayes. The parameters are `test.toml`'s: nothing is ever fitted on them.
 
+mod ablation;
 mod baselines;
 mod chance;
 mod diagram;
 mod fleet_run;
 mod found;
 mod honest;
+mod many;
+mod reasons;
+mod sensitivity;
+mod tally;
 mod worth;
 
-use std::path::PathBuf;
-use std::sync::Mutex;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
 
-use crate::fleet::{Parameters, TEST};
+use anyhow::Context as _;
+use farmwatch_shared::weights::Weights;
 
 use super::Section;
-use fleet_run::{Order, Run};
+use fleet_run::Run;
+use tally::Tally;
+
+/// A rate of rates.toml that is multiplied, and by how much.
+pub type Scale = (String, f64);
 
 /// How large a measurement is.
 #[derive(Clone, Debug)]
@@ -33,74 +44,55 @@ pub struct Options {
     pub threads: usize,
     /// Where the reliability diagram goes.
     pub svg: Option<PathBuf>,
-    /// A rate of rates.toml that is multiplied, and by how much.
-    pub scale: Option<(String, f64)>,
+    /// Where the reasons of missed farms and false alerts go, as NDJSON.
+    pub why: Option<PathBuf>,
+    /// A rate that is multiplied.
+    pub scale: Option<Scale>,
+    /// Also measure without each kind of evidence.
+    pub ablation: bool,
 }
 
 /// Lives all fleets and measures.
 pub fn measure(options: &Options) -> anyhow::Result<Vec<Section>> {
-    let runs = live_all(options)?;
+    let orders = many::orders(options, options.scale.as_ref(), &Weights::shipped())?;
+    let runs = many::live(orders, options.threads)?;
     let (with, without): (Vec<&Run>, Vec<&Run>) = runs.iter().partition(|run| run.has_farms());
     let reliability = worth::reliability(&runs);
     if let Some(path) = &options.svg {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(path, diagram::svg(&reliability))?;
+        std::fs::create_dir_all(folder(path))?;
+        std::fs::write(path, diagram::svg(&reliability))
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(vec![
+    if let Some(path) = &options.why {
+        std::fs::create_dir_all(folder(path))?;
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        reasons::write(&runs, BufWriter::new(file))?;
+    }
+    let mut sections = vec![
         Section { title: "Farms: what was run", rows: fleet_run::rows(&runs) },
         Section { title: "Farms found", rows: found::rows(&with) },
         Section { title: "Time until a farm is found", rows: found::times(&with) },
         Section { title: "Alerts about honest laptops", rows: honest::rows(&without) },
         Section { title: "Worth of an alert at the true rate of farms", rows: worth::rows(&with, &without) },
         Section { title: "Are probabilities what they say", rows: worth::reliability_rows(&reliability) },
-    ])
+    ];
+    if options.ablation {
+        let everything = Tally::sum(runs.iter().map(Tally::of));
+        sections.push(Section {
+            title: "Without each kind of evidence",
+            rows: ablation::rows(options, everything)?,
+        });
+    }
+    Ok(sections)
 }
 
-/// Every fleet, some at a time.
-fn live_all(options: &Options) -> anyhow::Result<Vec<Run>> {
-    let parameters = |drawn: Option<u32>| -> anyhow::Result<Parameters> {
-        let scale = options.scale.as_ref().map(|(name, by)| (name.as_str(), *by));
-        let mut parameters = Parameters::scaled(TEST, scale)?;
-        parameters.fleet.laptops = options.devices;
-        parameters.farms.drawn = match drawn {
-            Some(drawn) => drawn,
-            // At most a fifth of the fleet stands in farms.
-            None => parameters.farms.drawn.min(options.devices / 20),
-        };
-        Ok(parameters)
-    };
-    let mut orders = Vec::new();
-    for seed in 1..=u64::from(options.seeds) {
-        for drawn in [None, Some(0)] {
-            let mut parameters = parameters(drawn)?;
-            // Half of all companies send everything through a VPN: every other fleet, so that few seeds have both.
-            parameters.fleet.always_on_vpn = if seed % 2 == 0 { 1.0 } else { 0.0 };
-            orders.push(Order { parameters, seed, days: options.days });
-        }
-    }
-    // The longest last would leave a core idle.
-    let waiting = Mutex::new(orders);
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..options.threads.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let next = waiting.lock().ok().and_then(|mut orders| orders.pop());
-                    let Some(order) = next else { break };
-                    let run = fleet_run::live(order);
-                    if let Ok(mut done) = done.lock() {
-                        done.push(run);
-                    }
-                }
-            });
-        }
-    });
-    let done = done.into_inner().map_err(|_| anyhow::anyhow!("a fleet's run panicked"))?;
-    let mut runs = done.into_iter().collect::<anyhow::Result<Vec<Run>>>()?;
-    runs.sort_by_key(|run| (run.seed, run.has_farms()));
-    Ok(runs)
+/// Lives fleets with each base rate three times as high, and a third of it.
+pub fn measure_sensitivity(options: &Options) -> anyhow::Result<Vec<Section>> {
+    Ok(vec![Section { title: "Every base rate × 3 and ÷ 3", rows: sensitivity::rows(options)? }])
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -112,9 +104,17 @@ mod tests {
     #[test]
     fn a_small_measurement_finds_farms_and_says_what_it_counted() {
         let folder = tempfile::tempdir().unwrap();
-        let svg = folder.path().join("farms.svg");
-        let options =
-            Options { devices: 80, days: 3, seeds: 1, threads: 2, svg: Some(svg.clone()), scale: None };
+        let [svg, why] = ["farms.svg", "why.ndjson"].map(|name| folder.path().join(name));
+        let options = Options {
+            devices: 80,
+            days: 3,
+            seeds: 1,
+            threads: 2,
+            svg: Some(svg.clone()),
+            why: Some(why.clone()),
+            scale: None,
+            ablation: false,
+        };
         let sections = measure(&options).unwrap();
         let text = print::table(&sections);
         assert_eq!(sections.len(), 6);
@@ -122,5 +122,10 @@ mod tests {
         assert!(std::fs::read_to_string(svg).unwrap().contains("<svg"));
         let found = &sections[1].rows;
         assert!(found.iter().any(|row| row.figure.value() > 0.0), "no farm is found at all: {text}");
+        // Every line of reasons is one that a program reads.
+        for line in std::fs::read_to_string(why).unwrap().lines() {
+            let reason: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(reason["laptops"].as_array().is_some_and(|laptops| !laptops.is_empty()), "{line}");
+        }
     }
 }
