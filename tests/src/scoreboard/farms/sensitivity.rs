@@ -21,16 +21,29 @@ pub fn rows(options: &Options) -> anyhow::Result<Vec<Row>> {
     let rates = Parameters::rates();
     let changes: Vec<Scale> =
         rates.into_iter().flat_map(|rate| FACTORS.map(|by| (rate.clone(), by))).collect();
-    let mut orders = Vec::new();
-    for scale in [None].into_iter().chain(changes.iter().map(Some)) {
-        orders.extend(many::orders(options, scale, &weights)?);
+    let mut orders = many::orders(options, None, &weights)?;
+    let mut ends = vec![orders.len()];
+    for scale in &changes {
+        let all = many::orders(options, Some(scale), &weights)?;
+        orders.extend(all.into_iter().filter(|order| turns_on(&scale.0, order.parameters.farms.drawn > 0)));
+        ends.push(orders.len());
     }
-    let of_each = orders.len() / (1 + changes.len());
     let tallies = many::live_each(orders, options.threads, |run| Tally::of(&run))?;
-    let mut runs = tallies.chunks(of_each).map(|of_one| Tally::sum(of_one.iter().copied()));
-    let as_it_is = runs.next().unwrap_or_default();
+    let sum = |from: usize, until: usize| Tally::sum(tallies[from..until].iter().copied());
+    let as_it_is = sum(0, ends[0]);
+    let runs = ends.windows(2).map(|ends| sum(ends[0], ends[1]).or(&as_it_is));
     let scaled: Vec<(String, Tally)> = changes.iter().map(name).zip(runs).collect();
     Ok(told(&as_it_is, &scaled))
+}
+
+/// Whether fleets, with farms or without, are lived anew for a rate: rates of farms say nothing about honest laptops,
+/// and how often people do this or that hardly anything about farms; networks are everybody's.
+fn turns_on(rate: &str, has_farms: bool) -> bool {
+    match rate.split('.').next() {
+        Some("farms") => has_farms,
+        Some("networks" | "fleet") => true,
+        _ => !has_farms,
+    }
 }
 
 fn name((rate, by): &Scale) -> String {
@@ -71,6 +84,18 @@ fn told(as_it_is: &Tally, scaled: &[(String, Tally)]) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rate_of_farms_is_not_measured_on_fleets_without_any() {
+        assert!(turns_on("farms.kvm", true) && !turns_on("farms.kvm", false));
+        assert!(!turns_on("people.docked", true) && turns_on("people.docked", false));
+        assert!(turns_on("networks.cgn", true) && turns_on("networks.cgn", false));
+        let as_it_is = Tally { several: (8, 10), single: (1, 2), site: 1, device: 2, months: 100.0 };
+        let of_farms = Tally { several: (9, 10), single: (0, 2), ..Tally::default() };
+        assert_eq!(of_farms.or(&as_it_is), Tally { several: (9, 10), single: (0, 2), ..as_it_is });
+        let of_others = Tally { site: 3, months: 100.0, ..Tally::default() };
+        assert_eq!(of_others.or(&as_it_is), Tally { site: 3, device: 0, ..as_it_is });
+    }
 
     #[test]
     fn the_worst_rate_is_named_and_held_against_three_times_the_alerts_as_it_is() {

@@ -43,6 +43,19 @@ impl Tally {
         })
     }
 
+    /// With what another says of the kind of fleets that were not lived here.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        let mut filled = self;
+        if self.several.1 + self.single.1 == 0 {
+            (filled.several, filled.single) = (other.several, other.single);
+        }
+        if self.months == 0.0 {
+            (filled.site, filled.device, filled.months) = (other.site, other.device, other.months);
+        }
+        filled
+    }
+
     /// Farms of two or more that were found.
     pub fn several(&self) -> Figure {
         Figure::Share { count: self.several.0, of: self.several.1 }
