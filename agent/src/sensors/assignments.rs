@@ -29,6 +29,8 @@ fn unquote(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -38,5 +40,14 @@ mod tests {
         assert_eq!(last(&got, "NAME"), Some("Debian GNU/Linux"));
         assert_eq!(last(&got, "ID"), Some("other"));
         assert_eq!(last(&got, "EMPTY"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn texts_of_any_kind_lose_no_value_that_is_written_behind_them(text in "[\\PC\n]{0,200}", value in "[a-z]{1,9}") {
+            let got = of_text(&format!("{text}\nKEY='{value}'\n"));
+            prop_assert_eq!(last(&got, "KEY"), Some(value.as_str()));
+            prop_assert!(got.iter().all(|(_, value)| !value.contains(char::is_control)));
+        }
     }
 }

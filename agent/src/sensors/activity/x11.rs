@@ -236,5 +236,19 @@ mod tests {
         fn junk_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = (cookie(&bytes, 0), root_in(&bytes));
         }
+
+        #[test]
+        fn whatever_a_server_says_ends_in_a_reply_or_an_error(
+            messages in prop::collection::vec((0..40u8, any::<[u8; 31]>()), 0..40), cut in 0usize..40
+        ) {
+            let mut said: Vec<u8> = messages.iter().flat_map(|(kind, rest)| [&[*kind][..], rest].concat()).collect();
+            said.truncate(said.len().saturating_sub(cut));
+            let answer = reply(&mut &said[..]);
+            // Behind what is cut nothing is made up, and an error before the reply ends it.
+            let first = messages.iter().position(|(kind, _)| *kind < 2);
+            let whole = first.filter(|at| *at < MOST_EVENTS && (at + 1) * 32 <= said.len());
+            let expected = whole.and_then(|at| messages.get(at)).filter(|(kind, _)| *kind == 1);
+            prop_assert_eq!(answer.ok().map(|answer| answer[1..].to_vec()), expected.map(|(_, rest)| rest.to_vec()));
+        }
     }
 }

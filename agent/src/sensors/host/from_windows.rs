@@ -37,6 +37,8 @@ pub(super) fn version(read: &CurrentVersion) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -51,5 +53,18 @@ mod tests {
         let ten = CurrentVersion { build: Some("19045".into()), display: Some("22H2".into()), ..read };
         assert_eq!(version(&ten), "Windows 10 Pro 22H2 (19045.2314)");
         assert_eq!(version(&CurrentVersion::default()), "Windows");
+    }
+
+    proptest! {
+        #[test]
+        fn values_of_any_kind_are_said_within_their_own_length(
+            product in prop::option::of("(Microsoft )?(Windows 10)?\\PC{0,40}"), display in prop::option::of("\\PC{0,20}"),
+            build in prop::option::of("[0-9]{0,12}|\\PC{0,9}"), revision: Option<u32>,
+        ) {
+            let read = CurrentVersion { product, display, build, revision };
+            let length = |text: &Option<String>| text.as_deref().map_or(0, str::len);
+            let most = length(&read.product).max("Windows".len()) + length(&read.display) + 30;
+            prop_assert!(version(&read).len() <= most, "{}", version(&read));
+        }
     }
 }

@@ -52,6 +52,8 @@ fn jumpcloud(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::sensors::test::{config, write};
 
@@ -79,5 +81,17 @@ mod tests {
                 ("wazuh", "017"),
             ]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn files_of_any_kind_never_panic_and_give_no_line_breaks(
+            text in "(client_id:|\"systemKey\"|[:\" \n]|\\PC){0,30}"
+        ) {
+            let found = [first_word(&text), velociraptor(&text), jumpcloud(&text)];
+            for id in found.into_iter().flatten().map(str::trim).filter(|id| is_id(id)) {
+                prop_assert!(id.len() <= 128 && !id.contains(char::is_whitespace));
+            }
+        }
     }
 }

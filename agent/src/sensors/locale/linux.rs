@@ -93,6 +93,7 @@ fn words(list: &str, separator: char) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use farmwatch_shared::facts::{SensorState, SensorStatus};
+    use proptest::prelude::*;
 
     use super::super::super::test::{look, write};
     use super::*;
@@ -128,5 +129,15 @@ mod tests {
         write(root.path(), &[("etc/timezone", "\u{1}\u{2}Europe/<script>")]);
         let state = look("locale", root.path()).state;
         assert_eq!(state.get::<SensorStatus>("locale").unwrap().state, SensorState::NotSupported);
+    }
+
+    proptest! {
+        #[test]
+        fn settings_of_any_kind_give_short_plain_words(text in "(Option|\"XkbLayout\"|,|:|zoneinfo/|\\PC){0,40}") {
+            let layouts = words(&x11_layout(&text).unwrap_or_else(|| text.clone()), ',');
+            prop_assert!(layouts.len() <= MOST && layouts.iter().all(|word| word.len() <= 32 && word.is_ascii()));
+            let _ = without_encoding(&text);
+            prop_assert!(zone_of(Path::new(&text)).is_none_or(|zone| zone.len() <= 64 && zone.is_ascii()));
+        }
     }
 }

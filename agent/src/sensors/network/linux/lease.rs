@@ -65,6 +65,8 @@ fn statement(text: &str, interface: &str) -> Option<Ipv4Addr> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::sensors::test::{config, write};
 
@@ -95,5 +97,17 @@ mod tests {
         write(root.path(), &[("run/systemd/netif/leases/2", "ADDRESS=10.0.0.9\nSERVER_ADDRESS=10.0.0.5\n")]);
         assert_eq!(server(&config, "eth0", Some(2)), Some(Ipv4Addr::new(10, 0, 0, 5)));
         assert_eq!(server(&config, "eth0", Some(3)), Some(Ipv4Addr::new(10, 0, 0, 4)));
+    }
+
+    proptest! {
+        #[test]
+        fn leases_of_any_kind_never_panic_and_a_whole_one_is_found_behind_them(
+            text in "(lease \\{|interface \"eth0\"|dhcp-server-identifier|SERVER_ADDRESS=|;|\\PC){0,20}", address: [u8; 4]
+        ) {
+            let _ = (assignment(&text), statement(&text, "eth0"));
+            let server = Ipv4Addr::from(address);
+            let lease = format!("lease {{\n  interface \"eth0\";\n  option dhcp-server-identifier {server};\n}}\n");
+            prop_assert_eq!(statement(&format!("{text}\n{lease}"), "eth0"), Some(server));
+        }
     }
 }

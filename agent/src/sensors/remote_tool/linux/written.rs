@@ -35,6 +35,8 @@ fn writes(text: &str) -> bool {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use proptest::prelude::*;
+
     use super::super::super::super::test::write;
     use super::*;
 
@@ -59,5 +61,14 @@ mod tests {
         assert_eq!((&*hit.tool, &*hit.what), ("rustdesk", "program that writes ~/.config/rustdesk/"));
         assert_eq!(by(&catalogue, &root.path().join("8")), None);
         assert!(!writes("flags:\tjunk") && !writes(""));
+    }
+
+    proptest! {
+        #[test]
+        fn flags_of_any_kind_never_panic_and_only_a_number_writes(text in "(flags:)?\\PC{0,60}", flags: u32) {
+            let number = text.strip_prefix("flags:").and_then(|rest| u32::from_str_radix(rest.trim(), 8).ok());
+            prop_assert_eq!(writes(&text), number.is_some_and(|flags| flags & 3 != 0));
+            prop_assert_eq!(writes(&format!("pos:\t0\nflags:\t0{flags:o}\nmnt_id:\t29\n")), flags & 3 != 0);
+        }
     }
 }
