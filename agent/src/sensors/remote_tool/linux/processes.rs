@@ -65,7 +65,7 @@ pub(super) struct Reader {
     path: PathBuf,
     /// What programs said of themselves; shared with whoever reads the same processes.
     renamed: Arc<Mutex<Renamed>>,
-    /// All processes are looked at: the system's own programs, too, are asked what they are.
+    /// All processes are looked at, and more closely than one that starts.
     all: bool,
     proc: Option<OwnedFd>,
     booted: Option<Timestamp>,
@@ -169,13 +169,9 @@ impl Reader {
         if same { None } else { self.hit(catalogue, pid, name, command_line) }
     }
 
-    /// By what the program's bytes say, and by the files that it writes. Of a start whose program is the system's own,
-    /// nothing more is read than its path.
+    /// By what the program's bytes say, and with a look at all processes by the files that it writes.
     fn by_content(&mut self, catalogue: &Catalogue, pid: u32, path: &str) -> Option<Hit> {
         let stock = is_stock(path);
-        if stock && !self.all {
-            return None;
-        }
         let process = self.path.join(pid.to_string());
         let file = if self.live { process.join("exe") } else { self.root.join(path.trim_start_matches('/')) };
         let place = Place { file: &file, mounts: &process.join("mountinfo"), stock };

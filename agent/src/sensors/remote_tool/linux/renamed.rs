@@ -26,6 +26,8 @@ const AT_ONCE: u32 = 32;
 const EACH: Duration = Duration::from_millis(250);
 /// … and as many with a look at all processes.
 const WITH_ALL: u32 = 1024;
+/// Of these, so many are left to programs that do not lie where the system keeps its own.
+const KEPT_BACK: u32 = AT_ONCE / 2;
 /// Texts are sought in programs up to this length, …
 const MOST_SOUGHT: u64 = 32 << 20;
 /// … in so many bytes at once, and so many more in each such time: a megabyte costs about one millisecond.
@@ -36,7 +38,8 @@ const PIECE: usize = 64 << 10;
 /// File systems behind which somebody may never answer.
 const SLOW: [&str; 8] = ["fuse", "nfs", "cifs", "smb", "9p", "ceph", "afs", "autofs"];
 
-/// Folders of the system and its package managers: what lies there is read only with a look at all processes.
+/// Folders of the system and its package managers. Programs there are many and seldom a renamed tool: they are read
+/// last, and no text is sought in them.
 const STOCK: [&str; 12] = [
     "/usr/bin/",
     "/usr/sbin/",
@@ -120,7 +123,7 @@ impl Renamed {
         if let Some(known) = self.known.get(&identity) {
             return known.clone();
         }
-        if !self.take(Instant::now()) {
+        if !self.take(Instant::now(), place.stock) {
             return None;
         }
         let hangs = may_hang(identity.device, place.mounts);
@@ -153,7 +156,7 @@ impl Renamed {
         Some(marked_as.or(said).map(Hit::from))
     }
 
-    fn take(&mut self, now: Instant) -> bool {
+    fn take(&mut self, now: Instant, stock: bool) -> bool {
         let periods = now.saturating_duration_since(self.filled).as_millis() / EACH.as_millis();
         if periods > 0 {
             let more = u32::try_from(periods).unwrap_or(u32::MAX);
@@ -162,8 +165,8 @@ impl Renamed {
             self.sought = self.sought.saturating_add(bytes).min(SOUGHT_AT_ONCE);
             self.filled = now;
         }
-        let any = self.left > 0;
-        self.left = self.left.saturating_sub(1);
+        let any = self.left > if stock { KEPT_BACK } else { 0 };
+        self.left -= u32::from(any);
         any
     }
 }
@@ -289,12 +292,21 @@ mod tests {
     fn a_flood_of_new_programs_is_read_in_part() {
         let mut renamed = Renamed::new();
         let start = renamed.filled;
-        let taken = (0..1000).filter(|_| renamed.take(start + Duration::from_secs(1))).count();
+        let taken = (0..1000).filter(|_| renamed.take(start + Duration::from_secs(1), false)).count();
         assert_eq!(taken, 32);
-        let later = (0..1000).filter(|_| renamed.take(start + Duration::from_secs(2))).count();
+        let later = (0..1000).filter(|_| renamed.take(start + Duration::from_secs(2), false)).count();
         assert_eq!(later, 4);
         renamed.before_all();
-        assert!(renamed.take(start + Duration::from_secs(2)));
+        assert!(renamed.take(start + Duration::from_secs(2), true));
+    }
+
+    #[test]
+    fn the_systems_own_programs_leave_room_for_the_others() {
+        let mut renamed = Renamed::new();
+        let start = renamed.filled;
+        let taken = (0..1000).filter(|_| renamed.take(start, true)).count();
+        assert_eq!(taken, 16);
+        assert!(renamed.take(start, false) && !renamed.take(start, true));
     }
 
     #[test]

@@ -335,6 +335,23 @@ fn a_renamed_copy_of_x11vnc_is_seen_within_a_second_of_its_start() {
     }
 }
 
+/// A system's own program stands for a tool that somebody put into the system's folder: only its bytes tell.
+#[test]
+fn a_renamed_tool_in_the_systems_own_folder_is_seen_at_its_start() {
+    let program = Path::new("/usr/bin/tac");
+    let build = super::renamed::build_of(program).expect("Debian gives its programs a build id");
+    let lines = format!("farmwatch-catalogue 2\ntool probe remote_desktop Probe\nlinux build-id {build}\n");
+    let catalogue = Arc::new(Catalogue::parse(&lines).unwrap());
+    let mut running = start(Config { catalogue, ..only("nothing") }).unwrap();
+    wait(&mut running, "the first observation", |_| true);
+    let mut command = Command::new(program);
+    let reads = Ends(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
+    let seen = wait(&mut running, "the start", |seen| tool(seen).is_some_and(|tool| tool.running()));
+    drop(reads);
+    println!("in the system's own folder: seen after {seen:?}");
+    assert!(seen < Duration::from_secs(3), "{seen:?}");
+}
+
 #[test]
 fn a_copy_that_goes_by_the_name_of_something_harmless_is_none_the_less_a_tool() {
     let root = laptop();
