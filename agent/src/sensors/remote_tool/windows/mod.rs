@@ -31,8 +31,10 @@ use crate::windows::registry;
 /// kernel. Where it does, with the ports of running tools.
 const POLL: Duration = Duration::from_secs(2);
 const SOCKETS: Duration = Duration::from_secs(10);
-/// What is installed is looked at this often, and when a tool starts.
+/// What is installed is looked at this often, …
 const INSTALLED: Duration = Duration::from_mins(10);
+/// … and this long after a tool started: reading it takes longer than telling of the start may.
+const SETTLED: Duration = Duration::from_secs(10);
 /// A tool that started opens its port a moment later.
 const FOLLOW_UPS: [Duration; 4] =
     [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(6)];
@@ -126,8 +128,9 @@ impl Eyes {
         self.follow_ups.retain(|due| *due > now);
         if started {
             self.follow_ups.extend(FOLLOW_UPS.iter().map(|later| now + *later));
+            self.look_installed = self.look_installed.min(now + SETTLED);
         }
-        if started || now >= self.look_installed || self.level_2 != config.level_2 {
+        if now >= self.look_installed || self.level_2 != config.level_2 {
             self.level_2 = config.level_2;
             self.accounts = accounts::all(&config);
             self.look_at_installed();
