@@ -1,5 +1,9 @@
 //! Farmwatch's collector: takes reports, correlates laptops, raises alerts, isolates.
 
+/// The system's allocator takes a fifth of a judgement's time, and more the longer a collector has run.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod access;
 pub mod alerts;
 pub mod app;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -92,7 +93,13 @@ pub struct Digest(u128);
 impl Digest {
     /// What one fact adds to the digest of a state that holds it.
     pub fn of_fact(key: &FactKey, value: &Value) -> Self {
-        Self(Self::of(key, value))
+        let mut hash = Sha256::new();
+        hash.update(key.as_str());
+        hash.update([0]);
+        hash.update(value.to_string());
+        let mut first = [0; 16];
+        first.copy_from_slice(&hash.finalize()[..16]);
+        Self(u128::from_be_bytes(first))
     }
 
     /// The digest with another's facts added.
@@ -115,16 +122,6 @@ impl Digest {
     /// The digest from [`Digest::to_bytes`].
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
-    }
-
-    fn of(key: &FactKey, value: &Value) -> u128 {
-        let mut hash = Sha256::new();
-        hash.update(key.as_str());
-        hash.update([0]);
-        hash.update(value.to_string());
-        let mut first = [0; 16];
-        first.copy_from_slice(&hash.finalize()[..16]);
-        u128::from_be_bytes(first)
     }
 }
 
@@ -167,11 +164,12 @@ impl Delta {
 }
 
 /// All facts about one device now.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<FactKey, Value>", into = "BTreeMap<FactKey, Value>")]
 pub struct State {
     facts: BTreeMap<FactKey, Value>,
-    digest: Digest,
+    /// Taken when it is first asked for, and from then on kept with each change: who only reads facts pays nothing.
+    digest: OnceLock<Digest>,
 }
 
 impl State {
@@ -186,18 +184,18 @@ impl State {
 
     /// Sets a fact as it was sent.
     pub fn set(&mut self, key: FactKey, value: Value) {
-        let added = Digest::of(&key, &value);
-        if let Some(old) = self.facts.get(&key) {
-            self.digest.0 = self.digest.0.wrapping_sub(Digest::of(&key, old));
+        if let Some(digest) = self.digest.get_mut() {
+            let old = self.facts.get(&key).map(|old| Digest::of_fact(&key, old)).unwrap_or_default();
+            *digest = digest.minus(old).plus(Digest::of_fact(&key, &value));
         }
-        self.digest.0 = self.digest.0.wrapping_add(added);
         self.facts.insert(key, value);
     }
 
     /// Removes a fact; one that is not there is no matter.
     pub fn remove(&mut self, key: &FactKey) {
-        if let Some(old) = self.facts.remove(key) {
-            self.digest.0 = self.digest.0.wrapping_sub(Digest::of(key, &old));
+        let Some(old) = self.facts.remove(key) else { return };
+        if let Some(digest) = self.digest.get_mut() {
+            *digest = digest.minus(Digest::of_fact(key, &old));
         }
     }
 
@@ -228,7 +226,10 @@ impl State {
 
     /// The digest of this state.
     pub fn digest(&self) -> Digest {
-        self.digest
+        *self.digest.get_or_init(|| {
+            let facts = self.facts.iter().map(|(key, value)| Digest::of_fact(key, value));
+            facts.fold(Digest::default(), Digest::plus)
+        })
     }
 
     /// What leads from `self` to `next`.
@@ -247,8 +248,13 @@ impl State {
 
 impl From<BTreeMap<FactKey, Value>> for State {
     fn from(facts: BTreeMap<FactKey, Value>) -> Self {
-        let sum = facts.iter().fold(0u128, |sum, (k, v)| sum.wrapping_add(Digest::of(k, v)));
-        Self { facts, digest: Digest(sum) }
+        Self { facts, digest: OnceLock::new() }
+    }
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.facts == other.facts
     }
 }
 

@@ -101,7 +101,7 @@ async fn doubts(desk: &Desk, applicant: &Applicant) -> Result<Vec<Doubt>, Refusa
             found.push(Doubt::SerialTaken { serial: serial.clone(), by });
         }
     }
-    if store.asset_count().await? > 0 {
+    if store.has_assets().await? {
         let listed = match &applicant.serial {
             Some(serial) => store.asset(serial).await?.is_some(),
             None => false,

@@ -39,7 +39,7 @@ impl Known {
     pub async fn load(app: &App, now: Timestamp) -> Result<Self> {
         let places = app.store.places().await?;
         let exceptions = app.store.exceptions(now).await?;
-        let has_assets = app.store.asset_count().await? > 0;
+        let has_assets = app.store.has_assets().await?;
         let mut known = Self::new(places, exceptions, app.policy.clone(), has_assets);
         known.fingerprint ^= app.policy.generation() ^ app.weights.generation().rotate_left(32);
         Ok(known)

@@ -87,6 +87,8 @@ pub trait Operator {
     }
     /// How many lines there are.
     async fn asset_count(&self) -> Result<u64>;
+    /// There is at least one line; in a list of a million, that is sooner known than their number.
+    async fn has_assets(&self) -> Result<bool>;
     /// All sanctioned places, by name.
     async fn places(&self) -> Result<Vec<Place>>;
     /// Adds or replaces a place, by name.

@@ -49,6 +49,10 @@ impl Operator for Postgres {
         Ok(uncount(self.number("SELECT count(*) FROM asset", &[]).await?))
     }
 
+    async fn has_assets(&self) -> Result<bool> {
+        Ok(self.number("SELECT count(*) FROM (SELECT 1 FROM asset LIMIT 1) one", &[]).await? > 0)
+    }
+
     async fn places(&self) -> Result<Vec<Place>> {
         let line = self.line().await?;
         let rows = line.rows("SELECT value FROM place ORDER BY name", &[]).await?;

@@ -75,9 +75,13 @@ fn trim(conn: &Connection, before: Timestamp) -> Result<u64> {
     Ok(ids.len() as u64)
 }
 
-/// The filter as conditions and their values.
+/// The filter as tables, conditions and their values: what follows `FROM`.
 fn conditions(filter: &AlertFilter) -> Result<(String, Vec<Value>)> {
-    let mut text = String::from("TRUE");
+    // A device's alerts are few and found by primary key, whatever else is asked: without CROSS, all open ones are walked.
+    let mut text = String::from(match filter.device {
+        Some(_) => "alert_device d CROSS JOIN alert ON id = d.alert WHERE TRUE",
+        None => "alert WHERE TRUE",
+    });
     let mut values: Vec<Value> = Vec::new();
     if !filter.states.is_empty() {
         let marks = vec!["?"; filter.states.len()].join(", ");
@@ -91,8 +95,7 @@ fn conditions(filter: &AlertFilter) -> Result<(String, Vec<Value>)> {
         values.push(word(kind)?.into());
     }
     if let Some(device) = &filter.device {
-        // alert_device by primary key
-        text += " AND id IN (SELECT alert FROM alert_device WHERE device = ?)";
+        text += " AND d.device = ?";
         values.push(device.to_string().into());
     }
     if let Some(part) = &filter.text {
@@ -136,9 +139,8 @@ impl Alerts for Sqlite {
         }
         values.push(i64::from(page.limit).into());
         self.read(move |conn| {
-            let query = format!(
-                "SELECT value FROM alert WHERE {conditions} ORDER BY loudness DESC, updated_at DESC, id LIMIT ?"
-            );
+            let query =
+                format!("SELECT value FROM {conditions} ORDER BY loudness DESC, updated_at DESC, id LIMIT ?");
             let mut statement = conn.prepare_cached(&query)?;
             let mut rows = statement.query(params_from_iter(values))?;
             let mut alerts = Vec::new();
@@ -153,7 +155,7 @@ impl Alerts for Sqlite {
     async fn alert_count(&self, filter: &AlertFilter) -> Result<u64> {
         let (conditions, values) = conditions(filter)?;
         self.read(move |conn| {
-            let query = format!("SELECT count(*) FROM alert WHERE {conditions}");
+            let query = format!("SELECT count(*) FROM {conditions}");
             let n = conn.prepare_cached(&query)?.query_row(params_from_iter(values), |row| row.get(0))?;
             Ok(uncount(n))
         })

@@ -47,6 +47,14 @@ impl Operator for Sqlite {
             .await
     }
 
+    async fn has_assets(&self) -> Result<bool> {
+        self.read(|conn| {
+            let mut statement = conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM asset)")?;
+            Ok(statement.query_row([], |row| row.get(0))?)
+        })
+        .await
+    }
+
     async fn places(&self) -> Result<Vec<Place>> {
         self.read(|conn| {
             let mut statement = conn.prepare_cached("SELECT value FROM place ORDER BY name")?;

@@ -88,9 +88,11 @@ async fn users(store: SharedStore) {
 async fn assets(store: SharedStore) {
     let asset =
         |serial: &str, user: &str| Asset { serial: serial.into(), user: user.into(), ..Asset::default() };
+    assert!(!store.has_assets().await.unwrap());
     store.put_assets(vec![asset("1", "ann"), asset("2", "bob")]).await.unwrap();
     store.put_assets(vec![asset("2", "eve")]).await.unwrap();
     assert_eq!(store.asset_count().await.unwrap(), 2);
+    assert!(store.has_assets().await.unwrap());
     assert_eq!(store.asset("2").await.unwrap(), Some(asset("2", "eve")));
     assert_eq!(store.asset("3").await.unwrap(), None);
 }
