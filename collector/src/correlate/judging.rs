@@ -146,6 +146,9 @@ impl<'a> Writing<'a> {
         if !seen.is_empty() {
             self.changes.push(Change::Stand(seen));
         }
+        if !around.met.is_empty() {
+            self.changes.push(Change::NoMoreThan(around.met.clone()));
+        }
         self.changes.extend(around.gone.iter().map(|(id, _)| Change::RemoveSite(id.clone())));
         self.changes.extend(around.sites.iter().map(|now| Change::PutSite(Box::new(now.site.clone()))));
     }

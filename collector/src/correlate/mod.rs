@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use farmwatch_shared::id::DeviceId;
 use futures_util::FutureExt as _;
+use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +30,7 @@ pub use habits::Habits;
 pub use recent::Recent;
 pub use silence::check_silence;
 
-use crate::app::App;
+use crate::app::{App, draw_from_system};
 use crate::store::{Alert, StoreError};
 use known::Known;
 
@@ -39,8 +40,8 @@ const BATCH: u32 = 64;
 const BREATHE: Duration = Duration::from_secs(2);
 /// Between looks for silent agents.
 const SILENCE: Duration = Duration::from_mins(5);
-/// Times that a judgement is tried when somebody else wrote one of its alerts meanwhile.
-const TRIES: usize = 5;
+/// Times that a judgement is tried when somebody else wrote what it rests on meanwhile.
+const TRIES: usize = 10;
 
 /// Judges what changes until `shutdown`. Errors are logged and what they hit is tried again; none ends it.
 pub async fn run(app: Arc<App>, shutdown: CancellationToken) {
@@ -82,21 +83,51 @@ pub async fn judge_devices(app: &App, ids: &[DeviceId], now: Timestamp) -> Vec<A
             return Vec::new();
         }
     };
+    let at_once = app.store.at_once().max(1);
+    let judging: Vec<_> = ids.iter().map(|id| judge_guarded(app, &known, id, now, 1).boxed()).collect();
+    let judged: Vec<Judged> = stream::iter(judging).buffered(at_once).collect().await;
     let mut alerts = Vec::new();
-    for id in ids {
-        match AssertUnwindSafe(judge_until_written(app, &known, id, now)).catch_unwind().await {
-            Ok(Ok(told)) => alerts.extend(told),
-            Ok(Err(error)) => {
-                tracing::error!(device = %id, error = %format!("{error:#}"), "cannot judge a device; it stays on the queue");
-                metrics::counter!("farmwatch_judge_failures_total").increment(1);
-            }
-            Err(_) => {
-                tracing::error!(device = %id, "judging a device panicked; it stays on the queue");
-                metrics::counter!("farmwatch_judge_failures_total").increment(1);
+    for (id, judged) in ids.iter().zip(judged) {
+        let judged = match judged {
+            // Those of one place stand in each other's way: one after the other, none does.
+            Judged::InTheWay => judge_guarded(app, &known, id, now, TRIES).await,
+            done => done,
+        };
+        match judged {
+            Judged::Told(told) => alerts.extend(told),
+            Judged::Failed => metrics::counter!("farmwatch_judge_failures_total").increment(1),
+            Judged::InTheWay => {
+                tracing::warn!(device = %id, "others wrote what a device is judged by, again and again; it stays on the queue");
             }
         }
     }
     alerts
+}
+
+/// What became of a judgement.
+enum Judged {
+    /// It is written, with the alerts that this raised or materially changed.
+    Told(Vec<Alert>),
+    /// Others wrote what it rests on meanwhile.
+    InTheWay,
+    /// It cannot be made now; the log says why.
+    Failed,
+}
+
+/// Judges a device up to so many times, until nobody wrote meanwhile what the judgement rests on.
+async fn judge_guarded(app: &App, known: &Known, id: &DeviceId, now: Timestamp, tries: usize) -> Judged {
+    match AssertUnwindSafe(judge_until_written(app, known, id, now, tries)).catch_unwind().await {
+        Ok(Ok(told)) => Judged::Told(told),
+        Ok(Err(error)) if is_conflict(&error) => Judged::InTheWay,
+        Ok(Err(error)) => {
+            tracing::error!(device = %id, error = %format!("{error:#}"), "cannot judge a device; it stays on the queue");
+            Judged::Failed
+        }
+        Err(_) => {
+            tracing::error!(device = %id, "judging a device panicked; it stays on the queue");
+            Judged::Failed
+        }
+    }
 }
 
 async fn judge_until_written(
@@ -104,13 +135,16 @@ async fn judge_until_written(
     known: &Known,
     id: &DeviceId,
     now: Timestamp,
+    most: usize,
 ) -> anyhow::Result<Vec<Alert>> {
     let mut tries = 0;
     loop {
         tries += 1;
         match judging::judge(app, known, id, now).await {
-            Err(error) if tries < TRIES && is_conflict(&error) => {
-                tracing::debug!(device = %id, "somebody else was faster; judging anew");
+            Err(error) if tries < most && is_conflict(&error) => {
+                tracing::debug!(device = %id, %error, "somebody else was faster; judging anew");
+                let wait = u64::try_from(draw_from_system() % (20 << tries.min(6))).unwrap_or(0);
+                tokio::time::sleep(Duration::from_millis(wait)).await;
             }
             done => return done,
         }

@@ -59,6 +59,8 @@ pub struct Around {
     pub sites: Vec<SiteNow>,
     /// Sites that are no more, and the one that took them in.
     pub gone: Vec<(SiteId, Option<SiteId>)>,
+    /// Anchors by which others were looked for, each with how many show it then, the device itself among them.
+    pub met: Vec<(Anchor, u64)>,
 }
 
 /// The sites around a device that changed.
@@ -71,7 +73,7 @@ pub async fn around(app: &App, known: &Known, subject: &Subject, now: Timestamp)
         return Ok(Around::default());
     }
     let mut old: Vec<Site> = old.into_iter().collect();
-    let near = if subject.moved { near(app, subject).await? } else { BTreeSet::new() };
+    let (near, met) = if subject.moved { near(app, subject).await? } else { Default::default() };
     let mut residents = residents(app, subject, near, &mut old).await?;
     let counts = counts(app, subject, &residents).await?;
     let standers: Vec<Stander> = residents.values().map(stander).collect();
@@ -106,16 +108,18 @@ pub async fn around(app: &App, known: &Known, subject: &Subject, now: Timestamp)
         let site = judged_site(app, known, id, was, &here, &counts, now);
         sites.push(SiteNow { site, residents: here });
     }
-    Ok(Around { sites, gone })
+    Ok(Around { sites, gone, met })
 }
 
-/// Devices that show now what the subject shows now, where that is not shown by too many.
-async fn near(app: &App, subject: &Subject) -> Result<BTreeSet<DeviceId>> {
-    let mut near = BTreeSet::new();
+/// Devices that show now what the subject shows now, where that is not shown by too many; and how many show each of that.
+async fn near(app: &App, subject: &Subject) -> Result<(BTreeSet<DeviceId>, Vec<(Anchor, u64)>)> {
+    let (mut near, mut met) = (BTreeSet::new(), Vec::new());
     let limit = u32::try_from(MOST_AT_ANCHOR).unwrap_or(u32::MAX);
     for seen in subject.anchors.iter().filter(|seen| seen.current) {
         let others = app.store.devices_at(&seen.anchor, limit).await?;
         if (others.len() as u64) < MOST_AT_ANCHOR {
+            let count = others.iter().filter(|other| other.device != subject.device.id).count() as u64;
+            met.push((seen.anchor.clone(), count + 1));
             near.extend(others.into_iter().map(|other| other.device));
         }
         if near.len() >= MOST {
@@ -123,7 +127,7 @@ async fn near(app: &App, subject: &Subject) -> Result<BTreeSet<DeviceId>> {
         }
     }
     near.remove(&subject.device.id);
-    Ok(near)
+    Ok((near, met))
 }
 
 /// The subject, those near it, and all of the sites that any of them is in, which are added to `old`: a site is

@@ -2,7 +2,7 @@ use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::Judged;
 use jiff::Timestamp;
 
-use super::{Alert, AlertEvent, AnchorSeen, NewAudit, Site, StoredOrder};
+use super::{Alert, AlertEvent, Anchor, AnchorSeen, NewAudit, Site, StoredOrder};
 
 /// One write of those that belong together; see [`super::Work::apply`].
 #[derive(Clone, Debug)]
@@ -15,6 +15,10 @@ pub enum Change {
     /// Refused, and all of the transaction with it, unless each of these devices is still in the site that it was seen
     /// in: so several collectors that judge the laptops of one place at the same time make one site of it.
     Stand(Vec<(DeviceId, Option<SiteId>)>),
+    /// Refused, and all of the transaction with it, where more devices show one of these anchors now than this: so of two
+    /// laptops that come to one place at the same time, the second is judged anew and finds the first. Comes after
+    /// [`Change::Anchors`]; the device that those are of is counted too.
+    NoMoreThan(Vec<(Anchor, u64)>),
     /// A site: written or replaced; its devices' `site` is set to it.
     PutSite(Box<Site>),
     /// A site is no more; its devices that still name it name none.

@@ -15,6 +15,11 @@ pub trait Work {
     async fn take_work(&self, limit: u32, now: Timestamp) -> Result<Vec<DeviceId>>;
     /// Waits until there may be work: at once when this collector put some there, and in time for what others did.
     async fn wait_for_work(&self);
+    /// How many devices one caller does well to judge at a time: more than one where most of the time goes by on the way
+    /// to the store.
+    fn at_once(&self) -> usize {
+        1
+    }
     /// Puts devices on the queue.
     async fn queue(&self, devices: &[DeviceId], now: Timestamp) -> Result<()>;
     /// How many devices wait.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use farmwatch_shared::id::DeviceId;
 use tokio_postgres::Row;
 
-use super::super::convert::{from_word, id, ms, time, uncount, word};
-use super::super::{Anchor, AnchorSeen};
+use super::super::convert::{count, from_word, id, ms, time, uncount, word};
+use super::super::{Anchor, AnchorSeen, StoreError};
 use super::fault::Fault;
 use super::line::{Line, get, plain};
 
@@ -123,4 +123,18 @@ pub async fn count_at(line: &Line, anchor: &Anchor) -> Result<u64, Fault> {
     let query = "SELECT devices FROM anchor_count WHERE kind = $1 AND value = $2";
     let row = line.row(query, &[&kind, &value]).await?;
     Ok(uncount(row.as_ref().map_or(Ok(0), |row| get(row, 0))?))
+}
+
+/// Refuses where more devices show an anchor; see [`super::super::Change::NoMoreThan`]. The rows of those that the
+/// transaction counted at are its own by now: who else came there has ended, or waits.
+pub async fn no_more_than(line: &Line, seen: &[(Anchor, u64)]) -> Result<(), Fault> {
+    let names = seen.iter().map(|(anchor, _)| name(anchor)).collect::<Result<Vec<_>, _>>()?;
+    let (kinds, values): (Vec<String>, Vec<String>) = names.into_iter().unzip();
+    let most: Vec<i64> = seen.iter().map(|(_, most)| count(*most)).collect();
+    // primary key
+    let query = "SELECT c.kind FROM unnest($1::text[], $2::text[], $3::bigint[]) AS s (kind, value, most)
+         JOIN anchor_count c ON c.kind = s.kind AND c.value = s.value WHERE c.devices > s.most LIMIT 1";
+    let Some(row) = line.row(query, &[&kinds, &values, &most]).await? else { return Ok(()) };
+    let kind: &str = get(&row, 0)?;
+    Err(StoreError::Conflict(format!("another device came to the same {kind} meanwhile")).into())
 }

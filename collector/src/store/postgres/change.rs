@@ -49,7 +49,7 @@ async fn lock(line: &Line, changes: &[Change]) -> Result<(), Fault> {
             }
             Change::RemoveSite(id) => places.push(SiteId::as_str(id)),
             Change::Audit(_) | Change::Below { .. } | Change::PutOrder(_) => in_order = true,
-            Change::PutAlert(_) | Change::AlertEvent(_) | Change::Done(_) => {}
+            Change::NoMoreThan(_) | Change::PutAlert(_) | Change::AlertEvent(_) | Change::Done(_) => {}
         }
     }
     if !ids.is_empty() || !places.is_empty() {
@@ -76,6 +76,7 @@ async fn apply(line: &Line, change: &Change) -> Result<(), Fault> {
             anchors::put(line, devices::number(line, device).await?, device, seen).await
         }
         Change::Stand(seen) => sites::stand(line, seen).await,
+        Change::NoMoreThan(seen) => anchors::no_more_than(line, seen).await,
         Change::PutSite(site) => sites::put(line, site).await,
         Change::RemoveSite(id) => sites::remove(line, id).await,
         Change::PutAlert(alert) => alerts::put(line, alert).await,

@@ -90,6 +90,11 @@ impl Server {
         }
     }
 
+    /// Most connections at a time.
+    pub fn connections(&self) -> usize {
+        self.settings.connections
+    }
+
     /// How people know it: `host:port/database`.
     pub fn name(&self) -> String {
         let host = match self.config.get_hosts().first() {

@@ -1,6 +1,7 @@
 //! What is PostgreSQL's own beside the suite: plans, several collectors, restarts, addresses that do not work.
 
 mod faults;
+mod judging;
 mod moving;
 pub mod plans;
 mod several;

@@ -12,6 +12,8 @@ use super::line::{Line, get};
 
 /// Milliseconds for which a device taken is nobody else's.
 const LEASE: i64 = 60_000;
+/// Devices that one collector judges at a time: each takes about a dozen round trips.
+const AT_ONCE: usize = 8;
 /// How often the queue is looked at although nobody rang: for what came back because its lease ran out, and for calls
 /// that were not heard.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -47,6 +49,10 @@ impl Work for Postgres {
     async fn wait_for_work(&self) {
         self.listen();
         drop(tokio::time::timeout(LOOK_EVERY, self.bell.notified()).await);
+    }
+
+    fn at_once(&self) -> usize {
+        AT_ONCE.min(self.server.connections() / 2)
     }
 
     async fn queue(&self, devices: &[DeviceId], now: Timestamp) -> Result<()> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use farmwatch_shared::id::DeviceId;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::super::{Anchor, AnchorSeen, Result};
+use super::super::{Anchor, AnchorSeen, Result, StoreError};
 use super::convert::{from_word, ms, time, uncount, word};
 
 /// Writes all anchors of a device; see [`super::super::Change::Anchors`].
@@ -111,4 +111,15 @@ pub fn count_at(conn: &Connection, anchor: &Anchor) -> Result<u64> {
         .query_row(params![word(anchor.kind)?, anchor.value], |row| row.get(0))
         .optional()?;
     Ok(uncount(n.unwrap_or(0)))
+}
+
+/// Refuses where more devices show an anchor; see [`super::super::Change::NoMoreThan`].
+pub fn no_more_than(conn: &Connection, seen: &[(Anchor, u64)]) -> Result<()> {
+    for (anchor, most) in seen {
+        if count_at(conn, anchor)? > *most {
+            let what = anchor.kind.label();
+            return Err(StoreError::Conflict(format!("another device came to the same {what} meanwhile")));
+        }
+    }
+    Ok(())
 }

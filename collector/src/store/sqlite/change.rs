@@ -20,6 +20,7 @@ pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
         }
         Change::Anchors(device, seen) => anchors::put(conn, number(conn, device)?, device, seen),
         Change::Stand(seen) => sites::stand(conn, seen),
+        Change::NoMoreThan(seen) => anchors::no_more_than(conn, seen),
         Change::PutSite(site) => sites::put(conn, site),
         Change::RemoveSite(id) => sites::remove(conn, id),
         Change::PutAlert(alert) => alerts::put(conn, alert),

@@ -13,6 +13,7 @@ pub const CASES: &[Case] = &[
     ("an anchor that is left keeps its sightings", |s| Box::pin(left(s))),
     ("devices follow their site", |s| Box::pin(members(s))),
     ("a site is written only while its devices stand where they were seen", |s| Box::pin(stand(s))),
+    ("of two devices that come to one place at the same time, one sees the other", |s| Box::pin(come(s))),
     ("the most probable farm comes first, page by page", |s| Box::pin(order(s))),
 ];
 
@@ -111,6 +112,26 @@ async fn stand(store: SharedStore) {
     assert_eq!(store.sites(&Page::first(9)).await.unwrap().len(), 1);
     let stranger = vec![Change::Stand(vec![(laptop(9), None)])];
     assert!(matches!(store.apply(stranger).await, Err(StoreError::Conflict(_))));
+}
+
+/// Two collectors that judged two laptops of one place at the same time, before either was known to be there.
+async fn come(store: SharedStore) {
+    let router = Anchor { kind: AnchorKind::Gateway, value: "router".into() };
+    let mut comes = Vec::new();
+    for n in 1..=2 {
+        let device = enrol(&store, n).await;
+        let shows = vec![seen(&device, "router", 1, 1), seen(&device, "printer", 1, 1)];
+        comes.push(vec![Change::Anchors(device, shows), Change::NoMoreThan(vec![(router.clone(), 1)])]);
+    }
+    let (second, first) = (comes.pop().unwrap(), comes.pop().unwrap());
+    let (first, second) = futures_util::future::join(store.apply(first), store.apply(second)).await;
+    assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
+    assert!(matches!(first.and(second), Err(StoreError::Conflict(_))));
+    assert_eq!(store.count_at(&router).await.unwrap(), 1);
+    let other = Anchor { kind: AnchorKind::Gateway, value: "unknown".into() };
+    store.apply(vec![Change::NoMoreThan(vec![(router.clone(), 1), (other, 0)])]).await.unwrap();
+    let fewer = store.apply(vec![Change::NoMoreThan(vec![(router, 0)])]).await;
+    assert!(matches!(fewer, Err(StoreError::Conflict(_))), "{fewer:?}");
 }
 
 async fn order(store: SharedStore) {
