@@ -35,6 +35,7 @@ pub fn device(findings: Vec<Finding>, weights: &Weights) -> Judged {
     counted.extend(strongest_against(&findings));
     counted.sort_by_key(|finding| (finding.group, finding.llr < 0.0));
     let sums = sums_by_cause(&counted);
+    let ways = Ways::of(&counted, &sums, weights);
     let bars: Vec<Bar> = counted
         .iter()
         .map(|finding| {
@@ -43,7 +44,7 @@ pub fn device(findings: Vec<Finding>, weights: &Weights) -> Judged {
                 label: finding.group.label().to_owned(),
                 rule: finding.rule.clone(),
                 llr: finding.llr * scale,
-                honest_llr: Some(finding.honest_llr * scale),
+                honest_llr: Some(finding.honest_llr * scale * ways.share(finding)),
                 why: finding.why.clone(),
                 device: None,
                 facts: finding.facts.clone(),
@@ -55,6 +56,45 @@ pub fn device(findings: Vec<Finding>, weights: &Weights) -> Judged {
     let honest_llr: f64 = bars.iter().filter_map(|bar| bar.honest_llr).sum::<f64>() + 0.0;
     let posterior = device_posterior(llr, honest_llr, weights);
     Judged { findings, bars, llr, honest_llr, posterior }
+}
+
+/// Ways in of different kinds: a program, a box. Somebody honest who has one seldom needs another, so B counts the
+/// strongest in full and the others to a bound; Λ counts all.
+struct Ways {
+    /// Sum of B by kind of cause, with what of it counts.
+    by_kind: BTreeMap<String, (f64, f64)>,
+}
+
+/// Kinds of causes that are ways in.
+const WAYS: [&str; 2] = ["tool", "kvm"];
+
+impl Ways {
+    fn of(counted: &[&Finding], sums: &BTreeMap<&str, f64>, weights: &Weights) -> Self {
+        let mut by_kind: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+        for finding in counted.iter().filter(|f| f.llr > 0.0 && WAYS.contains(&kind(f))) {
+            by_kind.entry(kind(finding).to_owned()).or_default().0 +=
+                finding.honest_llr * scale(finding, sums, weights);
+        }
+        let strongest = by_kind.iter().max_by(|a, b| a.1.0.total_cmp(&b.1.0)).map(|(kind, _)| kind.clone());
+        for (kind, (sum, counts)) in &mut by_kind {
+            let full = strongest.as_ref() == Some(kind);
+            *counts = if full { *sum } else { sum.min(weights.second_way.honest) };
+        }
+        Self { by_kind }
+    }
+
+    /// What of a finding's B counts.
+    fn share(&self, finding: &Finding) -> f64 {
+        match self.by_kind.get(kind(finding)) {
+            Some((sum, counts)) if finding.llr > 0.0 && *sum > 0.0 => counts / sum,
+            _ => 1.0,
+        }
+    }
+}
+
+/// The kind of a finding's cause: the word before its colon.
+fn kind(finding: &Finding) -> &str {
+    finding.cause.split(':').next().unwrap_or_default()
 }
 
 /// Of each group the finding against that weighs most.
@@ -142,8 +182,7 @@ fn scale(finding: &Finding, sums: &BTreeMap<&str, f64>, weights: &Weights) -> f6
 
 /// The cap of the kind of a finding's cause.
 fn cap(finding: &Finding, weights: &Weights) -> f64 {
-    let kind = finding.cause.split(':').next().unwrap_or_default();
-    weights.cap.get(kind).copied().unwrap_or(f64::INFINITY)
+    weights.cap.get(kind(finding)).copied().unwrap_or(f64::INFINITY)
 }
 
 /// `p_R e^Λ / (p_R e^Λ + p_B e^B + p_H)`.

@@ -16,6 +16,8 @@ pub struct Weights {
     pub threshold: Threshold,
     /// Most that all findings with one cause may add, by the kind of cause (the word before its `:`).
     pub cap: BTreeMap<String, f64>,
+    /// Somebody honest with several ways in.
+    pub second_way: SecondWay,
     /// Weight pairs by rule.
     pub rule: BTreeMap<String, Pair>,
     /// Weights of evidence about places, given that the laptops are together.
@@ -56,6 +58,14 @@ pub struct Threshold {
     pub device: f64,
     /// Site alert.
     pub site: f64,
+}
+
+/// Ways in of different kinds (a program, a box) on one laptop.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondWay {
+    /// The most that B counts of every way but the strongest.
+    pub honest: f64,
 }
 
 /// A weight pair, both in nats against own hands.

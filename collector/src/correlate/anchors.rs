@@ -8,7 +8,7 @@ use farmwatch_shared::id::{DeviceId, KeyedHash};
 use farmwatch_shared::state::State;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::store::{Anchor, AnchorKind, AnchorSeen};
+use crate::store::{Anchor, AnchorKind, AnchorSeen, Asset};
 
 /// A sighting is written again only when it is older than this, so that a laptop which stays where it is costs
 /// no writes.
@@ -35,7 +35,7 @@ pub fn shown(
             add(AnchorKind::Gateway, gateway.as_str().to_owned());
         }
         for neighbour in network.neighbours.iter().filter(|n| network.gateway.as_ref() != Some(&n.id)) {
-            add(AnchorKind::Neighbour, neighbour.id.as_str().to_owned());
+            add(AnchorKind::Neighbour, format!("{}/{}", neighbour.oui, neighbour.id.as_str()));
         }
     }
     let speaks = |hash: &Option<KeyedHash>| hash.clone().filter(|hash| speaks(hash.as_str()));
@@ -58,6 +58,17 @@ pub fn shown(
         }
     }
     anchors
+}
+
+/// Where IT sent it, as the asset list says; an office, where many were sent, says little by itself.
+pub fn shipped_to(asset: Option<&Asset>) -> Option<Anchor> {
+    let door = asset?.shipped_to.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    (!door.is_empty()).then_some(Anchor { kind: AnchorKind::ShippedTo, value: door })
+}
+
+/// The maker of a neighbour's network hardware, by the first three bytes of its address; `None` if it says none.
+pub fn maker_of_neighbour(anchor: &Anchor) -> Option<&str> {
+    anchor.value.split_once('/').map(|(maker, _)| maker).filter(|maker| !maker.is_empty())
 }
 
 /// An address as an anchor: IPv4 as it is, IPv6 by the 56 bits that one customer has. `None` for what is no

@@ -1,13 +1,17 @@
 //! One device judged: what is fetched, what the pure functions make of it, and what is written.
 
+use std::collections::BTreeSet;
+
 use farmwatch_shared::id::{AlertId, DeviceId};
 use farmwatch_shared::judge;
 use farmwatch_shared::rules::{self, Evidence};
 use farmwatch_shared::state::State;
 use jiff::{SignedDuration, Timestamp};
 
+use super::LOOK_BACK;
 use super::anchors;
 use super::known::Known;
+use super::outages;
 use super::place::{Around, SiteNow, Subject, around};
 use crate::alerts::life::{self, Written, bring, no_longer_seen};
 use crate::alerts::{Draft, device as device_alert, learning, policy, report, site as site_alert};
@@ -17,8 +21,6 @@ use crate::store::{
     Alert, AlertFilter, AlertKind, AlertState, AuditEntry, Change, Device, Page, Result, Site, Standing,
 };
 
-/// What rules look back on.
-const LOOK_BACK: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// A site whose laptops and facts stay as they are is judged again after so long: time itself is evidence.
 const SITE_WAIT: SignedDuration = SignedDuration::from_hours(6);
 /// Entries of the audit about a device that are looked at.
@@ -74,20 +76,23 @@ async fn subject(app: &App, known: &Known, device: Device, state: &State, now: T
     let asset = app.store.asset_of(&device).await?;
     let address = device.public_address.filter(|address| !known.is_exit(Some(*address)));
     let revoked = device.standing == Standing::Revoked;
+    let since = now - LOOK_BACK;
+    let habit = app.habits.of(&app.store, &device.id, since).await?;
+    let (windows, transitions) = (&habit.windows, &habit.transitions);
     let shown = if revoked {
-        std::collections::BTreeSet::new()
+        BTreeSet::new()
     } else {
         let tool_speaks =
             |tool: &str| known.sanctioned_tools(&device.id).all(|sanctioned| sanctioned != tool);
-        anchors::shown(state, address, |hash| known.speaks(hash), tool_speaks)
+        let mut shown = anchors::shown(state, address, |hash| known.speaks(hash), tool_speaks);
+        shown.extend(outages::anchors(transitions));
+        shown.extend(anchors::shipped_to(asset.as_ref()));
+        shown
     };
     let before = app.store.anchors_of(&device.id).await?;
     let moved = anchors::current(&before) != shown;
     let sightings = anchors::sightings(&device.id, &before, &shown, now);
 
-    let since = now - LOOK_BACK;
-    let habit = app.habits.of(&app.store, &device.id, since).await?;
-    let (windows, transitions) = (&habit.windows, &habit.transitions);
     let min_rtt_ms = app.store.min_rtt_ms(&device.id, since).await?;
     let context = known.context(&device, asset.as_ref(), &shown, min_rtt_ms);
     let evidence = Evidence { state, windows, transitions, context: &context, now };

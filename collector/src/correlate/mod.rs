@@ -9,6 +9,7 @@ pub mod evidence;
 mod habits;
 mod judging;
 pub mod known;
+mod outages;
 mod place;
 mod recent;
 pub mod same_place;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use farmwatch_shared::id::DeviceId;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 pub use habits::Habits;
@@ -34,6 +35,8 @@ use crate::app::{App, draw_from_system};
 use crate::store::{Alert, StoreError};
 use known::Known;
 
+/// What rules and the evidence about places look back on.
+const LOOK_BACK: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Devices taken from the queue at once.
 const BATCH: u32 = 64;
 /// After the store failed.

@@ -7,6 +7,7 @@ use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::{self, Judged};
 use jiff::Timestamp;
 
+use super::evidence::rhythm::Rhythm;
 use super::known::Known;
 use super::same_place::{Counts, MOST_AT_ANCHOR, Stander, joined, together};
 use super::sites::{Old, groups, regroup};
@@ -15,8 +16,12 @@ use super::{anchors, evidence};
 use crate::app::App;
 use crate::store::{Anchor, AnchorSeen, Asset, Device, Result, Site};
 
+/// When laptops were worked on is read where it could carry a place's P(farm) over the threshold, and nowhere else.
+const RHYTHM_MATTERS: f64 = 5e-5;
 /// Most devices that are looked at for one change.
 const MOST: usize = 400;
+
+type Rhythms = BTreeMap<DeviceId, Rhythm>;
 
 /// The device that changed.
 pub struct Subject {
@@ -97,6 +102,7 @@ pub async fn around(app: &App, known: &Known, subject: &Subject, now: Timestamp)
     let gone = regrouped.gone.into_iter().map(|(id, into)| (id, into.map(|index| named[index].0.clone())));
     let gone = gone.collect();
 
+    let since = now - super::LOOK_BACK;
     let mut sites = Vec::new();
     for (id, devices) in named {
         let was = old.iter().find(|site| site.id == id);
@@ -105,7 +111,11 @@ pub async fn around(app: &App, known: &Known, subject: &Subject, now: Timestamp)
             continue;
         }
         let here: Vec<Resident> = devices.iter().filter_map(|id| residents.remove(id)).collect();
-        let site = judged_site(app, known, id, was, &here, &counts, now);
+        let mut site = judged_site(app, known, id, was, &here, &counts, &Rhythms::new(), now);
+        if site.sanctioned.is_none() && site.judged.farm >= RHYTHM_MATTERS {
+            let rhythms = rhythms(app, &here, since).await?;
+            site = judged_site(app, known, site.id, was, &here, &counts, &rhythms, now);
+        }
         sites.push(SiteNow { site, residents: here });
     }
     Ok(Around { sites, gone, met })
@@ -218,6 +228,19 @@ fn stander(resident: &Resident) -> Stander {
     }
 }
 
+/// When each was worked on.
+async fn rhythms(app: &App, residents: &[Resident], since: Timestamp) -> Result<Rhythms> {
+    let mut all = Rhythms::new();
+    for resident in residents {
+        let id = &resident.device.id;
+        let habit = app.habits.of(&app.store, id, since).await?;
+        all.insert(id.clone(), Rhythm::of(&habit.windows));
+        app.habits.keep(id, habit);
+    }
+    Ok(all)
+}
+
+#[allow(clippy::too_many_arguments, reason = "what one judgement of a place rests on")]
 fn judged_site(
     app: &App,
     known: &Known,
@@ -225,6 +248,7 @@ fn judged_site(
     was: Option<&Site>,
     residents: &[Resident],
     counts: &Counts,
+    rhythms: &Rhythms,
     now: Timestamp,
 ) -> Site {
     let sanctioned = sanctioned(known, residents);
@@ -232,7 +256,7 @@ fn judged_site(
     let judged = if sanctioned.is_some() {
         judge::site(&[], &[], &app.weights)
     } else {
-        let view = view(app, known, &heard, counts, now);
+        let view = view(app, known, &heard, counts, rhythms, now);
         let devices: Vec<(DeviceId, f64, f64)> =
             heard.iter().map(|r| (r.device.id.clone(), r.judged.llr, r.judged.honest_llr)).collect();
         judge::site(&evidence::of(&view), &devices, &app.weights)
@@ -253,6 +277,7 @@ fn view<'a>(
     known: &Known,
     residents: &[&Resident],
     counts: &'a Counts,
+    rhythms: &'a Rhythms,
     now: Timestamp,
 ) -> SiteView<'a> {
     let members = residents.iter().map(|resident| {
@@ -272,6 +297,7 @@ fn view<'a>(
         members: members.collect(),
         together: placed.into_iter().collect(),
         counts,
+        rhythms,
         has_assets: known.has_assets,
         weights: &app.weights,
         now,

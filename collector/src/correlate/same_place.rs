@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use farmwatch_shared::id::DeviceId;
 use jiff::{SignedDuration, Timestamp};
 
+use super::outages;
 use crate::store::{Anchor, AnchorKind, AnchorSeen};
 
 /// An anchor that more devices show says nothing, whatever it is: an office, an exit. Also the most that are
@@ -28,6 +29,10 @@ const ADDRESSES_DIFFER: f64 = -3.5;
 const GATEWAYS_DIFFER: f64 = -3.0;
 /// Several neighbours in common say more than one, though never more than this.
 const MANY_NEIGHBOURS: f64 = 2.0;
+/// Several outages in common say more than one: so many are counted.
+const OUTAGES: usize = 4;
+/// Seconds within which outages are one.
+const ONE_OUTAGE: i64 = 300;
 /// An address that one device showed last, this long before the other showed it first, is one that the provider
 /// gave to another customer.
 const GAP: SignedDuration = SignedDuration::from_hours(2);
@@ -65,10 +70,14 @@ fn probability(log_odds: f64) -> f64 {
 pub fn log_odds(a: &Stander, b: &Stander, counts: &Counts) -> f64 {
     let mut best: BTreeMap<AnchorKind, f64> = BTreeMap::new();
     let mut neighbours = 0.0f64;
+    let mut outages: Vec<(i64, f64)> = Vec::new();
     for (mine, theirs) in shared(a, b) {
         let Some(says) = weight(&mine.anchor, counts) else { continue };
         if mine.anchor.kind == AnchorKind::PublicAddress && apart_in_time(a, mine, b, theirs) {
             continue;
+        }
+        if mine.anchor.kind == AnchorKind::Outage {
+            outages.extend(outages::began(&mine.anchor).map(|began| (began, says)));
         }
         let slot = best.entry(mine.anchor.kind).or_insert(says);
         *slot = slot.max(says);
@@ -80,7 +89,10 @@ pub fn log_odds(a: &Stander, b: &Stander, counts: &Counts) -> f64 {
     let network = strongest(says(AnchorKind::Gateway), near);
     let address = says(AnchorKind::PublicAddress);
     let thing = strongest(says(AnchorKind::UsbSerial), says(AnchorKind::DisplaySerial));
-    let mut sum = PRIOR + network.unwrap_or(0.0) + address.unwrap_or(0.0) + thing.unwrap_or(0.0);
+    let door = says(AnchorKind::ShippedTo).unwrap_or(0.0);
+    let outages = of_outages(outages);
+    let mut sum =
+        PRIOR + network.unwrap_or(0.0) + address.unwrap_or(0.0) + thing.unwrap_or(0.0) + door + outages;
     if network.is_none() && both_show(a, b, AnchorKind::Gateway) {
         sum += GATEWAYS_DIFFER;
     }
@@ -88,6 +100,13 @@ pub fn log_odds(a: &Stander, b: &Stander, counts: &Counts) -> f64 {
         sum += ADDRESSES_DIFFER;
     }
     sum
+}
+
+/// What common outages say, each once: a power cut takes mains and network along, and stands in two slots.
+fn of_outages(mut all: Vec<(i64, f64)>) -> f64 {
+    all.sort_by(|a, b| (a.0, b.1).partial_cmp(&(b.0, a.1)).unwrap_or(std::cmp::Ordering::Equal));
+    all.dedup_by(|next, kept| next.0 - kept.0 < ONE_OUTAGE);
+    all.into_iter().map(|(_, says)| says).take(OUTAGES).sum()
 }
 
 /// One account of a remote-access tool is behind both. That says who works on them, not where they stand.
@@ -105,6 +124,11 @@ fn weight(anchor: &Anchor, counts: &Counts) -> Option<f64> {
         AnchorKind::Gateway => 11.6,
         AnchorKind::Neighbour => 10.0,
         AnchorKind::UsbSerial | AnchorKind::DisplaySerial | AnchorKind::ToolAccount => 8.1,
+        // A power cut takes a whole street: alone it joins nobody, and two that only a few share join those few, whatever
+        // their addresses and gateways.
+        AnchorKind::Outage => 7.5,
+        // Doors are shared by families, and by what IT sent to an office or a parcel shop.
+        AnchorKind::ShippedTo => 4.0,
     };
     let says = k - (count as f64).ln();
     (count <= MOST_AT_ANCHOR && says > 0.0).then_some(says)
@@ -167,6 +191,25 @@ mod tests {
     }
 
     use AnchorKind::{Gateway, Neighbour, PublicAddress, ToolAccount, UsbSerial};
+
+    #[test]
+    fn two_power_cuts_that_few_share_join_whatever_the_uplinks_and_one_does_not() {
+        let cut = |second: i64| format!("mains/{}/0/6", (1_790_000_000 + second) / 8);
+        let (one, same, later) = (cut(0), format!("network/{}/4/6", 1_790_000_004 / 8), cut(200_000));
+        let own = |n: u128, address: &'static str, gateway: &'static str, cuts: &[&String]| {
+            let mut anchors = vec![(PublicAddress, address), (Gateway, gateway)];
+            anchors.extend(cuts.iter().map(|cut| (AnchorKind::Outage, cut.as_str())));
+            stander(n, &anchors)
+        };
+        let both = |cuts: &[&String], count| {
+            let (a, b) = (own(1, "a", "x", cuts), own(2, "b", "y", cuts));
+            let all: Vec<_> = cuts.iter().map(|cut| (AnchorKind::Outage, cut.as_str())).collect();
+            together(&a, &b, &counts(count, &all))
+        };
+        assert!(!both(&[&one, &same], 2), "mains and network of one cut");
+        assert!(both(&[&one, &later], 2));
+        assert!(!both(&[&one, &later], 30), "a street");
+    }
 
     #[test]
     fn two_behind_one_address_speak_and_ten_thousand_do_not() {

@@ -8,6 +8,7 @@ use farmwatch_shared::judge::PlaceEvidence;
 use farmwatch_shared::weights::Weights;
 use jiff::{SignedDuration, Timestamp};
 
+use super::evidence::rhythm::Rhythm;
 use crate::store::{Anchor, AnchorKind, AnchorSeen, Asset, Standing};
 
 /// Devices of one site.
@@ -18,6 +19,8 @@ pub struct SiteView<'a> {
     pub together: BTreeSet<DeviceId>,
     /// How many devices of the whole fleet show an anchor now.
     pub counts: &'a BTreeMap<Anchor, u64>,
+    /// When each was worked on. Empty where that could not matter.
+    pub rhythms: &'a BTreeMap<DeviceId, Rhythm>,
     /// IT has imported an asset list.
     pub has_assets: bool,
     /// The numbers.

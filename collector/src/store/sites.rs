@@ -31,6 +31,10 @@ pub enum AnchorKind {
     DisplaySerial,
     /// Account of a remote-access tool.
     ToolAccount,
+    /// Mains or network lost and regained, by the second.
+    Outage,
+    /// Where IT sent it.
+    ShippedTo,
 }
 
 impl AnchorKind {
@@ -43,6 +47,8 @@ impl AnchorKind {
             Self::UsbSerial => "USB device",
             Self::DisplaySerial => "display",
             Self::ToolAccount => "remote-tool account",
+            Self::Outage => "outage",
+            Self::ShippedTo => "shipping address",
         }
     }
 }

@@ -55,6 +55,21 @@ fn a_remote_tool_alone_is_computed_as_by_hand() {
 }
 
 #[test]
+fn a_program_and_a_box_are_two_ways_in_and_an_honest_person_has_one() {
+    let weights = Weights::shipped();
+    let tool = found(Group::RemoteControl, "tool:x", 4.5, 4.3);
+    let kvm = found(Group::UsbHid, "kvm", 8.0, 6.0);
+    let judged = device(vec![tool.clone(), kvm.clone()], &weights);
+    assert!(
+        close(judged.llr, 12.5) && close(judged.honest_llr, 6.0 + weights.second_way.honest),
+        "{judged:?}"
+    );
+    for one in [tool, kvm] {
+        assert!(close(device(vec![one.clone()], &weights).honest_llr, one.honest_llr));
+    }
+}
+
+#[test]
 fn one_pikvm_seen_three_ways_stays_below_its_cap_and_b_shrinks_with_it() {
     let weights = Weights::shipped();
     let kvm = vec![
@@ -237,4 +252,51 @@ proptest! {
         let after = site(&[evidence], &devices(&raised), &weights);
         prop_assert!(after.farm >= judged.farm - 1e-9);
     }
+}
+
+/// The figures of a page's table, by their row's first words.
+fn figures(page: &str) -> BTreeMap<&str, f64> {
+    let cells = page.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        Some((cells.next()?, cells.next()?.trim_end_matches(" |").parse().ok()?))
+    });
+    cells.collect()
+}
+
+#[test]
+fn the_documents_example_is_what_the_model_says() {
+    let weights = Weights::shipped();
+    let page = figures(include_str!("../../../docs/model.md"));
+    let finding = |group, rule: &str, cause: &str| {
+        let pair = &weights.rule[rule];
+        Finding { rule: rule.into(), ..found(group, cause, pair.farm, pair.honest) }
+    };
+    let facts = vec![
+        finding(Group::RemoteControl, "remote_control.unattended", "tool:anydesk"),
+        finding(Group::Input, "input.only_software", "injected"),
+    ];
+    let laptop = device(facts, &weights);
+    let one_pair = &weights.place["place.one_pair"];
+    let (farm, bench) = (one_pair.farm, one_pair.bench);
+    let evidence = [PlaceEvidence { rule: "place.one_pair".into(), farm, bench, why: String::new() }];
+    let place = site(&evidence, &devices(&[(laptop.llr, laptop.honest_llr); 2]), &weights);
+    let computed = [
+        ("laptop: `remote_control.unattended`, Λ", weights.rule["remote_control.unattended"].farm),
+        ("laptop: `remote_control.unattended`, B", weights.rule["remote_control.unattended"].honest),
+        ("laptop: `input.only_software`, Λ", weights.rule["input.only_software"].farm),
+        ("laptop: `input.only_software`, B", weights.rule["input.only_software"].honest),
+        ("laptop: sum, Λ", laptop.llr),
+        ("laptop: sum, B", laptop.honest_llr),
+        ("laptop: P(farm-operated), alone", laptop.posterior),
+        ("place: prior", place.bars[0].llr),
+        ("place: `place.one_pair`", place.bars[1].llr),
+        ("place: each laptop", place.bars[2].llr),
+        ("place: P(farm)", place.farm),
+        ("place: P(farm-operated) of each, in it", place.devices[&id(0)]),
+    ];
+    let wrong: Vec<_> = computed
+        .iter()
+        .filter(|(row, is)| page.get(row).is_none_or(|said| (said - is).abs() > 0.0051))
+        .collect();
+    assert!(wrong.is_empty(), "docs/model.md says otherwise: {wrong:?}");
 }

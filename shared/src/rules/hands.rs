@@ -2,7 +2,8 @@
 //!
 //! - **Physical cause**: a farm's laptop stands on a shelf; nobody types on its own keyboard. Cause `hands`.
 //! - **Measure**: the *share of active time* with input from the laptop's own keyboard, touchpad or touch
-//!   screen. A facilitator's daily minute changes it by little.
+//!   screen. A facilitator's daily minute changes it by little. "Nobody" is said of the last days without a gap, so that the
+//!   day on which a laptop was unpacked ends nothing. Where software makes most of the input, [`super::input`] counts its days.
 //! - **Not seen** on Linux: unlocking by finger or face. logind's files do not say how, fprintd's only whose fingers it
 //!   knows, and its signals go over the system bus, for which the agent carries no client.
 //! - **Cap**: assumption, until there are windows of real fleets.
@@ -15,6 +16,8 @@
 use std::collections::BTreeSet;
 
 use super::{Evidence, finding};
+use jiff::Timestamp;
+
 use crate::facts::{SourceKind, Transition, TransitionKind, Window};
 use crate::finding::{Finding, Group};
 use crate::pointer;
@@ -23,20 +26,26 @@ use crate::weights::Weights;
 /// Findings that this file makes.
 pub const IDS: &[&str] = &["hands.own", "hands.nobody", "hands.carried"];
 
-/// Least active time before the share says anything: two hours, and for "nobody" twenty over ten days.
+/// Least active time before the share says anything: two hours, and for "nobody" ten, on as many days.
 const OWN_SECONDS: u32 = 2 * 3600;
-const NOBODY_SECONDS: u32 = 20 * 3600;
-const NOBODY_DAYS: f64 = 10.0;
+const NOBODY_SECONDS: u32 = 10 * 3600;
+const NOBODY_DAYS: usize = 5;
 const OWN_SHARE: f64 = 0.5;
-const NOBODY_SHARE: f64 = 0.005;
+/// A facilitator's daily minute or two is less.
+const NOBODY_SHARE: f64 = 0.03;
+/// It may be all of a day's input.
+const TOUCH_SECONDS: f64 = 120.0;
+/// A day on which it was used.
+const USED_SECONDS: u32 = 1800;
 /// Days on which it was carried to another network before that speaks against a farm.
 const CARRIED_DAYS: usize = 4;
 
 /// What the activity windows and the moves of lid, mains and network say.
 pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
-    let mut found = share(evidence, weights);
     let days = carried_days(evidence.transitions);
+    let mut found = share(evidence, weights);
     if days.len() >= CARRIED_DAYS {
+        found.retain(|finding| finding.rule != "hands.nobody");
         let why = format!(
             "on {} days it was carried to another network: its lid moved, it slept or ran on battery, and then stood behind \
              another gateway",
@@ -48,7 +57,7 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
 }
 
 fn share(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
-    let Some((active, share, most)) = built_in_share(evidence.windows) else { return Vec::new() };
+    let Some((active, share)) = built_in_share(evidence.windows) else { return Vec::new() };
     let hours = active / 3600;
     let found = |id: &str, why: String| vec![Finding { ..finding(weights, id, Group::Hands, "hands", why) }];
     let timing = evidence.windows.iter().filter_map(|window| window.pointer_centinats);
@@ -59,39 +68,63 @@ fn share(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
         );
         return found("hands.own", why);
     }
-    let days = days_covered(evidence.windows);
-    if active >= NOBODY_SECONDS && days >= NOBODY_DAYS && most <= NOBODY_SHARE && !was_carried(evidence) {
+    let run = untouched(evidence);
+    let hours = run.active / 3600;
+    if run.days >= NOBODY_DAYS && run.active >= NOBODY_SECONDS && 2 * run.injected < run.active {
         let why = format!(
-            "in {hours} active hours over {days:.0} days nobody touched the laptop's own keyboard or touchpad, \
-             moved its lid or ran it on battery"
+            "in {hours} active hours on the last {} days nobody used the laptop's own keyboard or touchpad for more than a \
+             minute or two, moved its lid or ran it on battery",
+            run.days
         );
         return found("hands.nobody", why);
     }
     Vec::new()
 }
 
-/// Active seconds, the share of them that had built-in input, and the share that may have had it: macOS counts input but
-/// does not say whose. `None` without any activity.
-fn built_in_share(windows: &[Window]) -> Option<(u32, f64, f64)> {
+/// The last days, without a gap, on which it was used and nobody's hands were on it.
+#[derive(Default)]
+struct Run {
+    days: usize,
+    active: u32,
+    injected: u32,
+}
+
+/// Active seconds and the share of them that had built-in input. `None` without any activity.
+fn built_in_share(windows: &[Window]) -> Option<(u32, f64)> {
     let active: u32 = windows.iter().map(|window| u32::from(window.active_seconds())).sum();
-    let of = |kind| windows.iter().filter_map(move |w| Some(w.sources.get(&kind)?.active_seconds));
-    let sum = |kind| of(kind).map(u32::from).sum::<u32>();
-    let (own, unknown) = (sum(SourceKind::BuiltIn), sum(SourceKind::Other));
-    let share = |seconds: u32| f64::from(seconds) / f64::from(active);
-    (active > 0).then(|| (active, share(own), share(own.saturating_add(unknown))))
+    let own: u32 = windows.iter().map(|window| seconds_of(window, &[SourceKind::BuiltIn])).sum();
+    (active > 0).then(|| (active, f64::from(own) / f64::from(active)))
 }
 
-/// Days from the first window to the last.
-fn days_covered(windows: &[Window]) -> f64 {
-    let (Some(first), Some(last)) = (windows.first(), windows.last()) else { return 0.0 };
-    (last.start.as_second() - first.start.as_second()) as f64 / 86_400.0
+fn seconds_of(window: &Window, kinds: &[SourceKind]) -> u32 {
+    kinds
+        .iter()
+        .filter_map(|kind| window.sources.get(kind))
+        .map(|source| u32::from(source.active_seconds))
+        .sum()
 }
 
-/// Its lid moved or it ran on battery, since the first window, or it came to another network.
-fn was_carried(evidence: &Evidence<'_>) -> bool {
-    let from = evidence.windows.first().map(|window| window.start);
-    let handled = evidence.transitions.iter().any(|t| is_handled(t) && from.is_none_or(|from| t.at >= from));
-    handled || !carried_days(evidence.transitions).is_empty()
+/// Goes back from the last day of use to the first one with hands: its own keyboard, its lid or its plug moved, another
+/// network. macOS counts input but does not say whose: all of it may have been the laptop's own.
+fn untouched(evidence: &Evidence<'_>) -> Run {
+    let day = |at: Timestamp| at.as_second().div_euclid(86_400);
+    let handled = evidence.transitions.iter().filter(|t| is_handled(t)).map(|t| day(t.at));
+    let handled = handled.chain(carried_days(evidence.transitions)).max();
+    let mut run = Run::default();
+    for windows in evidence.windows.chunk_by(|a, b| day(a.start) == day(b.start)).rev() {
+        let sum = |of: &dyn Fn(&Window) -> u32| windows.iter().map(of).sum::<u32>();
+        let active = sum(&|window| u32::from(window.active_seconds()));
+        let own = sum(&|window| seconds_of(window, &[SourceKind::BuiltIn, SourceKind::Other]));
+        if handled.is_some_and(|last| day(windows[0].start) <= last)
+            || f64::from(own) > (NOBODY_SHARE * f64::from(active)).max(TOUCH_SECONDS)
+        {
+            break;
+        }
+        run.active += active;
+        run.injected += sum(&|window| u32::from(window.injected_seconds));
+        run.days += usize::from(active >= USED_SECONDS);
+    }
+    run
 }
 
 /// Somebody moved the lid or pulled the plug. A power cut looks like the latter: a dock's cable takes mains and network along
@@ -141,10 +174,29 @@ mod tests {
     }
 
     #[test]
-    fn a_docked_worker_who_carried_it_home_once_is_innocent() {
+    fn a_docked_worker_who_carried_it_home_this_week_is_innocent() {
         let mut case = weeks(SourceKind::Usb);
-        let at = case.windows[500].start;
+        let at = case.windows[800].start;
         case.transitions.push(Transition { at, kind: TransitionKind::MainsLost });
+        assert_eq!(found(&case), [""; 0]);
+    }
+
+    #[test]
+    fn the_day_of_unpacking_ends_nothing() {
+        let mut case = weeks(SourceKind::Usb);
+        let first = case.windows[0].start;
+        case.windows[0] = window(100, SourceKind::BuiltIn, 280);
+        case.transitions.push(Transition { at: first, kind: TransitionKind::MainsLost });
+        assert_eq!(found(&case), ["hands.nobody"]);
+    }
+
+    #[test]
+    fn what_software_moves_all_day_is_counted_with_the_input() {
+        let mut case = weeks(SourceKind::Usb);
+        for window in &mut case.windows {
+            window.injected_seconds = window.active_seconds();
+            window.sources.clear();
+        }
         assert_eq!(found(&case), [""; 0]);
     }
 
@@ -161,10 +213,10 @@ mod tests {
         case.windows[7].injected_seconds = 200;
         case.windows.push(window(13 * 288, SourceKind::Usb, 60));
         assert_eq!(found(&case), [""; 0]);
-        case.windows.iter_mut().for_each(|window| {
-            window.injected_seconds = window.active_seconds();
-            window.sources.clear();
-        });
+        for window in &mut case.windows {
+            let input = window.sources.remove(&SourceKind::Other).into_iter();
+            window.sources.extend(input.map(|source| (SourceKind::Usb, source)));
+        }
         assert_eq!(found(&case), ["hands.nobody"]);
     }
 

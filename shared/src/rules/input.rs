@@ -3,12 +3,16 @@
 //! - **Physical causes**: what comes through a network is gathered and spread in time (cause `path`); what
 //!   software injects passes no device, or one that software made (cause `injected`); an IP-KVM points absolutely,
 //!   which no mouse does (cause `kvm`); a jiggler moves without ever typing (cause `jiggler`).
+//! - **Day after day**: a person who works from elsewhere is back at the laptop on another day; a farm's person never is.
+//!   `input.only_software` and `input.only_absolute` count days on which nearly all input came that way ([`Days`]).
 //! - **Cap**: timing rests on three remote people and seven local ones (see [`crate::pointer`]): ±1.06 and 0.46
 //!   nats however many windows. The rest: assumption.
 //! - **Innocent twins**: VDI clients, assistive technology, text expanders, screen sharing; touch screens and
 //!   tablets point absolutely but are built in or digitizers; guests of a hypervisor; someone at lunch. Programs
 //!   that remap a keyboard (keyd, kanata) own a virtual one, which does not point; one that remaps a mouse does.
 //! - **Defeated by** a relative mouse, a randomised jiggler with keys, a gadget with a local device's rhythm.
+
+use std::collections::BTreeMap;
 
 use super::{Evidence, finding, is_guest};
 use crate::facts::{SourceKind, Window};
@@ -17,8 +21,15 @@ use crate::pointer;
 use crate::weights::Weights;
 
 /// Findings that this file makes.
-pub const IDS: &[&str] =
-    &["input.remote_timing", "input.local_timing", "input.injected", "input.absolute", "input.jiggler"];
+pub const IDS: &[&str] = &[
+    "input.remote_timing",
+    "input.local_timing",
+    "input.injected",
+    "input.only_software",
+    "input.absolute",
+    "input.only_absolute",
+    "input.jiggler",
+];
 
 /// Fewest windows on which timing speaks.
 const TIMED_WINDOWS: usize = 3;
@@ -31,7 +42,7 @@ const PERIODIC_PERMILLE: u16 = 900;
 
 /// What the activity windows say of the way input took.
 pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
-    let rules = [timing, injected, absolute, jiggler];
+    let rules = [timing, injected, only_software, absolute, only_absolute, jiggler];
     rules.iter().filter_map(|rule| rule(evidence, weights)).collect()
 }
 
@@ -87,13 +98,83 @@ fn by_software(window: &Window) -> u16 {
     window.injected_seconds.max(seconds)
 }
 
+fn only_software(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
+    let days = Days::of(evidence.windows, by_software);
+    let why =
+        format!("on {} of {} days nearly all input was software's and no device's", days.remote, days.all);
+    let found = finding(weights, "input.only_software", Group::Input, "injected", why);
+    days.weigh(Finding { technique: Some("T1219.002".into()), ..found })
+}
+
+fn only_absolute(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
+    let seconds = |window: &Window| if jumps(window) { window.active_seconds() } else { 0 };
+    let days = Days::of(evidence.windows, seconds);
+    let why = format!(
+        "on {} of {} days the pointer was nearly always put to places, over USB",
+        days.remote, days.all
+    );
+    let found = finding(weights, "input.only_absolute", Group::Input, "kvm", why);
+    let found = days.weigh(Finding { technique: Some("T1219.003".into()), ..found })?;
+    (!is_guest(evidence.state)).then_some(found)
+}
+
+/// The pointer was put to places instead of moved, over USB.
+fn jumps(window: &Window) -> bool {
+    window.absolute_permille >= ABSOLUTE_PERMILLE
+        && window.sources.get(&SourceKind::Usb).is_some_and(|usb| usb.pointer >= 100)
+        && !window.sources.contains_key(&SourceKind::BuiltIn)
+}
+
+/// Days on which a laptop was used for half an hour or more, and those of them on which three quarters of the input
+/// came in a way that no hand at the laptop makes.
+///
+/// Model: each day is drawn alone. In a farm, and for the few who always work that way at home or from elsewhere
+/// (a laptop in a drawer, a software switch between two computers), a day is remote with 97 %; for somebody who
+/// works from elsewhere now and then, with 40 %. The file's pair is what is left after many remote days, when only those
+/// few explain them; after few, the others do too, so B begins higher: by `ln(1 + (1 − s)/s · (0.40/0.97)^k ·
+/// (0.60/0.03)^(n−k))` for k of n days, where s = 3 % of the honestly remote always are. All numbers: assumptions.
+struct Days {
+    remote: usize,
+    all: usize,
+}
+
+const USED_SECONDS: u32 = 1800;
+const REMOTE_SHARE: f64 = 0.75;
+const FEWEST_DAYS: usize = 2;
+const REMOTE_DAYS: f64 = 0.8;
+const ALWAYS: f64 = 0.03;
+const DAY_OF_ALWAYS: f64 = 0.97;
+const DAY_OF_SOMETIMES: f64 = 0.40;
+
+impl Days {
+    fn of(windows: &[Window], remote_seconds: impl Fn(&Window) -> u16) -> Self {
+        let mut days: BTreeMap<i64, (u32, u32)> = BTreeMap::new();
+        for window in windows.iter().filter(|window| !is_jiggled(window)) {
+            let (active, remote) = days.entry(window.start.as_second().div_euclid(86_400)).or_default();
+            *active += u32::from(window.active_seconds());
+            *remote += u32::from(remote_seconds(window));
+        }
+        let used = days.into_values().filter(|(active, _)| *active >= USED_SECONDS);
+        let used: Vec<f64> = used.map(|(active, remote)| f64::from(remote) / f64::from(active)).collect();
+        Self { remote: used.iter().filter(|share| **share >= REMOTE_SHARE).count(), all: used.len() }
+    }
+
+    /// The finding with what so many days say; `None` where they say nothing.
+    fn weigh(&self, mut found: Finding) -> Option<Finding> {
+        let (remote, all) = (self.remote as f64, self.all as f64);
+        if self.remote < FEWEST_DAYS || remote / all < REMOTE_DAYS {
+            return None;
+        }
+        let sometimes = (1.0 - ALWAYS) / ALWAYS
+            * (DAY_OF_SOMETIMES / DAY_OF_ALWAYS).powf(remote)
+            * ((1.0 - DAY_OF_SOMETIMES) / (1.0 - DAY_OF_ALWAYS)).powf(all - remote);
+        found.honest_llr = (found.honest_llr + sometimes.ln_1p()).min(found.llr);
+        Some(found)
+    }
+}
+
 fn absolute(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
-    let jumps = |w: &&Window| {
-        w.absolute_permille >= ABSOLUTE_PERMILLE
-            && w.sources.get(&SourceKind::Usb).is_some_and(|usb| usb.pointer >= 100)
-            && !w.sources.contains_key(&SourceKind::BuiltIn)
-    };
-    let windows = evidence.windows.iter().filter(jumps).count();
+    let windows = evidence.windows.iter().filter(|window| jumps(window)).count();
     (windows >= ABSOLUTE_WINDOWS && !is_guest(evidence.state)).then(|| {
         let why = format!("in {windows} windows the pointer was put to places instead of moved, over USB");
         Finding {
@@ -104,16 +185,18 @@ fn absolute(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
 }
 
 fn jiggler(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
-    let jiggled = |w: &&Window| {
-        let keys: u32 = w.sources.values().map(|source| source.keys).sum();
-        w.periodic_permille >= PERIODIC_PERMILLE && keys == 0 && w.active_seconds() > 0
-    };
-    let windows = evidence.windows.iter().filter(jiggled).count();
+    let windows = evidence.windows.iter().filter(|window| is_jiggled(window)).count();
     (windows >= JIGGLED_WINDOWS).then(|| {
         let minutes = windows * 5;
         let why = format!("for {minutes} minutes the pointer moved like a metronome and no key was pressed");
         finding(weights, "input.jiggler", Group::Input, "jiggler", why)
     })
+}
+
+/// As a metronome, without a key.
+fn is_jiggled(window: &Window) -> bool {
+    let keys: u32 = window.sources.values().map(|source| source.keys).sum();
+    window.periodic_permille >= PERIODIC_PERMILLE && keys == 0 && window.active_seconds() > 0
 }
 
 #[cfg(test)]
@@ -158,6 +241,47 @@ mod tests {
     fn hours_of_injected_input_are_found_and_a_password_manager_is_not() {
         assert_eq!(found(&windows(30, |w| w.injected_seconds = 150)), ["input.injected"]);
         assert_eq!(found(&windows(300, |w| w.injected_seconds = 2)), [""; 0]);
+    }
+
+    /// Days of two hours, remote where `remote` says so.
+    fn days(remote: &[bool]) -> Case {
+        let mut case = Case::default();
+        for (day, remote) in (0i64..).zip(remote) {
+            for n in 0..24 {
+                let mut window = window(day * 288 + n, SourceKind::BuiltIn, 200);
+                if *remote {
+                    window.injected_seconds = 200;
+                    window.sources.clear();
+                }
+                case.windows.push(window);
+            }
+        }
+        case
+    }
+
+    fn only_software(remote: &[bool]) -> Option<(f64, f64)> {
+        let found = rule(&days(remote).evidence(), &Weights::shipped());
+        found.iter().find(|f| f.rule == "input.only_software").map(|f| (f.llr, f.honest_llr))
+    }
+
+    #[test]
+    fn the_more_days_without_own_hands_the_less_is_it_honest_remote_work() {
+        let (farm, at_first) = only_software(&[true; 2]).unwrap();
+        let (_, a_week) = only_software(&[true; 7]).unwrap();
+        let (same, two_weeks) = only_software(&[true; 13]).unwrap();
+        assert!((farm - same).abs() < 1e-9);
+        assert!(at_first > a_week && a_week > two_weeks, "{at_first} {a_week} {two_weeks}");
+        let file = Weights::shipped().rule["input.only_software"].honest;
+        assert!(two_weeks - file < 0.01, "{two_weeks}");
+    }
+
+    #[test]
+    fn somebody_who_is_back_at_the_laptop_on_other_days_is_no_farm() {
+        assert_eq!(only_software(&[true, true, false, true, false, true]), None);
+        let (_, once_back) = only_software(&[true, true, true, true, false, true, true, true, true]).unwrap();
+        let (_, never) = only_software(&[true; 9]).unwrap();
+        assert!(once_back > never);
+        assert_eq!(only_software(&[true]), None, "a day of support");
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `kvm` | a box between the laptop and its operator: its USB device, its screen, its absolute pointing. One cause for all of them: the facts do not say that they are two boxes |
 //! | `tool:<catalogue id>` | one remote-access program |
-//! | `hands`, `path`, `injected`, `jiggler`, `hours` | how it is used |
+//! | `hands`, `path`, `injected`, `jiggler`, `hours`, `way` | how it is used |
 //! | `network`, `place`, `clock` | where it is |
 //! | `agent` | what is done to the agent |
 
@@ -20,6 +20,7 @@ mod hygiene;
 mod input;
 mod locale;
 mod network_origin;
+mod no_way_in;
 mod place;
 mod power;
 mod remote_control;
@@ -115,11 +116,14 @@ pub const IDS: &[&[&str]] = &[
     locale::IDS,
     power::IDS,
     hygiene::IDS,
+    no_way_in::IDS,
 ];
 
-/// What all rules find.
+/// What all rules find, and what it means that they found no way in.
 pub fn findings(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
-    RULES.iter().flat_map(|rule| rule(evidence, weights)).collect()
+    let mut found: Vec<Finding> = RULES.iter().flat_map(|rule| rule(evidence, weights)).collect();
+    found.extend(no_way_in::rule(evidence, &found, weights));
+    found
 }
 
 /// A finding of the rule `id` with the weights that the file gives it. Rules add technique, facts and policy:

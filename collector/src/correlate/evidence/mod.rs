@@ -6,9 +6,14 @@
 mod bench;
 mod concealment;
 mod never_apart;
+mod one_pair;
+mod other_companies;
+pub mod rhythm;
+mod round_of_hands;
 mod shared_account;
 mod shared_things;
 mod unrelated;
+mod workplace;
 
 use farmwatch_shared::judge::PlaceEvidence;
 
@@ -18,12 +23,16 @@ use super::view::SiteView;
 type Evidence = fn(&SiteView<'_>) -> Option<PlaceEvidence>;
 
 /// Every kind of evidence about places.
-const ALL: [Evidence; 6] = [
+const ALL: [Evidence; 10] = [
     unrelated::unrelated,
     concealment::concealment,
     never_apart::never_apart,
     shared_account::shared_account,
     shared_things::shared_things,
+    other_companies::other_companies,
+    round_of_hands::round_of_hands,
+    one_pair::one_pair,
+    workplace::workplace,
     bench::stock,
 ];
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::super::view::{Member, SiteView};
 use super::of;
+use super::rhythm::Rhythm;
 use crate::store::{Anchor, AnchorKind, AnchorSeen, Asset, Standing};
 
 const DAY: i64 = 24 * 3600;
@@ -38,13 +39,20 @@ fn member(number: u128, user: &str, anchors: &[(AnchorKind, &str)], address: &st
 struct Place {
     members: Vec<Member>,
     counts: BTreeMap<Anchor, u64>,
+    rhythms: BTreeMap<DeviceId, Rhythm>,
     has_assets: bool,
     weights: Weights,
 }
 
 impl Place {
     fn new(members: Vec<Member>) -> Self {
-        Self { members, counts: BTreeMap::new(), has_assets: true, weights: Weights::shipped() }
+        Self {
+            members,
+            counts: BTreeMap::new(),
+            rhythms: BTreeMap::new(),
+            has_assets: true,
+            weights: Weights::shipped(),
+        }
     }
 
     fn view(&self, now: Timestamp) -> SiteView<'_> {
@@ -52,6 +60,7 @@ impl Place {
             members: self.members.clone(),
             together: self.members.iter().map(|m| m.id.clone()).collect::<BTreeSet<_>>(),
             counts: &self.counts,
+            rhythms: &self.rhythms,
             has_assets: self.has_assets,
             weights: &self.weights,
             now,
@@ -111,7 +120,7 @@ fn three_strangers_for_a_week_speak_and_a_family_does_not() {
 fn a_short_meeting_counts_less_than_a_week() {
     let five = home(&["Ana Berg", "Bo Quist", "Cy Lund", "Di Holm", "Ed Vik"]);
     let says = |now| of(&five.view(now))[0].farm;
-    assert!((says(day(0)) - 1.5).abs() < 1e-9);
+    assert!(says(day(0)).abs() < 1e-9);
     assert!((says(day(7)) - 5.0).abs() < 1e-9);
 }
 
@@ -180,4 +189,93 @@ fn a_shelf_of_new_laptops_is_its_bench() {
     assert!(judged.bench > 0.5 && judged.farm < 0.5, "{judged:?}");
     shelf.has_assets = false;
     assert!(!shelf.rules(day(1)).contains(&"place.stock".to_owned()));
+}
+
+/// Days on which each of two laptops is worked on: in which five-minute windows of a day of eight hours.
+fn worked(place: &mut Place, days: i64, of: impl Fn(usize, i64) -> bool) {
+    for (index, member) in place.members.iter().enumerate() {
+        let rhythm = place.rhythms.entry(member.id.clone()).or_default();
+        for day in 0..days {
+            let windows = (0..96).filter(|n| of(index, *n)).map(|n| day * 288 + n);
+            rhythm.work.entry(day).or_default().extend(windows);
+        }
+    }
+}
+
+#[test]
+fn laptops_that_are_worked_on_in_turns_have_one_pair_of_hands_and_people_at_their_own_do_not() {
+    let says = |of: &dyn Fn(usize, i64) -> bool, days| {
+        let mut two = home(&["Ana Berg", "Bo Quist"]);
+        worked(&mut two, days, of);
+        two.rules(day(9)).contains(&"place.one_pair".to_owned())
+    };
+    let in_turns = |index: usize, n: i64| (n / 12) % 2 == i64::try_from(index).unwrap();
+    assert!(says(&in_turns, 5));
+    assert!(!says(&in_turns, 2), "two days say nothing yet");
+    assert!(!says(&|_, n| n % 3 != 0, 5), "both work all day");
+    assert!(!says(&|index, n| (n < 48) == (index == 0), 5), "shifts change once");
+    let chance = |index: usize, n: i64| (n * 7919 + i64::try_from(index).unwrap() * 104_729) % 97 < 40;
+    assert!(!says(&chance, 14), "as chance has it");
+}
+
+#[test]
+fn one_person_at_two_own_laptops_is_no_farm() {
+    let mut own = home(&["Ana Berg", "Ana Berg"]);
+    worked(&mut own, 9, |index, n| (n / 12) % 2 == i64::try_from(index).unwrap());
+    assert!(!own.rules(day(9)).contains(&"place.one_pair".to_owned()));
+}
+
+#[test]
+fn touches_that_go_from_laptop_to_laptop_are_a_round_and_people_who_type_are_not() {
+    let mut three = home(&["Ana Berg", "Bo Quist", "Cy Lund"]);
+    let touch = |place: &mut Place, at: &dyn Fn(i64) -> Vec<i64>| {
+        for (index, member) in (0i64..).zip(&place.members) {
+            let rhythm = place.rhythms.entry(member.id.clone()).or_default();
+            rhythm.own =
+                (0..5).map(|day| (day, at(index).into_iter().map(|n| day * 288 + n).collect())).collect();
+        }
+        place.rules(day(9)).contains(&"place.round_of_hands".to_owned())
+    };
+    assert!(touch(&mut three, &|index| vec![80 + index]));
+    assert!(!touch(&mut three, &|index| vec![80 + 20 * index]), "at other times");
+    assert!(!touch(&mut three, &|index| (80 + index..120).collect()), "they type");
+}
+
+#[test]
+fn other_companies_laptops_speak_where_they_stay_and_a_flats_do_not() {
+    let with = |count: usize, since: i64| {
+        let near: Vec<String> = (0..count).map(|n| format!("8c8caa/{n}")).collect();
+        let mut anchors = vec![HOME];
+        anchors.extend(near.iter().map(|value| (AnchorKind::Neighbour, value.as_str())));
+        let two = ["Ana Berg", "Bo Quist"]
+            .iter()
+            .zip(1..)
+            .map(|(user, n)| member(n, user, &anchors, "203.0.113.7"));
+        Place::new(two.collect()).rules(day(since)).contains(&"place.other_companies".to_owned())
+    };
+    assert!(with(12, 2));
+    assert!(!with(12, 0), "guests");
+    assert!(!with(6, 2), "flatmates, and ours");
+    let things: Vec<String> = (0..30).map(|n| format!("b827eb/{n}")).collect();
+    let things: Vec<_> = things.iter().map(|value| (AnchorKind::Neighbour, value.as_str())).collect();
+    let home = Place::new(vec![member(1, "Ana Berg", &things, ""), member(2, "Bo Quist", &things, "")]);
+    assert_eq!(home.rules(day(2)), Vec::<String>::new());
+}
+
+#[test]
+fn people_who_come_and_go_make_it_a_workplace() {
+    let mut office = home(&["Ana Berg", "Bo Quist", "Cy Lund", "Di Holm"]);
+    let at = |office: &mut Place, index: usize, days: i64| {
+        let mut other = office.members[index].anchors[0].clone();
+        other.anchor.value = format!("flat {index}");
+        (other.current, other.last_seen) = (false, day(days));
+        office.members[index].anchors.push(other);
+    };
+    at(&mut office, 0, 5);
+    assert!(!office.rules(day(9)).contains(&"place.workplace".to_owned()));
+    at(&mut office, 1, 0);
+    assert!(!office.rules(day(9)).contains(&"place.workplace".to_owned()), "a café is left after hours");
+    at(&mut office, 2, 7);
+    assert!(office.rules(day(9)).contains(&"place.workplace".to_owned()));
+    assert!(office.judged(day(9), 0.0, 0.0).farm < 1e-4);
 }

@@ -5,8 +5,8 @@ use jiff::SignedDuration;
 
 use super::super::view::SiteView;
 
-/// At first sight it counts for so much: a hotel, a fair and a flat look alike on the first day.
-const AT_FIRST: f64 = 0.3;
+/// At first sight it counts for nothing: an office that IT never named, a hotel, a fair and a flat look alike on the first day.
+const AT_FIRST: f64 = 0.0;
 /// It counts in full when they have been together for so long.
 const IN_FULL: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// All of one department: an agency's own small office is likelier.

@@ -142,6 +142,7 @@ pub fn live(order: Order) -> anyhow::Result<Run> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let policy =
         Policy { sanctioned_tools: SANCTIONED.map(str::to_owned).into(), ..Policy::parse(COMMENTED)? };
+    let thresholds = order.weights.threshold.clone();
     let mut app = App::fixed(sqlite::in_memory()?, policy);
     app.weights = order.weights.into();
     let store = Arc::clone(&app.store);
@@ -149,7 +150,11 @@ pub fn live(order: Order) -> anyhow::Result<Run> {
 
     let mut alerts: BTreeMap<AlertId, Raised> = BTreeMap::new();
     let mut take = |told: Vec<Told>| {
-        for alert in told.into_iter().filter(|alert| alert.posterior.is_none_or(|p| p >= 0.5)) {
+        let stands = |alert: &Told| {
+            let least = if alert.kind == AlertKind::Device { thresholds.device } else { thresholds.site };
+            alert.posterior.is_none_or(|posterior| posterior >= least)
+        };
+        for alert in told.into_iter().filter(stands) {
             let known = alerts.entry(alert.id).or_insert_with(|| Raised::new(alert.kind));
             for device in &alert.devices {
                 if let Some(index) = numbers.get(device) {

@@ -1,0 +1,52 @@
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use farmwatch_shared::judge::PlaceEvidence;
+use jiff::SignedDuration;
+
+use super::super::anchors::maker_of_neighbour;
+use super::super::view::SiteView;
+use crate::store::{Anchor, AnchorKind};
+
+/// Network hardware of company laptops and docks, by the first three bytes of its address.
+static WORK_HARDWARE: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
+    let lines = include_str!("work_hardware.txt").lines().filter(|line| !line.starts_with('#'));
+    lines.flat_map(str::split_whitespace).collect()
+});
+
+/// Each laptop of ours may be heard by the others, and its dock.
+const OF_EACH_OF_OURS: usize = 2;
+/// Fewer are a family's, or a flat's.
+const FEWEST: usize = 5;
+/// So many count in full.
+const MANY: usize = 12;
+/// Heard for so long: it stands there, and is no guest's.
+const STEADY: SignedDuration = SignedDuration::from_hours(20);
+
+/// Hardware of other companies' laptops and docks stands on the same network, day and night.
+///
+/// Null model: a home has none to two, a flat two to six, a partner's laptop and dock (assumption); five and more that
+/// stay are a workplace's, which people leave for another network ([`super::workplace`]), or a farm's. Twice
+/// our own laptops are left out, which hear each other.
+/// Counts only where the policy lets agents say who else is on the network.
+/// Defeated by Wi-Fi with random addresses for every laptop, and by an uplink for each.
+pub fn other_companies(view: &SiteView<'_>) -> Option<PlaceEvidence> {
+    let steady = |member: &&super::super::view::Member| -> Vec<Anchor> {
+        let of_work = |anchor: &Anchor| {
+            anchor.kind == AnchorKind::Neighbour
+                && maker_of_neighbour(anchor).is_some_and(|maker| WORK_HARDWARE.contains(maker))
+        };
+        let seen = member.anchors.iter().filter(|seen| seen.current && of_work(&seen.anchor));
+        seen.filter(|seen| seen.first_seen + STEADY <= view.now).map(|seen| seen.anchor.clone()).collect()
+    };
+    let placed: Vec<_> = view.placed().collect();
+    let all: BTreeSet<Anchor> = placed.iter().flat_map(steady).collect();
+    let count = all.len().saturating_sub(OF_EACH_OF_OURS * placed.len());
+    if count < FEWEST {
+        return None;
+    }
+    let share = 0.5 + 0.5 * (count - FEWEST) as f64 / (MANY - FEWEST) as f64;
+    let why =
+        format!("network hardware of {count} laptops and docks that are not ours stands on the same network");
+    view.evidence("place.other_companies", share, why)
+}
