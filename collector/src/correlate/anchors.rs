@@ -14,6 +14,11 @@ use crate::store::{Anchor, AnchorKind, AnchorSeen, Asset};
 /// no writes.
 const REFRESH: SignedDuration = SignedDuration::from_hours(1);
 
+/// A cable, Wi-Fi, a phone: more gateways at once are no laptop's.
+const MOST_GATEWAYS: usize = 4;
+/// As many as the agent says neighbours.
+const MOST_OF_A_KIND: usize = 64;
+
 /// What a device shows now. `speaks` says whether a value may count, `tool_speaks` whether a tool's account may, by
 /// the tool's id: what IT sanctions (its own KVM, its own tenant of a tool, a tool of its own, which has one account
 /// everywhere) and the addresses of exits say nothing about a place.
@@ -57,7 +62,18 @@ pub fn shown(
             add(AnchorKind::ToolAccount, format!("{}/{}", key.name(), account.as_str()));
         }
     }
-    anchors
+    bounded(anchors)
+}
+
+/// The first of each kind: a laptop that claims the anchors of a whole fleet joins few of them.
+fn bounded(anchors: BTreeSet<Anchor>) -> BTreeSet<Anchor> {
+    let mut counts: BTreeMap<AnchorKind, usize> = BTreeMap::new();
+    let fits = |anchor: &Anchor| {
+        let count = counts.entry(anchor.kind).or_default();
+        *count += 1;
+        *count <= if anchor.kind == AnchorKind::Gateway { MOST_GATEWAYS } else { MOST_OF_A_KIND }
+    };
+    anchors.into_iter().filter(fits).collect()
 }
 
 /// Where IT sent it, as the asset list says; an office, where many were sent, says little by itself.
@@ -167,6 +183,24 @@ mod tests {
             [AnchorKind::PublicAddress, AnchorKind::Gateway, AnchorKind::Neighbour, AnchorKind::UsbSerial]
         );
         assert!(shown.iter().any(|anchor| anchor.value == format!("17ef:a396/{}", hash("dock").as_str())));
+    }
+
+    #[test]
+    fn a_laptop_that_claims_a_whole_fleets_gateways_and_neighbours_shows_few() {
+        let mut state = State::default();
+        for n in 0..500 {
+            let neighbours =
+                (0..500).map(|m| facts::Neighbour { id: hash(&format!("{n} {m}")), oui: String::new() });
+            let gateway = Some(hash(&format!("gateway {n}")));
+            let network = Network {
+                kind: LinkKind::Wifi,
+                gateway,
+                neighbours: neighbours.collect(),
+                ..Network::default()
+            };
+            state.put(&format!("wlan{n}"), &network);
+        }
+        assert_eq!(shown(&state, None, |_| true, |_| true).len(), MOST_GATEWAYS + MOST_OF_A_KIND);
     }
 
     #[test]
