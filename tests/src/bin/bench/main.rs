@@ -1,6 +1,7 @@
 //! What Farmwatch reaches: a table of values, each beside a peer or a limit measured in the same run.
 
 mod alert;
+mod correlate;
 mod heartbeat;
 mod idle;
 mod ingest;
@@ -54,6 +55,8 @@ enum Section {
     Ingest,
     /// Lines a second of `replay`
     Replay,
+    /// CPU of correlation for each changed report, by the fleet's size
+    Correlate,
     /// The agent for Windows under Wine, where Wine is installed: memory, start, a tool seen
     Windows,
 }
@@ -101,6 +104,9 @@ fn measure(section: Section, args: &Args) -> anyhow::Result<Vec<Row>> {
         Section::Heartbeat => heartbeat::measure(),
         Section::Ingest => ingest::measure(Duration::from_secs(if quick { 4 } else { 10 })),
         Section::Replay => replay::measure(if quick { 3 } else { 10 }),
+        Section::Correlate => {
+            correlate::measure(if quick { &[1_000, 10_000] } else { &[1_000, 10_000, 100_000] })
+        }
         Section::Windows => windows::measure(if quick { 3 } else { 10 }),
     }
 }

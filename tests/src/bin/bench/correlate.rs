@@ -1,0 +1,185 @@
+//! CPU that correlation takes for each report that changed something, over fleets of several sizes.
+//!
+//! The store is in memory, so commits to a disk are not in it; what it queries and writes is. Counted is the thread's time
+//! from taking devices off the queue to their last write, over reports of the first day: a laptop's habits are hours long
+//! then, and grow to two weeks.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::ensure;
+use farmwatch_collector::access::peer::Peer;
+use farmwatch_collector::app::App;
+use farmwatch_collector::correlate::judge_devices;
+use farmwatch_collector::ingest::{Ingest, Places};
+use farmwatch_collector::policy::{COMMENTED, Policy};
+use farmwatch_collector::store::{Device, sqlite};
+use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::report::Report;
+use farmwatch_tests::fleet::{Fleet, Line, Parameters, TEST};
+use jiff::{SignedDuration, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::row::Row;
+
+/// Reports that are counted, after most of the fleet has told its whole state and been judged on it.
+const COUNTED: u64 = 20_000;
+/// Share of the fleet that has been heard by then; some laptops are away for days.
+const HEARD: f64 = 0.8;
+/// Devices judged at once, and the time within which reports are judged together, as in replay.
+const BATCH: u32 = 256;
+const TOGETHER: SignedDuration = SignedDuration::from_secs(1);
+/// Reach: microseconds for each report, and how much it may grow from the smallest fleet to the largest.
+const MICROS: f64 = 100.0;
+const FLAT: f64 = 1.5;
+
+/// One fleet of each size.
+pub fn measure(sizes: &[u32]) -> anyhow::Result<Vec<Row>> {
+    let (mut rows, mut all) = (Vec::new(), Vec::new());
+    for laptops in sizes {
+        let micros = micros(*laptops)?;
+        all.push(micros);
+        rows.push(Row::at_most(
+            &format!("correlation, {laptops} laptops: CPU a changed report"),
+            micros,
+            MICROS,
+            "µs",
+        ));
+    }
+    if let [smallest, .., largest] = all[..] {
+        rows.push(Row::at_most(
+            "correlation: the largest of these fleets beside the smallest",
+            largest / smallest,
+            FLAT,
+            "times",
+        ));
+    }
+    Ok(rows)
+}
+
+fn micros(laptops: u32) -> anyhow::Result<f64> {
+    let mut parameters = Parameters::with(TEST)?;
+    parameters.fleet.laptops = laptops;
+    let fleet = Fleet::new(parameters, 1, 2, "2026-11-20T00:00:00Z".parse()?)?;
+    let app = Arc::new(App::fixed(sqlite::in_memory()?, Policy::parse(COMMENTED)?));
+    let mut desk = Desk {
+        runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+        ingest: Ingest::new(Arc::clone(&app), Places::default()),
+        app,
+        heard: BTreeSet::new(),
+        settled: false,
+        from: Timestamp::UNIX_EPOCH,
+        counted: 0,
+        cpu: 0.0,
+    };
+    let wanted = f64::from(laptops) * HEARD;
+    let end = fleet.live(|line| match desk.take(line, wanted) {
+        Ok(()) if desk.counted >= COUNTED => Err(Stop::Enough),
+        Ok(()) => Ok(()),
+        Err(error) => Err(Stop::Failed(error)),
+    });
+    if let Err(Stop::Failed(error)) = end {
+        return Err(error);
+    }
+    ensure!(desk.counted > 0, "the fleet of {laptops} laptops sent too few reports");
+    desk.heartbeats_cost_nothing()?;
+    Ok(desk.cpu * 1e6 / desk.counted as f64)
+}
+
+enum Stop {
+    Enough,
+    Failed(anyhow::Error),
+}
+
+/// Takes reports and judges, as a collector does.
+struct Desk {
+    runtime: tokio::runtime::Runtime,
+    app: Arc<App>,
+    ingest: Ingest,
+    heard: BTreeSet<DeviceId>,
+    /// Most of the fleet is known and judged: from here on it is counted.
+    settled: bool,
+    from: Timestamp,
+    counted: u64,
+    cpu: f64,
+}
+
+impl Desk {
+    fn take(&mut self, line: Line, wanted: f64) -> anyhow::Result<()> {
+        let now = line.received_at;
+        if self.settled && now >= self.from + TOGETHER {
+            self.cpu += self.judge(now)?;
+            self.from = now;
+        }
+        self.counted += u64::from(self.settled && !line.report.is_heartbeat());
+        self.ingest(line.report, SocketAddr::new(line.source_ip, 0), now)?;
+        if !self.settled && self.heard.len() as f64 >= wanted {
+            self.judge(now)?;
+            (self.settled, self.from) = (true, now);
+        }
+        Ok(())
+    }
+
+    fn ingest(&mut self, report: Report, address: SocketAddr, now: Timestamp) -> anyhow::Result<()> {
+        let device = report.device.clone();
+        if self.heard.insert(device.clone()) {
+            self.runtime.block_on(self.app.store.add_device(Device::new(device.clone(), now)))?;
+        }
+        let peer = Peer { device, certificate: String::new(), address, rtt_ms: None, mss: None };
+        let taken = self.runtime.block_on(self.ingest.take(vec![report], &peer, now));
+        // Two agents under one name are part of the fleet's life.
+        drop(taken);
+        Ok(())
+    }
+
+    /// Judges what waits; the CPU seconds that it took.
+    fn judge(&self, now: Timestamp) -> anyhow::Result<f64> {
+        let start = cpu();
+        self.runtime.block_on(async {
+            loop {
+                let ids = self.app.store.take_work(BATCH, now).await?;
+                if ids.is_empty() {
+                    return Ok(cpu() - start);
+                }
+                judge_devices(&self.app, &ids, now).await;
+            }
+        })
+    }
+
+    /// Heartbeats from where the laptops are queue nobody.
+    fn heartbeats_cost_nothing(&mut self) -> anyhow::Result<()> {
+        let now = self.from + SignedDuration::from_hours(1);
+        self.judge(now)?;
+        for id in self.heard.iter().take(1000).cloned().collect::<Vec<_>>() {
+            let Some(device) = self.runtime.block_on(self.app.store.device(&id))? else { continue };
+            let Some(address) = device.public_address else { continue };
+            let report = Report {
+                v: 1,
+                device: id,
+                boot: device.boot,
+                seq: device.seq + 1,
+                at: now,
+                machine: device.machine,
+                digest: device.digest,
+                whole: false,
+                set: Default::default(),
+                gone: Vec::new(),
+                windows: Vec::new(),
+                transitions: Vec::new(),
+                dropped_windows: device.dropped_windows,
+                other: Default::default(),
+            };
+            self.ingest(report, SocketAddr::new(address, 0), now)?;
+        }
+        let waiting = self.runtime.block_on(self.app.store.work_waiting())?;
+        ensure!(waiting == 0, "{waiting} laptops are judged after nothing but heartbeats");
+        Ok(())
+    }
+}
+
+/// CPU seconds of this thread.
+fn cpu() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
