@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::convert::time;
 use super::super::{NewAudit, Result};
-use super::tables::{AUDIT, TABLES};
+use super::tables::{AUDIT, COUNT, TABLES};
 
 /// A value of a row, as both stores know it. A truth is 0 or 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,13 +62,13 @@ struct Tally {
 /// A store's contents in short: two that are equal hold the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tallies {
-    tables: [Tally; TABLES.len()],
+    tables: [Tally; COUNT],
     chain: Chain,
 }
 
 impl Default for Tallies {
     fn default() -> Self {
-        Self { tables: [Tally::default(); TABLES.len()], chain: Chain::default() }
+        Self { tables: [Tally::default(); COUNT], chain: Chain::default() }
     }
 }
 
