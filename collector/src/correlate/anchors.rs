@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 use farmwatch_shared::facts::{Display, LinkKind, Network, RemoteTool, UsbDevice};
-use farmwatch_shared::id::{DeviceId, KeyedHash};
+use farmwatch_shared::id::{DeviceId, HashKey, KeyedHash};
 use farmwatch_shared::state::State;
 use jiff::{SignedDuration, Timestamp};
 
@@ -40,7 +40,9 @@ pub fn shown(
             add(AnchorKind::Gateway, gateway.as_str().to_owned());
         }
         for neighbour in network.neighbours.iter().filter(|n| network.gateway.as_ref() != Some(&n.id)) {
-            add(AnchorKind::Neighbour, format!("{}/{}", neighbour.oui, neighbour.id.as_str()));
+            let id = neighbour.id.as_str();
+            let named = |maker: &str| if maker.is_empty() { id.to_owned() } else { format!("{maker}/{id}") };
+            add(AnchorKind::Neighbour, named(&neighbour.oui));
         }
     }
     let speaks = |hash: &Option<KeyedHash>| hash.clone().filter(|hash| speaks(hash.as_str()));
@@ -76,15 +78,16 @@ fn bounded(anchors: BTreeSet<Anchor>) -> BTreeSet<Anchor> {
     anchors.into_iter().filter(fits).collect()
 }
 
-/// Where IT sent it, as the asset list says; an office, where many were sent, says little by itself.
-pub fn shipped_to(asset: Option<&Asset>) -> Option<Anchor> {
+/// Where IT sent it, as the asset list says, hashed: it is somebody's home. An office, where many were sent, says little.
+pub fn shipped_to(asset: Option<&Asset>, key: &HashKey) -> Option<Anchor> {
     let door = asset?.shipped_to.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    (!door.is_empty()).then_some(Anchor { kind: AnchorKind::ShippedTo, value: door })
+    let value = key.hash("shipped_to", &door).as_str().to_owned();
+    (!door.is_empty()).then_some(Anchor { kind: AnchorKind::ShippedTo, value })
 }
 
 /// The maker of a neighbour's network hardware, by the first three bytes of its address; `None` if it says none.
 pub fn maker_of_neighbour(anchor: &Anchor) -> Option<&str> {
-    anchor.value.split_once('/').map(|(maker, _)| maker).filter(|maker| !maker.is_empty())
+    anchor.value.split_once('/').map(|(maker, _)| maker)
 }
 
 /// An address as an anchor: IPv4 as it is, IPv6 by the 56 bits that one customer has. `None` for what is no
@@ -141,7 +144,6 @@ fn is_physical(network: &Network) -> bool {
 mod tests {
     use farmwatch_shared::facts;
     use farmwatch_shared::facts::EdidFacts;
-    use farmwatch_shared::id::HashKey;
 
     use super::*;
 

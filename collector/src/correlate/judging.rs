@@ -86,7 +86,7 @@ async fn subject(app: &App, known: &Known, device: Device, state: &State, now: T
             |tool: &str| known.sanctioned_tools(&device.id).all(|sanctioned| sanctioned != tool);
         let mut shown = anchors::shown(state, address, |hash| known.speaks(hash), tool_speaks);
         shown.extend(outages::anchors(transitions));
-        shown.extend(anchors::shipped_to(asset.as_ref()));
+        shown.extend(anchors::shipped_to(asset.as_ref(), &app.hash_key));
         shown
     };
     let before = app.store.anchors_of(&device.id).await?;

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use farmwatch_shared::facts::{Transition, TransitionKind};
+use jiff::Timestamp;
 
 use crate::store::{Anchor, AnchorKind};
 
@@ -15,7 +16,7 @@ const SLOT: i64 = 8;
 /// Longer ones are nights and weekends, not outages.
 const LONGEST: i64 = 12 * 3600;
 /// The latest are kept.
-const MOST: usize = 20;
+const MOST: usize = 6;
 
 /// Outages as anchors, of what a laptop has told of two weeks.
 ///
@@ -40,29 +41,28 @@ pub fn anchors(transitions: &[Transition]) -> BTreeSet<Anchor> {
     all[latest..].iter().flat_map(|(what, from, until)| slots(what, *from, *until)).collect()
 }
 
-/// About when the outage of an anchor began, in seconds since 1970.
-pub fn began(anchor: &Anchor) -> Option<i64> {
-    anchor.value.split('/').nth(1)?.parse::<i64>().ok()?.checked_mul(SLOT)
-}
-
 fn was_handled(transition: &Transition) -> bool {
     use TransitionKind::{Booted, LidClosed, LidOpened, NetworkChanged, Resumed, Suspended};
     [Booted, LidClosed, LidOpened, NetworkChanged, Resumed, Suspended].contains(&transition.kind)
 }
 
-/// Both slots of its beginning, each with the length of the outage in doublings of a slot.
-fn slots(what: &str, from: i64, until: i64) -> [Anchor; 2] {
+/// Both slots of its beginning, each with the length of the outage between two powers of two.
+fn slots(what: &str, from: i64, until: i64) -> impl Iterator<Item = Anchor> {
     let long = (until - from).max(1).ilog2();
-    [0, SLOT / 2].map(|shift| {
-        let value = format!("{what}/{}/{shift}/{long}", (from + shift).div_euclid(SLOT));
-        Anchor { kind: AnchorKind::Outage, value }
+    [0, SLOT / 2].into_iter().filter_map(move |shift| {
+        let begins = Timestamp::from_second((from + shift).div_euclid(SLOT) * SLOT - shift).ok()?;
+        let value = format!("{what} {begins} for {} to {} s", 1_i64 << long, 2_i64 << long);
+        Some(Anchor { kind: AnchorKind::Outage, value })
     })
+}
+
+/// About when the outage of an anchor began, in seconds since 1970.
+pub fn began(anchor: &Anchor) -> Option<i64> {
+    anchor.value.split(' ').nth(1)?.parse::<Timestamp>().ok().map(Timestamp::as_second)
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
 
     fn told(all: &[(i64, TransitionKind)]) -> BTreeSet<Anchor> {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cable_that_falls_out_all_day_is_twenty_outages() {
+    fn a_cable_that_falls_out_all_day_is_a_few_outages() {
         let mut all = Vec::new();
         for n in 0..500 {
             all.extend([

@@ -194,8 +194,10 @@ mod tests {
 
     #[test]
     fn two_power_cuts_that_few_share_join_whatever_the_uplinks_and_one_does_not() {
-        let cut = |second: i64| format!("mains/{}/0/6", (1_790_000_000 + second) / 8);
-        let (one, same, later) = (cut(0), format!("network/{}/4/6", 1_790_000_004 / 8), cut(200_000));
+        let (one, same) =
+            ("mains 2026-11-24T09:00:00Z for 64 to 128 s", "network 2026-11-24T09:00:04Z for 64 to 128 s");
+        let later = "mains 2026-11-26T22:10:08Z for 4 to 8 s";
+        let (one, same, later) = (one.to_owned(), same.to_owned(), later.to_owned());
         let own = |n: u128, address: &'static str, gateway: &'static str, cuts: &[&String]| {
             let mut anchors = vec![(PublicAddress, address), (Gateway, gateway)];
             anchors.extend(cuts.iter().map(|cut| (AnchorKind::Outage, cut.as_str())));

@@ -187,6 +187,14 @@ fn a_shelf_of_new_laptops_is_its_bench() {
     assert!(shelf.rules(day(1)).contains(&"place.stock".to_owned()));
     let judged = shelf.judged(day(7), 4.5, 4.3);
     assert!(judged.bench > 0.5 && judged.farm < 0.5, "{judged:?}");
+    let of_people = |shelf: &mut Place, count: usize| {
+        for member in &mut shelf.members[..count] {
+            member.asset = Some(Asset { user: "Ana Berg".into(), ..Asset::default() });
+        }
+        shelf.rules(day(1)).contains(&"place.stock".to_owned())
+    };
+    assert!(of_people(&mut shelf, 1), "one that came back");
+    assert!(!of_people(&mut shelf, 2));
     shelf.has_assets = false;
     assert!(!shelf.rules(day(1)).contains(&"place.stock".to_owned()));
 }
