@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::convert::json;
+use super::convert::{json, ms, plain, time};
 use super::{Page, Result};
 
 /// Something that somebody, or Farmwatch itself, did or decided.
@@ -47,6 +47,18 @@ pub trait Audit {
 }
 
 impl NewAudit {
+    /// As both databases keep it, and as it is hashed: to the millisecond, and without what PostgreSQL cannot keep, so that
+    /// the chain can move from one to the other.
+    pub fn as_kept(&self) -> Result<Self> {
+        Ok(Self {
+            at: time(ms(self.at))?,
+            actor: plain(&self.actor),
+            action: plain(&self.action),
+            object: plain(&self.object),
+            why: plain(&self.why),
+        })
+    }
+
     /// The hash that chains it to the entry before: SHA-256 over that one's hash and this one's JSON, hex.
     pub fn chained(&self, before: &str) -> Result<String> {
         let mut hash = Sha256::new();

@@ -20,6 +20,11 @@ pub fn time(ms: i64) -> Result<Timestamp> {
     Timestamp::from_millisecond(ms).map_err(|e| StoreError::Corrupt(format!("{ms} is no time: {e}")))
 }
 
+/// A text without the one character that PostgreSQL cannot keep.
+pub fn plain(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// A count as a database keeps it; what does not fit is as much as does.
 pub fn count(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)

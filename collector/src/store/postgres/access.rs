@@ -2,11 +2,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::super::convert::{ms, time};
+use super::super::convert::{ms, plain, time};
 use super::super::{Access, Result, Token, User, WebSession};
 use super::Postgres;
 use super::fault::Fault;
-use super::line::{get, plain};
+use super::line::get;
 
 const TOKEN: &str = "SELECT hash, hint, label, uses_left, serial, expires_at, created_at FROM token";
 

@@ -2,12 +2,12 @@ use async_trait::async_trait;
 use farmwatch_shared::id::{AlertId, DeviceId};
 use jiff::Timestamp;
 
-use super::super::convert::{count, from_json, id, json, like, loudness, ms, time, uncount, word};
+use super::super::convert::{count, from_json, id, json, like, loudness, ms, plain, time, uncount, word};
 use super::super::{Alert, AlertEvent, AlertFilter, Alerts, Page, Result, StoreError};
 use super::Postgres;
 use super::fault::Fault;
 use super::filter::Filter;
-use super::line::{Line, get, plain};
+use super::line::{Line, get};
 
 /// Alerts deleted in one transaction: what else is to be written waits no longer than for these.
 const TRIM_AT_ONCE: u32 = 200;

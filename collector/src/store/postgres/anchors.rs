@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use farmwatch_shared::id::DeviceId;
 use tokio_postgres::Row;
 
-use super::super::convert::{count, from_word, id, ms, time, uncount, word};
+use super::super::convert::{count, from_word, id, ms, plain, time, uncount, word};
 use super::super::{Anchor, AnchorSeen, StoreError};
 use super::fault::Fault;
-use super::line::{Line, get, plain};
+use super::line::{Line, get};
 
 /// Writes all anchors of a device; see [`super::super::Change::Anchors`].
 pub async fn put(line: &Line, number: i64, device: &DeviceId, seen: &[AnchorSeen]) -> Result<(), Fault> {

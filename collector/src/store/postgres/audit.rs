@@ -2,11 +2,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::super::convert::{ms, time, uncount};
+use super::super::convert::{ms, plain, time, uncount};
 use super::super::{Audit, AuditEntry, NewAudit, Page, Result, StoreError};
 use super::Postgres;
 use super::fault::Fault;
-use super::line::{Line, get, plain};
+use super::line::{Line, get};
 
 /// Entries read at once when the chain is walked.
 const CHECK_AT_ONCE: i64 = 10_000;
@@ -20,14 +20,7 @@ pub async fn add(line: &Line, entry: &NewAudit) -> Result<(), Fault> {
         Some(row) => (get(row, 0)?, get(row, 1)?),
         None => (0, String::new()),
     };
-    // Hashed as it is kept: to the millisecond, and without what PostgreSQL cannot keep.
-    let entry = NewAudit {
-        at: time(ms(entry.at))?,
-        actor: plain(&entry.actor),
-        action: plain(&entry.action),
-        object: plain(&entry.object),
-        why: plain(&entry.why),
-    };
+    let entry = entry.as_kept()?;
     line.change(
         "INSERT INTO audit (number, at, actor, action, object, why, hash) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[

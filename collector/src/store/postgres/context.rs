@@ -1,10 +1,10 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::super::convert::{from_json, json, ms, time, uncount};
+use super::super::convert::{from_json, json, ms, plain, time, uncount};
 use super::super::{Asset, Exception, Operator, Place, Result};
 use super::Postgres;
-use super::line::{get, plain};
+use super::line::get;
 
 #[async_trait]
 impl Operator for Postgres {

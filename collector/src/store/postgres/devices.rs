@@ -3,12 +3,14 @@ use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::state::Digest;
 use tokio_postgres::Row;
 
-use super::super::convert::{DAY, count, from_json, from_word, id, json, like, ms, time, uncount, word};
+use super::super::convert::{
+    DAY, count, from_json, from_word, id, json, like, ms, plain, time, uncount, word,
+};
 use super::super::{Device, DeviceFilter, Devices, Page, Result, Standing, StoreError};
 use super::Postgres;
 use super::fault::Fault;
 use super::filter::Filter;
-use super::line::{Line, get, plain};
+use super::line::{Line, get};
 
 const COLUMNS: &str = "d.id, d.standing, d.serial, d.hostname, d.os, h.machine, d.certificates, d.enrolled_at, h.last_seen,
     h.boot, h.seq, h.digest, h.address, h.country, h.network, h.clock_skew, h.dropped_windows, j.value, d.site";

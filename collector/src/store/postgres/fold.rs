@@ -10,10 +10,9 @@ use farmwatch_shared::firmware::says_nothing;
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::Digest;
 
-use super::super::convert::{DAY, from_json, json, ms};
+use super::super::convert::{DAY, from_json, json, ms, plain};
 use super::super::prepared::{Fact, Prepared, merge, other_hardware, out_of_order};
 use super::super::{Receipt, Result};
-use super::line::plain;
 
 /// A device as the next report finds it.
 #[derive(Clone, Debug)]

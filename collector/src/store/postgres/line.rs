@@ -129,8 +129,3 @@ pub fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, Fault> 
     let read = row.try_get(column);
     Ok(read.map_err(|error| StoreError::Corrupt(format!("column {column} of an answer: {error}")))?)
 }
-
-/// A text without the one character that PostgreSQL cannot keep.
-pub fn plain(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
-}

@@ -4,11 +4,11 @@ use farmwatch_shared::order::{OrderResult, Outcome};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::super::convert::{count, from_json, from_word, id, json, ms, time, uncount, word};
+use super::super::convert::{count, from_json, from_word, id, json, ms, plain, time, uncount, word};
 use super::super::{OrderState, Orders, Result, StoreError, StoredOrder};
 use super::Postgres;
 use super::fault::Fault;
-use super::line::{Line, Values, get, plain};
+use super::line::{Line, Values, get};
 
 const ORDER: &str = "SELECT device, sealed, envelope, actor, state, why, updated_at FROM device_order";
 

@@ -5,12 +5,12 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::super::convert::plain;
 use super::super::moving::tables::{TABLES, Table, quoted};
 use super::super::moving::tally::{Cell, Cells};
 use super::super::{Result, StoreError};
 use super::connect::{Server, Settings};
 use super::fault::Fault;
-use super::line::plain;
 
 /// Rows in one piece.
 const PIECE: u32 = 1000;

@@ -1,11 +1,11 @@
 use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
 
-use super::super::convert::{from_json, json};
+use super::super::convert::{from_json, json, plain};
 use super::super::{Anchor, AnchorSeen, Page, Result, Site, Sites, StoreError};
 use super::Postgres;
 use super::fault::Fault;
-use super::line::{Line, get, plain};
+use super::line::{Line, get};
 use super::{anchors, devices};
 
 /// Writes a site; see [`super::super::Change::PutSite`]. Devices that have left it name none, until another

@@ -14,15 +14,7 @@ pub fn add(conn: &Connection, entry: &NewAudit) -> Result<()> {
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let (number, before) = last.unwrap_or_default();
-    // Hashed as it is kept: to the millisecond, and without what PostgreSQL cannot keep, so that the chain can move there.
-    let plain = |text: &str| text.replace('\0', "\u{fffd}");
-    let entry = NewAudit {
-        at: time(ms(entry.at))?,
-        actor: plain(&entry.actor),
-        action: plain(&entry.action),
-        object: plain(&entry.object),
-        why: plain(&entry.why),
-    };
+    let entry = entry.as_kept()?;
     conn.prepare_cached(
         "INSERT INTO audit (number, at, actor, action, object, why, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
