@@ -1,4 +1,4 @@
-//! Site alerts: what laptops in one place show together crosses the threshold.
+//! Site alerts: what laptops in one place, or with one operator, show together crosses the threshold.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub fn draft(site: &Site, members: &[Member<'_>], weights: &Weights) -> Draft {
         key: key(site),
         kind: AlertKind::Site,
         severity: severity(site.judged.farm, weights.threshold.site),
-        title: format!("{} in one place may be remotely operated", words::laptops(site.devices.len())),
+        title: title(site),
         summary: summary(site, members, weights),
         devices: site.devices.clone(),
         site: Some(site.id.clone()),
@@ -42,14 +42,24 @@ pub fn draft(site: &Site, members: &[Member<'_>], weights: &Weights) -> Draft {
     }
 }
 
+fn title(site: &Site) -> String {
+    let laptops = words::laptops(site.devices.len());
+    if site.is_place() {
+        format!("{laptops} in one place may be remotely operated")
+    } else {
+        format!("{laptops} with one operator may be remotely operated")
+    }
+}
+
 fn evidence(site: &Site, members: &[Member<'_>]) -> Vec<Piece> {
     let place = site.judged.bars.iter().filter(|bar| bar.device.is_none() && bar.llr > 0.0);
     let place = place
         .filter(|bar| !bar.rule.is_empty())
         .map(|bar| Piece { id: bar.rule.clone(), why: bar.why.clone() });
+    let belongs = if site.is_place() { "stands there too" } else { "belongs to it too" };
     let present = members
         .iter()
-        .map(|m| Piece { id: format!("there: {}", m.id), why: format!("{} stands there too", m.name) });
+        .map(|m| Piece { id: format!("there: {}", m.id), why: format!("{} {belongs}", m.name) });
     let own = members.iter().flat_map(|member| {
         device::evidence(member.judged).into_iter().map(|piece| Piece {
             id: format!("{}|{}", member.id, piece.id),
@@ -91,8 +101,13 @@ fn summary(site: &Site, members: &[Member<'_>], weights: &Weights) -> String {
     if hidden > 0 {
         laptops.push(format!("- and {hidden} more"));
     }
+    let joined = if site.is_place() {
+        "stand in one place"
+    } else {
+        "do not stand in one place, but the same somebody seems to work on them"
+    };
     format!(
-        "{} stand in one place (shared: {}; first seen together {}), and {opening}: probability {} for the place, \
+        "{} {joined} (shared: {}; first seen together {}), and {opening}: probability {} for the place, \
          where 1 place in {:.0} is one before anything is seen. IT does not know the place as an office, an exit or \
          a workspace. This says how the laptops are worked on, not by whom.\n\n\
          What the place shows:\n{place}\n\nEach laptop, with the probability that it is remotely operated given the \

@@ -70,7 +70,9 @@ pub async fn page(
         }
         section aria-labelledby="anchors" {
             h2 id="anchors" { "What holds it together" }
-            p.dim { "To sanction this place, add one of these to " code { "farmwatch-collector places add" } "." }
+            @if site.is_place() {
+                p.dim { "To sanction this place, add one of these to " code { "farmwatch-collector places add" } "." }
+            }
             table.list {
                 thead { tr { th scope="col" { "Kind" } th scope="col" { "Value" } } }
                 tbody { @for anchor in &site.anchors {

@@ -117,7 +117,7 @@ pub fn sightings(
     for seen in before {
         let current = shown.contains(&seen.anchor);
         let last_seen = if current { now } else { seen.last_seen };
-        differs |= current != seen.current || (current && seen.last_seen + REFRESH <= now);
+        differs |= current != seen.current || (current && is_stale(seen.last_seen, now));
         all.insert(&seen.anchor, AnchorSeen { last_seen, current, ..seen.clone() });
     }
     for anchor in shown {
@@ -128,6 +128,11 @@ pub fn sightings(
         });
     }
     differs.then(|| all.into_values().collect())
+}
+
+/// A sighting that is to be written again.
+pub fn is_stale(last_seen: Timestamp, now: Timestamp) -> bool {
+    last_seen + REFRESH <= now
 }
 
 /// What a device shows now, of what it has shown.

@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::LOOK_BACK;
 use super::anchors;
 use super::known::Known;
-use super::outages;
 use super::place::{Around, SiteNow, Subject, around};
+use super::{operator, outages};
 use crate::alerts::life::{self, Written, bring, no_longer_seen};
 use crate::alerts::{Draft, device as device_alert, learning, policy, report, site as site_alert};
 use crate::app::App;
@@ -79,7 +79,7 @@ async fn subject(app: &App, known: &Known, device: Device, state: &State, now: T
     let since = now - LOOK_BACK;
     let habit = app.habits.of(&app.store, &device.id, since).await?;
     let (windows, transitions) = (&habit.windows, &habit.transitions);
-    let shown = if revoked {
+    let mut shown = if revoked {
         BTreeSet::new()
     } else {
         let tool_speaks =
@@ -90,14 +90,14 @@ async fn subject(app: &App, known: &Known, device: Device, state: &State, now: T
         shown
     };
     let before = app.store.anchors_of(&device.id).await?;
-    let moved = anchors::current(&before) != shown;
-    let sightings = anchors::sightings(&device.id, &before, &shown, now);
-
     let min_rtt_ms = app.store.min_rtt_ms(&device.id, since).await?;
     let context = known.context(&device, asset.as_ref(), &shown, min_rtt_ms);
     let evidence = Evidence { state, windows, transitions, context: &context, now };
     let findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
     let judged = judge::device(findings, &app.weights);
+    shown.extend(operator::shown(app, &device.id, &judged, windows, &before, now).await?);
+    let moved = anchors::current(&before) != shown;
+    let sightings = anchors::sightings(&device.id, &before, &shown, now);
     app.habits.keep(&device.id, habit);
     let refreshed = sightings.is_some();
     Ok(Subject { device, asset, judged, anchors: sightings.unwrap_or(before), moved, refreshed })

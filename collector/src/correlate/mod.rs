@@ -9,6 +9,7 @@ pub mod evidence;
 mod habits;
 mod judging;
 pub mod known;
+mod operator;
 mod outages;
 mod place;
 mod recent;

@@ -125,7 +125,7 @@ pub async fn around(app: &App, known: &Known, subject: &Subject, now: Timestamp)
 async fn near(app: &App, subject: &Subject) -> Result<(BTreeSet<DeviceId>, Vec<(Anchor, u64)>)> {
     let (mut near, mut met) = (BTreeSet::new(), Vec::new());
     let limit = u32::try_from(MOST_AT_ANCHOR).unwrap_or(u32::MAX);
-    for seen in subject.anchors.iter().filter(|seen| seen.current) {
+    for seen in subject.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins()) {
         let others = app.store.devices_at(&seen.anchor, limit).await?;
         if (others.len() as u64) < MOST_AT_ANCHOR {
             let count = others.iter().filter(|other| other.device != subject.device.id).count() as u64;
@@ -220,7 +220,7 @@ async fn counts(app: &App, subject: &Subject, residents: &BTreeMap<DeviceId, Res
 }
 
 fn stander(resident: &Resident) -> Stander {
-    let current = resident.anchors.iter().filter(|seen| seen.current).cloned();
+    let current = resident.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins()).cloned();
     Stander {
         id: resident.device.id.clone(),
         anchors: current.collect(),
@@ -320,7 +320,8 @@ fn sanctioned(known: &Known, residents: &[Resident]) -> Option<String> {
 /// Anchors that at least two of them show now.
 fn shared_now(residents: &[Resident]) -> Vec<Anchor> {
     let mut here: BTreeMap<&Anchor, usize> = BTreeMap::new();
-    for seen in residents.iter().flat_map(|resident| &resident.anchors).filter(|seen| seen.current) {
+    let joins = |seen: &&AnchorSeen| seen.current && seen.anchor.kind.joins();
+    for seen in residents.iter().flat_map(|resident| &resident.anchors).filter(joins) {
         *here.entry(&seen.anchor).or_default() += 1;
     }
     here.into_iter().filter(|(_, count)| *count > 1).map(|(anchor, _)| anchor.clone()).collect()

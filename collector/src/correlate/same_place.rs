@@ -51,9 +51,9 @@ pub struct Stander {
 /// How many devices show an anchor now.
 pub type Counts = BTreeMap<Anchor, u64>;
 
-/// Two devices belong to one site: in one place, or behind one account of a remote-access tool.
+/// Two devices belong to one site: in one place, behind one account of a remote-access tool, or under one pair of hands.
 pub fn joined(a: &Stander, b: &Stander, counts: &Counts) -> bool {
-    together(a, b, counts) || one_account(a, b, counts)
+    together(a, b, counts) || one_account(a, b, counts) || one_operator(a, b)
 }
 
 /// P(same place) is at least [`JOIN`].
@@ -116,6 +116,11 @@ fn one_account(a: &Stander, b: &Stander, counts: &Counts) -> bool {
     probability(PRIOR + best) >= JOIN
 }
 
+/// One pair of hands works on both, wherever they stand; [`super::operator`] has looked.
+pub fn one_operator(a: &Stander, b: &Stander) -> bool {
+    shared(a, b).any(|(mine, _)| mine.anchor.kind == AnchorKind::Operator)
+}
+
 /// What a shared anchor says: K − ln n; `None` if it says nothing.
 fn weight(anchor: &Anchor, counts: &Counts) -> Option<f64> {
     let count = counts.get(anchor).copied().unwrap_or(2).max(2);
@@ -129,6 +134,7 @@ fn weight(anchor: &Anchor, counts: &Counts) -> Option<f64> {
         AnchorKind::Outage => 7.5,
         // Doors are shared by families, and by what IT sent to an office or a parcel shop.
         AnchorKind::ShippedTo => 4.0,
+        AnchorKind::FromAfar | AnchorKind::Operator => return None,
     };
     let says = k - (count as f64).ln();
     (count <= MOST_AT_ANCHOR && says > 0.0).then_some(says)

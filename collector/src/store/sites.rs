@@ -35,9 +35,23 @@ pub enum AnchorKind {
     Outage,
     /// Where IT sent it.
     ShippedTo,
+    /// Worked on from afar, as its own findings say: not a place, but a list of those that may have one operator.
+    FromAfar,
+    /// One pair of hands works on two laptops in turn; the value names both.
+    Operator,
 }
 
 impl AnchorKind {
+    /// Laptops that share it may belong together.
+    pub fn joins(self) -> bool {
+        self != Self::FromAfar
+    }
+
+    /// It says where a laptop stands; the others say who works on it.
+    pub fn says_where(self) -> bool {
+        !matches!(self, Self::ToolAccount | Self::FromAfar | Self::Operator)
+    }
+
     /// As people read it.
     pub fn label(self) -> &'static str {
         match self {
@@ -49,6 +63,8 @@ impl AnchorKind {
             Self::ToolAccount => "remote-tool account",
             Self::Outage => "outage",
             Self::ShippedTo => "shipping address",
+            Self::FromAfar => "work from afar",
+            Self::Operator => "pair of hands",
         }
     }
 }
@@ -68,7 +84,7 @@ pub struct AnchorSeen {
     pub current: bool,
 }
 
-/// Devices in one place.
+/// Devices in one place, or worked on by the same somebody.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Site {
     /// Its id.
@@ -85,6 +101,13 @@ pub struct Site {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+impl Site {
+    /// They stand in one place; else only who works on them joins them.
+    pub fn is_place(&self) -> bool {
+        self.anchors.is_empty() || self.anchors.iter().any(|anchor| anchor.kind.says_where())
+    }
 }
 
 /// Anchors and sites.

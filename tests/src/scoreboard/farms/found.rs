@@ -84,9 +84,9 @@ pub fn rows(runs: &[&Run]) -> Vec<Row> {
         row("   thirty", &farms, |f| size(11, 99)(f) && open(f)),
         row("two laptops, by a site alert", &farms, |f| size(2, 2)(f) && open(f)).at_least(0.8),
         row("one laptop, by a device alert", &farms, |f| size(1, 1)(f) && open(f)).at_least(0.5),
-        row("adapted farms of two or more, by a site alert", &farms, |f| size(2, 99)(f) && !open(f))
-            .at_least(0.3),
-        row("adapted farms of one, by a device alert", &farms, |f| size(1, 1)(f) && !open(f)),
+        adapted(&farms).at_least(0.3),
+        row("   of two or more, by a site alert", &farms, |f| size(2, 99)(f) && !open(f)),
+        row("   of one, by a device alert", &farms, |f| size(1, 1)(f) && !open(f)),
     ];
     let styles = [
         ("software", Style::Software),
@@ -125,6 +125,21 @@ fn row(label: &str, farms: &[Farm], which: impl Fn(&Farm) -> bool) -> Row {
         }
     }
     row
+}
+
+/// Farms that do everything against being found: their laptops stand alone, so an alert about one of them finds the
+/// farm too, at the rate of false alerts of its kind.
+fn adapted(farms: &[Farm]) -> Row {
+    let chosen: Vec<&Farm> = farms.iter().filter(|farm| farm.shape.care == Care::Adapted).collect();
+    let share = |found: &dyn Fn(&Farm) -> bool| Figure::Share {
+        count: chosen.iter().filter(|farm| found(farm)).count(),
+        of: chosen.len(),
+    };
+    let row = Row::figure("adapted farms, by an alert of either kind", share(&|farm| farm.any().is_some()));
+    NAMES
+        .iter()
+        .enumerate()
+        .fold(row, |row, (kind, name)| row.beside(name, share(&|farm| farm.baselines[kind].is_some())))
 }
 
 fn any(farms: &[Farm]) -> Row {
