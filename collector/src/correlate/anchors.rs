@@ -39,6 +39,9 @@ pub fn shown(
         if let Some(gateway) = &network.gateway {
             add(AnchorKind::Gateway, gateway.as_str().to_owned());
         }
+        if let Some(server) = &network.dhcp_server {
+            add(AnchorKind::DhcpServer, server.as_str().to_owned());
+        }
         for neighbour in network.neighbours.iter().filter(|n| network.gateway.as_ref() != Some(&n.id)) {
             let id = neighbour.id.as_str();
             let named = |maker: &str| if maker.is_empty() { id.to_owned() } else { format!("{maker}/{id}") };
@@ -73,7 +76,8 @@ fn bounded(anchors: BTreeSet<Anchor>) -> BTreeSet<Anchor> {
     let fits = |anchor: &Anchor| {
         let count = counts.entry(anchor.kind).or_default();
         *count += 1;
-        *count <= if anchor.kind == AnchorKind::Gateway { MOST_GATEWAYS } else { MOST_OF_A_KIND }
+        let links = matches!(anchor.kind, AnchorKind::Gateway | AnchorKind::DhcpServer);
+        *count <= if links { MOST_GATEWAYS } else { MOST_OF_A_KIND }
     };
     anchors.into_iter().filter(fits).collect()
 }

@@ -84,9 +84,9 @@ pub fn log_odds(a: &Stander, b: &Stander, counts: &Counts) -> f64 {
         neighbours += f64::from(u8::from(mine.anchor.kind == AnchorKind::Neighbour));
     }
     let says = |kind| best.get(&kind).copied();
-    // One quantity: what the local network shows, the strongest of its two.
+    // One quantity: what the local network shows, the strongest of its three.
     let near = says(AnchorKind::Neighbour).map(|n| n + (0.7 * neighbours.ln()).clamp(0.0, MANY_NEIGHBOURS));
-    let network = strongest(says(AnchorKind::Gateway), near);
+    let network = strongest(strongest(says(AnchorKind::Gateway), says(AnchorKind::DhcpServer)), near);
     let address = says(AnchorKind::PublicAddress);
     let thing = strongest(says(AnchorKind::UsbSerial), says(AnchorKind::DisplaySerial));
     let door = says(AnchorKind::ShippedTo).unwrap_or(0.0);
@@ -126,7 +126,7 @@ fn weight(anchor: &Anchor, counts: &Counts) -> Option<f64> {
     let count = counts.get(anchor).copied().unwrap_or(2).max(2);
     let k = match anchor.kind {
         AnchorKind::PublicAddress => 8.4,
-        AnchorKind::Gateway => 11.6,
+        AnchorKind::Gateway | AnchorKind::DhcpServer => 11.6,
         AnchorKind::Neighbour => 10.0,
         AnchorKind::UsbSerial | AnchorKind::DisplaySerial | AnchorKind::ToolAccount => 8.1,
         // A power cut takes a whole street: alone it joins nobody, and two that only a few share join those few, whatever
@@ -270,6 +270,16 @@ mod tests {
         assert!(joined(&a, &b, &counts(3, &[(ToolAccount, "anydesk/1")])));
         assert!(!together(&a, &b, &counts(3, &[(ToolAccount, "anydesk/1")])));
         assert!(!joined(&a, &b, &counts(100, &[(ToolAccount, "anydesk/1")])));
+    }
+
+    #[test]
+    fn a_dhcp_server_joins_as_a_gateway_does_and_adds_nothing_to_it() {
+        let dhcp = (AnchorKind::DhcpServer, "router");
+        let of = |anchors: &[(AnchorKind, &str)]| {
+            log_odds(&stander(1, anchors), &stander(2, anchors), &counts(2, anchors))
+        };
+        assert!((of(&[dhcp]) - of(&[(Gateway, "router")])).abs() < 1e-9);
+        assert!((of(&[dhcp, (Gateway, "router")]) - of(&[(Gateway, "router")])).abs() < 1e-9);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum AnchorKind {
     PublicAddress,
     /// Default gateway's hardware address.
     Gateway,
+    /// DHCP server: beside the gateway where that is another machine, or is not known.
+    DhcpServer,
     /// Another machine on the same network segment.
     Neighbour,
     /// Serial of a USB device.
@@ -57,6 +59,7 @@ impl AnchorKind {
         match self {
             Self::PublicAddress => "public address",
             Self::Gateway => "gateway",
+            Self::DhcpServer => "DHCP server",
             Self::Neighbour => "network neighbour",
             Self::UsbSerial => "USB device",
             Self::DisplaySerial => "display",

@@ -16,13 +16,13 @@ struct Args {
     /// Print JSON for programs.
     #[arg(long)]
     json: bool,
-    /// Of `farms`: laptops of each fleet [default: 600; with --sensitivity 300].
+    /// Of `farms`: laptops of each fleet [default: 300].
     #[arg(long)]
     devices: Option<u32>,
-    /// Of `farms`: days that each fleet lives [default: 8; with --sensitivity 6].
+    /// Of `farms`: days that each fleet lives [default: 30; with --sensitivity 8].
     #[arg(long)]
     days: Option<u32>,
-    /// Of `farms`: fleets with farms, and as many without [default: 2; with --sensitivity 1].
+    /// Of `farms`: fleets with farms, and as many without [default: 5; with --sensitivity 1].
     #[arg(long)]
     seeds: Option<u32>,
     /// Of `farms`: fleets at once.
@@ -62,7 +62,7 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         anyhow::Ok((rate.to_owned(), factor.parse().context("--scale's factor is no number")?))
     });
     // Some hundred and fifty runs have to be small to be affordable.
-    let (devices, days, seeds) = if args.sensitivity { (300, 6, 1) } else { (600, 8, 2) };
+    let (devices, days, seeds) = if args.sensitivity { (300, 8, 1) } else { (300, 30, 5) };
     Ok(Options {
         devices: args.devices.unwrap_or(devices),
         days: args.days.unwrap_or(days),

@@ -3,6 +3,7 @@
 //! That laptops share an address, a gateway or a neighbour makes the site and is not counted here again: it is as
 //! true of couples as of farms. Here stands what ordinary places lack.
 
+mod at_rest;
 mod bench;
 mod concealment;
 mod never_apart;
@@ -23,7 +24,7 @@ use super::view::SiteView;
 type Evidence = fn(&SiteView<'_>) -> Option<PlaceEvidence>;
 
 /// Every kind of evidence about places.
-const ALL: [Evidence; 10] = [
+const ALL: [Evidence; 11] = [
     unrelated::unrelated,
     concealment::concealment,
     never_apart::never_apart,
@@ -34,6 +35,7 @@ const ALL: [Evidence; 10] = [
     one_pair::one_pair,
     workplace::workplace,
     bench::stock,
+    at_rest::at_rest,
 ];
 
 /// What a site's place shows.

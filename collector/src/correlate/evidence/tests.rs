@@ -227,6 +227,27 @@ fn laptops_that_are_worked_on_in_turns_have_one_pair_of_hands_and_people_at_thei
 }
 
 #[test]
+fn laptops_that_nobody_works_on_are_at_rest_and_those_of_a_farm_or_a_weekend_are_not() {
+    let says = |hours: i64, now: i64, before: bool| {
+        let mut four = home(&["Ana Berg", "Bo Quist", "Cy Lund", "Di Holm"]);
+        let today = day(0).as_second() / DAY;
+        for member in &four.members {
+            let rhythm = four.rhythms.entry(member.id.clone()).or_default();
+            let days = if before { today - 3..today + now } else { today + 1..today + now };
+            for day in days {
+                let windows = if day < today { 40 } else { 12 * hours - 6 };
+                rhythm.work.entry(day).or_default().extend((0..windows).map(|n| day * 288 + n));
+            }
+        }
+        four.rules(day(now)).contains(&"place.at_rest".to_owned())
+    };
+    assert!(says(1, 6, true));
+    assert!(!says(8, 6, true), "worked on");
+    assert!(!says(1, 3, true), "a weekend");
+    assert!(!says(1, 6, false), "never seen worked on: input may be out of sight");
+}
+
+#[test]
 fn one_person_at_two_own_laptops_is_no_farm() {
     let mut own = home(&["Ana Berg", "Ana Berg"]);
     worked(&mut own, 9, |index, n| (n / 12) % 2 == i64::try_from(index).unwrap());

@@ -1,0 +1,43 @@
+use farmwatch_shared::facts::Window;
+use farmwatch_shared::judge::PlaceEvidence;
+
+use super::super::view::{Member, SiteView};
+
+const DAY: i64 = 86_400;
+/// Whole days at this place before a laptop can be at rest: a weekend is no rest.
+const DAYS: i64 = 3;
+/// Windows of work on a day: an hour. IT's setting up takes less.
+const WORKED: usize = 12;
+/// This share of them.
+const NEARLY_ALL: f64 = 0.75;
+/// Fewer say nothing: a couple goes on holiday.
+const FEWEST: usize = 3;
+
+/// Against a farm: the laptops stand there and nobody works on them, from near or far.
+///
+/// Null model: a farm's laptops are what it earns with, and are worked on nearly every working day (assumption); people's
+/// laptops are at home as long as they are. On IT's bench and in a repair shop laptops wait, and are touched for
+/// minutes. Only laptops that were worked on before they came count: of others nothing tells a still one from one whose
+/// input cannot be seen.
+pub fn at_rest(view: &SiteView<'_>) -> Option<PlaceEvidence> {
+    let known: Vec<bool> = view.placed().filter_map(|member| rests(view, member)).collect();
+    let resting = known.iter().filter(|rests| **rests).count();
+    if resting < FEWEST || (resting as f64) < NEARLY_ALL * view.together.len() as f64 {
+        return None;
+    }
+    let why =
+        format!("{resting} laptops have hardly been worked on since they came, for {DAYS} days and more");
+    view.evidence("place.at_rest", 1.0, why)
+}
+
+/// Nobody has worked on it for an hour on any whole day since it came; `None` where that cannot be told.
+fn rests(view: &SiteView<'_>, member: &Member) -> Option<bool> {
+    let came = view.since(member)?.as_second();
+    let rhythm = view.rhythms.get(&member.id)?;
+    let before = rhythm.work.values().flatten().any(|window| window * Window::SECONDS < came);
+    let (first, today) = (came.div_euclid(DAY) + 1, view.now.as_second().div_euclid(DAY));
+    if !before || today - first < DAYS {
+        return None;
+    }
+    Some((first..today).all(|day| rhythm.work.get(&day).is_none_or(|windows| windows.len() < WORKED)))
+}
