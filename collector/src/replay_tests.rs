@@ -256,7 +256,7 @@ fn busy_line(laptop: &Laptop, seq: u64) -> Vec<u8> {
 #[tokio::test]
 async fn what_correlation_remembers_of_windows_changes_no_alert_and_no_judgement() {
     let mut runs = Vec::new();
-    for habits in [Habits::default(), Habits::of_windows(100), Habits::of_windows(0)] {
+    for habits in [Habits::default(), Habits::of_bytes(5_000), Habits::of_bytes(0)] {
         let store = sqlite::in_memory().unwrap();
         let app = App { habits, ..App::fixed(Arc::clone(&store), Policy::default()) };
         let mut replay = Replay::new(app, true, Vec::new(), Vec::new()).await.unwrap();

@@ -22,6 +22,7 @@ pub mod rules;
 pub mod sealed;
 pub mod smbios;
 pub mod state;
+pub mod usage;
 pub mod usb;
 pub mod waterfall;
 pub mod weights;

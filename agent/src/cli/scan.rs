@@ -13,6 +13,7 @@ use farmwatch_shared::id::HashKey;
 use farmwatch_shared::judge::{self, Judged};
 use farmwatch_shared::rules::{Context, Evidence, findings};
 use farmwatch_shared::state::State;
+use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -67,7 +68,8 @@ pub fn run(args: &ScanArgs, global: &Global) -> anyhow::Result<ExitCode> {
 
 fn judged(state: State, weights: &Weights, now: Timestamp) -> Scan {
     let context = Context::default();
-    let evidence = Evidence { state: &state, windows: &[], transitions: &[], context: &context, now };
+    let usage = Usage::default();
+    let evidence = Evidence { state: &state, usage: &usage, transitions: &[], context: &context, now };
     let found = findings(&evidence, weights);
     said_of(found, state, weights)
 }

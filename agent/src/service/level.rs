@@ -7,20 +7,21 @@ use farmwatch_shared::facts::{Transition, Window};
 use farmwatch_shared::policy::AgentPolicy;
 use farmwatch_shared::rules::{self, Context, Evidence};
 use farmwatch_shared::state::{Digest, State};
+use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
 use jiff::Timestamp;
 
-/// Windows that are kept for the judgement: two days, as rules look back.
-const WINDOWS: usize = 576;
+/// Days of use that are kept for the judgement, as the collector looks back.
+const DAYS: usize = 14;
 const TRANSITIONS: usize = 512;
 
 /// The level and what it is judged by.
 #[derive(Debug)]
 pub struct Level {
     weights: Weights,
-    windows: VecDeque<Window>,
+    usage: Usage,
     transitions: VecDeque<Transition>,
-    judged: Option<(Digest, usize)>,
+    judged: Option<Digest>,
     stands: bool,
     allowed: bool,
 }
@@ -30,7 +31,7 @@ impl Level {
     pub fn new() -> Self {
         Self {
             weights: Weights::shipped(),
-            windows: VecDeque::new(),
+            usage: Usage::default(),
             transitions: VecDeque::new(),
             judged: None,
             stands: false,
@@ -43,21 +44,23 @@ impl Level {
         if !windows.is_empty() || !transitions.is_empty() {
             self.judged = None;
         }
-        self.windows.extend(windows.iter().cloned());
+        for window in windows {
+            self.usage.add(window);
+        }
+        self.usage.keep_last(DAYS);
         self.transitions.extend(transitions.iter().cloned());
-        self.windows.drain(..self.windows.len().saturating_sub(WINDOWS));
         self.transitions.drain(..self.transitions.len().saturating_sub(TRANSITIONS));
     }
 
     /// Judges anew where something changed; true if the level did.
     pub fn changed(&mut self, state: &State, policy: &AgentPolicy, now: Timestamp) -> bool {
         let before = self.is_2();
-        let judged = (state.digest(), self.windows.len());
+        let judged = state.digest();
         if self.judged != Some(judged) {
             self.judged = Some(judged);
             let evidence = Evidence {
                 state,
-                windows: self.windows.make_contiguous(),
+                usage: &self.usage,
                 transitions: self.transitions.make_contiguous(),
                 context: &Context::default(),
                 now,

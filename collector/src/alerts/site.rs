@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::Judged;
 use farmwatch_shared::weights::Weights;
 
@@ -11,8 +11,8 @@ use super::{device, words};
 use crate::store::{AlertKind, Severity, Site};
 
 /// Key of a site's alert.
-pub fn key(site: &Site) -> String {
-    format!("site/{}", site.id)
+pub fn key(site: &SiteId) -> String {
+    format!("site/{site}")
 }
 
 /// What a site's alert needs to know of each laptop in it.
@@ -28,7 +28,7 @@ pub struct Member<'a> {
 /// The draft for a site, whatever its probability.
 pub fn draft(site: &Site, members: &[Member<'_>], weights: &Weights) -> Draft {
     Draft {
-        key: key(site),
+        key: key(&site.id),
         kind: AlertKind::Site,
         severity: severity(site.judged.farm, weights.threshold.site),
         title: title(site),

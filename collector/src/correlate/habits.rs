@@ -1,19 +1,22 @@
-//! Two weeks of windows and transitions, remembered: a judgement then reads what is new and not all of it again.
+//! Two weeks of use and of transitions, remembered: a judgement then reads what is new and not all of it again.
 //!
-//! It may be lost at any time, and gives what the store would: the store says which reports are new, and a window that
-//! one of them touched is read anew.
+//! It may be lost at any time, and gives what the store would: the store says which reports are new, and where one of them
+//! touched a window that is counted already, that window's day and those after it are read anew.
 
 use std::collections::HashMap;
+use std::mem::size_of;
 use std::sync::{Mutex, PoisonError};
 
-use farmwatch_shared::facts::{Transition, Window};
+use farmwatch_shared::facts::Transition;
 use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::usage::{Day, Usage};
 use jiff::Timestamp;
 
+use super::DAY;
 use crate::store::{Recorded, Result, SharedStore};
 
-/// Most windows remembered, of all devices together: some 250 bytes each.
-const MOST: usize = 400_000;
+/// Most bytes remembered, of all devices together.
+const MOST: usize = 512 << 20;
 
 /// What devices did of late.
 #[derive(Debug)]
@@ -25,7 +28,7 @@ pub struct Habits {
 /// Those used of late, and those used before: when there are too many of the first, they take the place of the second.
 #[derive(Debug, Default)]
 struct Kept {
-    windows: usize,
+    bytes: usize,
     fresh: HashMap<DeviceId, Habit>,
     stale: HashMap<DeviceId, Habit>,
 }
@@ -34,42 +37,48 @@ struct Kept {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Habit {
     /// Number of the last report that is in it.
-    pub upto: u64,
-    /// Windows, oldest first.
-    pub windows: Vec<Window>,
+    upto: u64,
+    /// Its days.
+    pub usage: Usage,
     /// Transitions, oldest first.
     pub transitions: Vec<Transition>,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self::of_windows(MOST)
+        Self::of_bytes(MOST)
     }
 }
 
 impl Habits {
-    /// Remembers about so many windows.
-    pub fn of_windows(most: usize) -> Self {
+    /// Remembers about so many bytes.
+    pub fn of_bytes(most: usize) -> Self {
         Self { most, kept: Mutex::default() }
     }
 
-    /// What a device did since a time: what is remembered, and what the store has since.
+    /// What a device did since a midnight: what is remembered, and what the store has since.
     pub async fn of(&self, store: &SharedStore, device: &DeviceId, since: Timestamp) -> Result<Habit> {
         let mut habit = self.take(device).unwrap_or_default();
         let after = (habit.upto > 0).then_some(habit.upto);
-        habit.learn(store.recorded(device, since, after).await?, since);
+        if let Some(anew) = habit.learn(store.recorded(device, since, after).await?, since) {
+            habit.usage.forget_from(anew.as_second().div_euclid(DAY));
+            store.windows(device, anew.max(since)).await?.iter().for_each(|window| {
+                habit.usage.add(window);
+            });
+        }
         Ok(habit)
     }
 
     /// Remembers it for the next time.
     pub fn keep(&self, device: &DeviceId, habit: Habit) {
         let mut kept = self.lock();
-        kept.windows += habit.windows.len();
-        if kept.windows > self.most / 2 {
+        let bytes = habit.bytes();
+        kept.bytes += bytes;
+        if kept.bytes > self.most / 2 {
             kept.stale = std::mem::take(&mut kept.fresh);
-            kept.windows = habit.windows.len();
+            kept.bytes = bytes;
         }
-        if habit.windows.len() <= self.most / 2 {
+        if bytes <= self.most / 2 {
             kept.fresh.insert(device.clone(), habit);
         }
     }
@@ -77,7 +86,7 @@ impl Habits {
     fn take(&self, device: &DeviceId) -> Option<Habit> {
         let mut kept = self.lock();
         if let Some(habit) = kept.fresh.remove(device) {
-            kept.windows = kept.windows.saturating_sub(habit.windows.len());
+            kept.bytes = kept.bytes.saturating_sub(habit.bytes());
             return Some(habit);
         }
         kept.stale.remove(device)
@@ -89,17 +98,25 @@ impl Habits {
 }
 
 impl Habit {
-    fn learn(&mut self, recorded: Recorded, since: Timestamp) {
+    /// About what it takes, its place in a table and the name of its device among it.
+    fn bytes(&self) -> usize {
+        2 * (size_of::<Self>() + 40)
+            + self.usage.days().len() * size_of::<Day>()
+            + self.transitions.len() * size_of::<Transition>()
+    }
+
+    /// Adds what is recorded since it was last asked for; the midnight from which on windows are to be read anew, if so.
+    fn learn(&mut self, recorded: Recorded, since: Timestamp) -> Option<Timestamp> {
         let Recorded { upto, whole, windows, transitions } = recorded;
         self.upto = upto;
         if whole {
-            (self.windows, self.transitions) = (windows, transitions);
-            return;
+            (self.usage, self.transitions) = (Usage::of(&windows), transitions);
+            return None;
         }
-        for window in windows {
-            match self.windows.binary_search_by_key(&window.start, |known| known.start) {
-                Ok(at) => self.windows[at] = window,
-                Err(at) => self.windows.insert(at, window),
+        let mut again: Option<Timestamp> = None;
+        for window in windows.iter().filter(|window| window.start >= since) {
+            if !self.usage.add(window) {
+                again = Some(again.map_or(window.start, |first| first.min(window.start)));
             }
         }
         for transition in transitions {
@@ -108,13 +125,15 @@ impl Habit {
                 self.transitions.insert(place, transition);
             }
         }
-        // The store's times are whole milliseconds.
-        let since = since.as_millisecond();
-        let old = self.windows.partition_point(|window| window.start.as_millisecond() < since);
-        self.windows.drain(..old);
-        let old = self.transitions.partition_point(|transition| transition.at.as_millisecond() < since);
+        self.usage.forget_before(since.as_second().div_euclid(DAY));
+        let old = self.transitions.partition_point(|transition| transition.at < since);
         self.transitions.drain(..old);
+        again.map(midnight)
     }
+}
+
+fn midnight(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second().div_euclid(DAY) * DAY).unwrap_or(at)
 }
 
 /// The first comes before the second, as the store orders them: by time, and of one moment by their word.
@@ -128,7 +147,7 @@ fn in_order(first: &Transition, second: &Transition) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use farmwatch_shared::facts::TransitionKind;
+    use farmwatch_shared::facts::{TransitionKind, Window};
     use farmwatch_shared::report::Report;
     use farmwatch_shared::state::Digest;
     use jiff::SignedDuration;
@@ -192,8 +211,8 @@ mod tests {
     type Told = (Vec<(i64, u16)>, Vec<(i64, usize)>, bool);
 
     fn told() -> impl Strategy<Value = Vec<Told>> {
-        let windows = prop::collection::vec((0..40i64, 0..9u16), 0..4);
-        let transitions = prop::collection::vec((0..200i64, 0..3usize), 0..4);
+        let windows = prop::collection::vec((0..900i64, 0..9u16), 0..4);
+        let transitions = prop::collection::vec((0..4500i64, 0..3usize), 0..4);
         prop::collection::vec((windows, transitions, any::<bool>()), 1..30)
     }
 
@@ -201,20 +220,20 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn what_is_remembered_is_what_the_store_has(told in told(), most in prop::sample::select(vec![0, 12, 1000])) {
+        fn what_is_remembered_is_what_the_store_has(told in told(), most in prop::sample::select(vec![0, 2000, 100_000])) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             runtime.block_on(async {
                 let store = sqlite::in_memory().unwrap();
                 store.add_device(Device::new(device(), at(0))).await.unwrap();
-                let habits = Habits::of_windows(most);
+                let habits = Habits::of_bytes(most);
                 for (n, (windows, transitions, judged)) in told.into_iter().enumerate() {
                     let windows = windows.into_iter().map(|(number, injected)| window(number, injected)).collect();
                     let transitions = transitions.into_iter().map(|(m, k)| Transition { at: at(m), kind: KINDS[k] });
                     store.ingest(vec![arrival(n as u64 + 1, windows, transitions.collect())]).await.unwrap();
                     if judged {
-                        let since = at(3 * i64::try_from(n).unwrap());
+                        let since = at(1440 * (i64::try_from(n).unwrap() / 8));
                         let habit = habits.of(&store, &device(), since).await.unwrap();
-                        assert_eq!(habit.windows, store.windows(&device(), since).await.unwrap());
+                        assert_eq!(habit.usage, Usage::of(&store.windows(&device(), since).await.unwrap()));
                         assert_eq!(habit.transitions, store.transitions(&device(), since).await.unwrap());
                         habits.keep(&device(), habit);
                     }
@@ -225,10 +244,11 @@ mod tests {
 
     #[test]
     fn it_does_not_grow_without_bound() {
-        let habits = Habits::of_windows(100);
+        let usage = Usage::of(&(0..20).map(|n| window(n, 0)).collect::<Vec<_>>());
+        let habit = Habit { upto: 1, usage, transitions: Vec::new() };
+        let habits = Habits::of_bytes(5 * habit.bytes());
         for n in 0..1000 {
-            let windows = (0..20).map(|n| window(n, 0)).collect();
-            habits.keep(&DeviceId::new(1, n), Habit { upto: 1, windows, transitions: Vec::new() });
+            habits.keep(&DeviceId::new(1, n), habit.clone());
         }
         let kept = habits.lock();
         assert!(kept.fresh.len() + kept.stale.len() <= 5);

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use farmwatch_shared::id::{AlertId, DeviceId};
+use farmwatch_shared::id::{AlertId, DeviceId, SiteId};
 use farmwatch_shared::judge;
 use farmwatch_shared::rules::{self, Evidence};
 use farmwatch_shared::state::State;
 use jiff::{SignedDuration, Timestamp};
 
-use super::LOOK_BACK;
 use super::anchors;
 use super::known::Known;
+use super::look_back;
 use super::place::{Around, SiteNow, Subject, around};
 use super::{operator, outages};
 use crate::alerts::life::{self, Written, bring, no_longer_seen};
@@ -18,7 +18,7 @@ use crate::alerts::{Draft, device as device_alert, learning, policy, report, sit
 use crate::app::App;
 use crate::quarantine::{Batch, consider};
 use crate::store::{
-    Alert, AlertFilter, AlertKind, AlertState, AuditEntry, Change, Device, Page, Result, Site, Standing,
+    Alert, AlertFilter, AlertKind, AlertState, AuditEntry, Change, Device, Page, Result, Standing,
 };
 
 /// A site whose laptops and facts stay as they are is judged again after so long: time itself is evidence.
@@ -30,13 +30,16 @@ const OPEN: [AlertState; 2] = [AlertState::New, AlertState::InProgress];
 /// Judges a device and its site, and writes what follows in one transaction. Gives the alerts that were raised
 /// or materially changed.
 pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> anyhow::Result<Vec<Alert>> {
-    let Some(device) = app.store.device(id).await? else { return Ok(Vec::new()) };
-    let audit = app.store.audit_entries(Some(id.as_str()), &Page::first(AUDIT)).await?;
-    let last_audit = audit.first().map_or(0, |entry| entry.number);
-    if app.recent.knows(&device, known.fingerprint, last_audit, now) {
+    let Some(glance) = app.store.glance(id).await? else { return Ok(Vec::new()) };
+    if app.recent.knows(id, &glance, known.fingerprint, now) {
         app.store.apply(vec![Change::Done(id.clone())]).await?;
         return Ok(Vec::new());
     }
+    let Some(device) = app.store.device(id).await? else { return Ok(Vec::new()) };
+    let audit = match glance.audit {
+        0 => Vec::new(),
+        _ => app.store.audit_entries(Some(id.as_str()), &Page::first(AUDIT)).await?,
+    };
     let state = app.store.state(id).await?;
     let subject = subject(app, known, device, &state, now).await?;
     let mut writing = Writing::new(app, id, now);
@@ -53,21 +56,22 @@ pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> a
     };
     writing.sites(&around);
     let home = match around.sites.iter().find(|s| s.site.devices.contains(id)) {
-        Some(home) => Some(home.site.clone()),
-        None => stored_home(app, &subject, &around).await?,
+        Some(home) => Some(home.site.id.clone()),
+        None => stored_home(&subject, &around),
     };
     // The site comes first: its alert takes in those of its laptops.
     writing.site_alerts(known, &around).await?;
     if !known.covers(&subject.device) {
-        writing.policy_alerts(&subject, home.as_ref(), &state, &audit).await?;
-        writing.device_alert(&subject, home.as_ref()).await?;
+        let open = writing.open_alerts().await?;
+        writing.policy_alerts(&subject, home.as_ref(), &state, &audit, &open).await?;
+        writing.device_alert(&subject, home.as_ref(), &open).await?;
     }
     writing.quarantine(&around, home.as_ref()).await?;
 
     let Writing { mut changes, told, .. } = writing;
     changes.push(Change::Done(id.clone()));
     app.store.apply(changes).await?;
-    app.recent.remember(&subject.device, known.fingerprint, last_audit, now);
+    app.recent.remember(id, glance, known.fingerprint, now);
     Ok(told)
 }
 
@@ -76,9 +80,9 @@ async fn subject(app: &App, known: &Known, device: Device, state: &State, now: T
     let asset = app.store.asset_of(&device).await?;
     let address = device.public_address.filter(|address| !known.is_exit(Some(*address)));
     let revoked = device.standing == Standing::Revoked;
-    let since = now - LOOK_BACK;
+    let since = look_back(now);
     let habit = app.habits.of(&app.store, &device.id, since).await?;
-    let (windows, transitions) = (&habit.windows, &habit.transitions);
+    let (usage, transitions) = (&habit.usage, &habit.transitions);
     let mut shown = if revoked {
         BTreeSet::new()
     } else {
@@ -92,10 +96,10 @@ async fn subject(app: &App, known: &Known, device: Device, state: &State, now: T
     let before = app.store.anchors_of(&device.id).await?;
     let min_rtt_ms = app.store.min_rtt_ms(&device.id, since).await?;
     let context = known.context(&device, asset.as_ref(), &shown, min_rtt_ms);
-    let evidence = Evidence { state, windows, transitions, context: &context, now };
+    let evidence = Evidence { state, usage, transitions, context: &context, now };
     let findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
     let judged = judge::device(findings, &app.weights);
-    shown.extend(operator::shown(app, &device.id, &judged, windows, &before, now).await?);
+    shown.extend(operator::shown(app, &device.id, &judged, usage, &before, now).await?);
     let moved = anchors::current(&before) != shown;
     let sightings = anchors::sightings(&device.id, &before, &shown, now);
     app.habits.keep(&device.id, habit);
@@ -114,17 +118,13 @@ async fn is_settled(app: &App, subject: &Subject, now: Timestamp) -> Result<bool
         return Ok(false);
     }
     let Some(site) = &subject.device.site else { return Ok(true) };
-    let site = app.store.site(site).await?;
-    Ok(site.is_some_and(|site| site.updated_at + SITE_WAIT > now))
+    Ok(app.store.site_judged_at(site).await?.is_some_and(|at| at + SITE_WAIT > now))
 }
 
-async fn stored_home(app: &App, subject: &Subject, around: &Around) -> Result<Option<Site>> {
-    match &subject.device.site {
-        Some(id) if !subject.moved && around.gone.iter().all(|(gone, _)| gone != id) => {
-            app.store.site(id).await
-        }
-        _ => Ok(None),
-    }
+/// The site that it stays in, where that was not looked at.
+fn stored_home(subject: &Subject, around: &Around) -> Option<SiteId> {
+    let stays = |id: &SiteId| !subject.moved && around.gone.iter().all(|(gone, _)| gone != id);
+    subject.device.site.clone().filter(stays)
 }
 
 /// One transaction, as it grows.
@@ -178,30 +178,38 @@ impl<'a> Writing<'a> {
         Ok(alert)
     }
 
-    async fn policy_alerts(
-        &mut self,
-        subject: &Subject,
-        home: Option<&Site>,
-        state: &State,
-        audit: &[AuditEntry],
-    ) -> Result<()> {
-        let device = &subject.device;
-        let mut drafts = policy::drafts(device, &subject.judged.findings, state);
-        drafts.extend(policy::audited(device, audit, self.now));
+    /// The open alerts about the subject, as they are stored.
+    async fn open_alerts(&self) -> Result<Vec<Alert>> {
         let filter = AlertFilter {
-            kind: Some(AlertKind::Policy),
-            device: Some(device.id.clone()),
+            device: Some(self.subject.clone()),
             states: OPEN.to_vec(),
             absorbed: true,
             ..AlertFilter::default()
         };
-        for open in self.app.store.alerts(&filter, &Page::first(200)).await? {
+        self.app.store.alerts(&filter, &Page::first(200)).await
+    }
+
+    async fn policy_alerts(
+        &mut self,
+        subject: &Subject,
+        home: Option<&SiteId>,
+        state: &State,
+        audit: &[AuditEntry],
+        open: &[Alert],
+    ) -> Result<()> {
+        let device = &subject.device;
+        let mut drafts = policy::drafts(device, &subject.judged.findings, state);
+        drafts.extend(policy::audited(device, audit, self.now));
+        for open in open.iter().filter(|open| open.kind == AlertKind::Policy) {
             if open.key == policy::silence_key(device) {
-                let written = life::note(&open, "Heard again ", "the agent is heard again", self.now);
+                let written = life::note(open, "Heard again ", "the agent is heard again", self.now);
                 self.write(written);
             } else if policy::is_about_a_thing(&open.key) && drafts.iter().all(|d| d.key != open.key) {
-                self.write(no_longer_seen(&open, self.now));
+                self.write(no_longer_seen(open, self.now));
             }
+        }
+        if drafts.is_empty() {
+            return Ok(());
         }
         let home = self.open_site_alert(home).await?;
         for mut draft in drafts {
@@ -217,13 +225,13 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    async fn device_alert(&mut self, subject: &Subject, home: Option<&Site>) -> Result<()> {
-        let existing = self.app.store.alert_by_key(&device_alert::key(&subject.device)).await?;
-        let crosses = subject.judged.posterior >= self.app.weights.threshold.device;
-        let open = existing.as_ref().is_some_and(|alert| alert.state != AlertState::Resolved);
-        if !crosses && !open {
-            return Ok(());
-        }
+    async fn device_alert(&mut self, subject: &Subject, home: Option<&SiteId>, open: &[Alert]) -> Result<()> {
+        let key = device_alert::key(&subject.device);
+        let existing = match open.iter().find(|alert| alert.key == key) {
+            Some(open) => Some(open.clone()),
+            None if subject.judged.posterior < self.app.weights.threshold.device => return Ok(()),
+            None => self.app.store.alert_by_key(&key).await?,
+        };
         let mut draft = device_alert::draft(&subject.device, &subject.judged, &self.app.weights);
         draft.absorbed_by = self.open_site_alert(home).await?;
         let alert = self.bring(existing, draft).await?;
@@ -232,7 +240,7 @@ impl<'a> Writing<'a> {
     }
 
     /// The open alert of a site, as it will stand.
-    async fn open_site_alert(&self, site: Option<&Site>) -> Result<Option<AlertId>> {
+    async fn open_site_alert(&self, site: Option<&SiteId>) -> Result<Option<AlertId>> {
         let Some(site) = site else { return Ok(None) };
         let key = site_alert::key(site);
         let alert = match self.standing.iter().find(|alert| alert.key == key) {
@@ -248,8 +256,8 @@ impl<'a> Writing<'a> {
         }
         for (gone, into) in &around.gone {
             let Some(alert) = self.app.store.alert_by_key(&format!("site/{gone}")).await? else { continue };
-            let into = into.as_ref().and_then(|id| around.sites.iter().find(|s| s.site.id == *id));
-            let by = self.open_site_alert(into.map(|into| &into.site)).await?;
+            let into = into.as_ref().filter(|id| around.sites.iter().any(|s| s.site.id == **id));
+            let by = self.open_site_alert(into).await?;
             let written = match by {
                 Some(by) => life::absorb(&alert, Some(&by), self.now),
                 None => life::note(
@@ -266,7 +274,7 @@ impl<'a> Writing<'a> {
 
     async fn site_alert(&mut self, known: &Known, now: &SiteNow) -> Result<()> {
         let site = &now.site;
-        let existing = self.app.store.alert_by_key(&site_alert::key(site)).await?;
+        let existing = self.app.store.alert_by_key(&site_alert::key(&site.id)).await?;
         let open = existing.as_ref().filter(|alert| alert.state != AlertState::Resolved);
         if let Some(name) = &site.sanctioned {
             let what = format!("the place is sanctioned: {name}");
@@ -324,11 +332,20 @@ impl<'a> Writing<'a> {
     }
 
     /// What Farmwatch does by itself about the alerts that stand.
-    async fn quarantine(&mut self, around: &Around, home: Option<&Site>) -> anyhow::Result<()> {
+    async fn quarantine(&mut self, around: &Around, home: Option<&SiteId>) -> anyhow::Result<()> {
+        if self.standing.is_empty() {
+            return Ok(());
+        }
+        let now = |id: &SiteId| around.sites.iter().map(|now| &now.site).find(|site| site.id == *id);
+        let stored = match home {
+            Some(id) if now(id).is_none() => self.app.store.site(id).await?,
+            _ => None,
+        };
+        let home = home.and_then(now).or(stored.as_ref());
         let mut batch = Batch::default();
         for alert in std::mem::take(&mut self.standing) {
             let site = match &alert.site {
-                Some(id) => around.sites.iter().map(|now| &now.site).find(|site| site.id == *id),
+                Some(id) => now(id),
                 None => home,
             };
             let decided = consider(self.app, &alert, site, &mut batch, self.now).await?;

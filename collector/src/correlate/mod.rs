@@ -25,7 +25,7 @@ use std::time::Duration;
 use farmwatch_shared::id::DeviceId;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 pub use habits::Habits;
@@ -36,8 +36,10 @@ use crate::app::{App, draw_from_system};
 use crate::store::{Alert, StoreError};
 use known::Known;
 
-/// What rules and the evidence about places look back on.
-const LOOK_BACK: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// Days that rules and the evidence about places look back on, today among them. Whole days: what a day amounts to stays.
+const DAYS: i64 = 14;
+/// Seconds of a day.
+const DAY: i64 = 86_400;
 /// Devices taken from the queue at once.
 const BATCH: u32 = 64;
 /// After the store failed.
@@ -46,6 +48,12 @@ const BREATHE: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_mins(5);
 /// Times that a judgement is tried when somebody else wrote what it rests on meanwhile.
 const TRIES: usize = 10;
+
+/// The midnight (UTC) from which on a judgement looks at what happened.
+fn look_back(now: Timestamp) -> Timestamp {
+    let today = now.as_second().div_euclid(DAY);
+    Timestamp::from_second((today + 1 - DAYS) * DAY).unwrap_or(Timestamp::MIN)
+}
 
 /// Judges what changes until `shutdown`. Errors are logged and what they hit is tried again; none ends it.
 pub async fn run(app: Arc<App>, shutdown: CancellationToken) {

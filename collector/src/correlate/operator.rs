@@ -9,13 +9,13 @@
 
 use std::collections::BTreeSet;
 
-use farmwatch_shared::facts::Window;
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::judge::Judged;
+use farmwatch_shared::usage::Usage;
 use jiff::{SignedDuration, Timestamp};
 
-use super::evidence::rhythm::{Rhythm, Turns};
-use super::{LOOK_BACK, anchors};
+use super::evidence::rhythm::Turns;
+use super::{anchors, look_back};
 use crate::app::App;
 use crate::store::{Anchor, AnchorKind, AnchorSeen, Result};
 
@@ -35,7 +35,7 @@ pub async fn shown(
     app: &App,
     id: &DeviceId,
     judged: &Judged,
-    windows: &[Window],
+    usage: &Usage,
     before: &[AnchorSeen],
     now: Timestamp,
 ) -> Result<BTreeSet<Anchor>> {
@@ -57,13 +57,12 @@ pub async fn shown(
         return Ok(shown);
     }
     let paid = ln_pairs(app.store.count_at(&candidates).await?);
-    let mine = Rhythm::of(windows);
     for other in app.store.devices_at(&candidates, MOST).await? {
         if other.device == *id {
             continue;
         }
-        let habit = app.habits.of(&app.store, &other.device, now - LOOK_BACK).await?;
-        let turns = Turns::of(&mine, &Rhythm::of(&habit.windows));
+        let habit = app.habits.of(&app.store, &other.device, look_back(now)).await?;
+        let turns = Turns::of(usage, &habit.usage);
         app.habits.keep(&other.device, habit);
         let anchor = pair(id, &other.device);
         let least = if joined.contains(&anchor) { PART } else { JOIN };

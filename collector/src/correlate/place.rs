@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::{self, Judged};
+use farmwatch_shared::usage::Usage;
 use jiff::Timestamp;
 
-use super::evidence::rhythm::Rhythm;
 use super::known::Known;
 use super::same_place::{Counts, MOST_AT_ANCHOR, Stander, joined, together};
 use super::sites::{Old, groups, regroup};
@@ -21,7 +21,7 @@ const RHYTHM_MATTERS: f64 = 5e-5;
 /// Most devices that are looked at for one change.
 const MOST: usize = 400;
 
-type Rhythms = BTreeMap<DeviceId, Rhythm>;
+type Rhythms = BTreeMap<DeviceId, Usage>;
 
 /// The device that changed.
 pub struct Subject {
@@ -102,7 +102,7 @@ pub async fn around(app: &App, known: &Known, subject: &Subject, now: Timestamp)
     let gone = regrouped.gone.into_iter().map(|(id, into)| (id, into.map(|index| named[index].0.clone())));
     let gone = gone.collect();
 
-    let since = now - super::LOOK_BACK;
+    let since = super::look_back(now);
     let mut sites = Vec::new();
     for (id, devices) in named {
         let was = old.iter().find(|site| site.id == id);
@@ -234,7 +234,7 @@ async fn rhythms(app: &App, residents: &[Resident], since: Timestamp) -> Result<
     for resident in residents {
         let id = &resident.device.id;
         let habit = app.habits.of(&app.store, id, since).await?;
-        all.insert(id.clone(), Rhythm::of(&habit.windows));
+        all.insert(id.clone(), habit.usage.clone());
         app.habits.keep(id, habit);
     }
     Ok(all)

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::judge::PlaceEvidence;
+use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
 use jiff::{SignedDuration, Timestamp};
 
-use super::evidence::rhythm::Rhythm;
 use crate::store::{Anchor, AnchorKind, AnchorSeen, Asset, Standing};
 
 /// Devices of one site.
@@ -20,7 +20,7 @@ pub struct SiteView<'a> {
     /// How many devices of the whole fleet show an anchor now.
     pub counts: &'a BTreeMap<Anchor, u64>,
     /// When each was worked on. Empty where that could not matter.
-    pub rhythms: &'a BTreeMap<DeviceId, Rhythm>,
+    pub rhythms: &'a BTreeMap<DeviceId, Usage>,
     /// IT has imported an asset list.
     pub has_assets: bool,
     /// The numbers.

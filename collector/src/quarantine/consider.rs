@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use farmwatch_shared::facts::Isolation;
 use farmwatch_shared::id::{AlertId, DeviceId};
 use farmwatch_shared::order::OrderKind;
+use farmwatch_shared::state::FactKey;
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize as _;
 
 use super::belief::belief;
 use super::connectors::{BuiltIn, Connector as _, Wanted};
@@ -105,7 +107,8 @@ async fn decided(
     };
     let asset = app.store.asset_of(device).await?;
     let orders = app.store.orders(&device.id, 20).await?;
-    let says = app.store.state(&device.id).await?.get::<Isolation>("self");
+    let says = app.store.fact(&device.id, &FactKey::of::<Isolation>("self")).await?;
+    let says = says.and_then(|says| Isolation::deserialize(says).ok());
     let believed = belief(&orders, says.as_ref(), now);
     let in_last_hour = match policy.mode {
         QuarantineMode::Auto => app.store.audit_count(ISOLATE, FARMWATCH, now - HOUR).await?,

@@ -29,7 +29,7 @@ pub use alerts::{Alert, AlertEvent, AlertFilter, AlertKind, AlertState, Alerts, 
 pub use audit::{Audit, AuditEntry, NewAudit};
 pub use change::Change;
 pub use context::{Asset, Exception, ExceptionScope, Operator, Place};
-pub use devices::{Device, DeviceFilter, Devices, Standing};
+pub use devices::{Device, DeviceFilter, Devices, Glance, Standing};
 pub use orders::{OrderState, Orders, StoredOrder};
 pub use reports::{Arrival, Observed, Receipt, Recorded, Reports, SentReport};
 pub use sites::{Anchor, AnchorKind, AnchorSeen, Site, Sites};

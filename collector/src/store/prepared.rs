@@ -2,10 +2,11 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use farmwatch_shared::facts::{Family as _, Host, Window};
+use farmwatch_shared::facts::{Family as _, Host, Transition, Window};
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::{Digest, FactKey};
-use serde::Deserialize as _;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::convert::{from_json, json, ms, word};
 use super::{Arrival, Result, StoreError};
@@ -78,8 +79,18 @@ fn pack(report: &Report) -> Result<Vec<u8>> {
     Ok(zstd::bulk::compress(&text, 1).unwrap_or(text))
 }
 
-/// Reads what [`pack`] wrote.
-pub fn unpack(bytes: &[u8]) -> Result<Report> {
+/// What a report tells beside facts.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Happened {
+    /// Windows.
+    pub windows: Vec<Window>,
+    /// Transitions.
+    pub transitions: Vec<Transition>,
+}
+
+/// Reads what [`pack`] wrote: all of it, or only what happened.
+pub fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if bytes.first() == Some(&b'{') {
         return from_json(&String::from_utf8_lossy(bytes));
     }

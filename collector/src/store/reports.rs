@@ -8,6 +8,7 @@ use farmwatch_shared::report::Report;
 use farmwatch_shared::state::{Digest, FactKey, State};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Result;
 
@@ -83,7 +84,7 @@ pub struct Recorded {
     pub upto: u64,
     /// It is all since the time that was asked for, not only what newer reports touched.
     pub whole: bool,
-    /// Windows, oldest first if `whole`.
+    /// Windows, oldest first if `whole`; if not, as the reports had them: one that came in parts stands here in parts.
     pub windows: Vec<Window>,
     /// Transitions, oldest first if `whole`.
     pub transitions: Vec<Transition>,
@@ -98,6 +99,8 @@ pub trait Reports {
     async fn ingest(&self, arrivals: Vec<Arrival>) -> Result<Vec<Receipt>>;
     /// A device's facts now.
     async fn state(&self, id: &DeviceId) -> Result<State>;
+    /// One of a device's facts, as it was sent.
+    async fn fact(&self, id: &DeviceId, key: &FactKey) -> Result<Option<Value>>;
     /// A device's windows since a time, oldest first.
     async fn windows(&self, id: &DeviceId, since: Timestamp) -> Result<Vec<Window>>;
     /// A device's transitions since a time, oldest first.

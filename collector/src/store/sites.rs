@@ -1,9 +1,12 @@
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::JudgedSite;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::convert::ms;
 use super::{Page, Result};
 
 /// A value by which devices can be found to stand together.
@@ -113,6 +116,26 @@ impl Site {
     }
 }
 
+/// Where a device shows what it showed before and nothing else: since when it was seen again.
+pub(super) fn seen_again(before: &[AnchorSeen], now: &[AnchorSeen]) -> Option<Timestamp> {
+    let known: BTreeMap<&Anchor, &AnchorSeen> = before.iter().map(|seen| (&seen.anchor, seen)).collect();
+    let at = now.iter().find(|seen| seen.current)?.last_seen;
+    let same = |now: &AnchorSeen| {
+        known.get(&now.anchor).is_some_and(|then| {
+            let again =
+                if now.current { now.last_seen == at } else { ms(now.last_seen) == ms(then.last_seen) };
+            again && then.current == now.current && ms(then.first_seen) <= ms(now.first_seen)
+        })
+    };
+    (before.len() == now.len() && now.iter().all(same)).then_some(at)
+}
+
+/// Of a site as it is kept, the time alone.
+#[derive(Deserialize)]
+pub(super) struct SiteTime {
+    pub(super) updated_at: Timestamp,
+}
+
 /// Anchors and sites.
 #[async_trait]
 pub trait Sites {
@@ -124,6 +147,8 @@ pub trait Sites {
     async fn anchors_of_all(&self, devices: &[DeviceId]) -> Result<Vec<AnchorSeen>>;
     /// How many devices show an anchor now.
     async fn count_at(&self, anchor: &Anchor) -> Result<u64>;
+    /// When a site was last judged.
+    async fn site_judged_at(&self, id: &SiteId) -> Result<Option<Timestamp>>;
     /// One site.
     async fn site(&self, id: &SiteId) -> Result<Option<Site>>;
     /// Sites, most probable farm first.

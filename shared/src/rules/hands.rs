@@ -18,9 +18,9 @@ use std::collections::BTreeSet;
 use super::{Evidence, finding};
 use jiff::Timestamp;
 
-use crate::facts::{SourceKind, Transition, TransitionKind, Window};
+use crate::facts::{Transition, TransitionKind};
 use crate::finding::{Finding, Group};
-use crate::pointer;
+use crate::usage::Usage;
 use crate::weights::Weights;
 
 /// Findings that this file makes.
@@ -57,11 +57,10 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
 }
 
 fn share(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
-    let Some((active, share)) = built_in_share(evidence.windows) else { return Vec::new() };
+    let Some((active, share)) = built_in_share(evidence.usage) else { return Vec::new() };
     let hours = active / 3600;
     let found = |id: &str, why: String| vec![Finding { ..finding(weights, id, Group::Hands, "hands", why) }];
-    let timing = evidence.windows.iter().filter_map(|window| window.pointer_centinats);
-    if active >= OWN_SECONDS && share >= OWN_SHARE && pointer::together(timing) <= 0.0 {
+    if active >= OWN_SECONDS && share >= OWN_SHARE && evidence.usage.timed().1 <= 0 {
         let why = format!(
             "{:.0} % of {hours} active hours had the laptop's own keyboard or touchpad",
             share * 100.0
@@ -90,18 +89,9 @@ struct Run {
 }
 
 /// Active seconds and the share of them that had built-in input. `None` without any activity.
-fn built_in_share(windows: &[Window]) -> Option<(u32, f64)> {
-    let active: u32 = windows.iter().map(|window| u32::from(window.active_seconds())).sum();
-    let own: u32 = windows.iter().map(|window| seconds_of(window, &[SourceKind::BuiltIn])).sum();
+fn built_in_share(usage: &Usage) -> Option<(u32, f64)> {
+    let (active, own) = (usage.sum(|day| day.active), usage.sum(|day| day.built_in));
     (active > 0).then(|| (active, f64::from(own) / f64::from(active)))
-}
-
-fn seconds_of(window: &Window, kinds: &[SourceKind]) -> u32 {
-    kinds
-        .iter()
-        .filter_map(|kind| window.sources.get(kind))
-        .map(|source| u32::from(source.active_seconds))
-        .sum()
 }
 
 /// Goes back from the last day of use to the first one with hands: its own keyboard, its lid or its plug moved, another
@@ -111,18 +101,16 @@ fn untouched(evidence: &Evidence<'_>) -> Run {
     let handled = evidence.transitions.iter().filter(|t| is_handled(t)).map(|t| day(t.at));
     let handled = handled.chain(carried_days(evidence.transitions)).max();
     let mut run = Run::default();
-    for windows in evidence.windows.chunk_by(|a, b| day(a.start) == day(b.start)).rev() {
-        let sum = |of: &dyn Fn(&Window) -> u32| windows.iter().map(of).sum::<u32>();
-        let active = sum(&|window| u32::from(window.active_seconds()));
-        let own = sum(&|window| seconds_of(window, &[SourceKind::BuiltIn, SourceKind::Other]));
-        if handled.is_some_and(|last| day(windows[0].start) <= last)
-            || f64::from(own) > (NOBODY_SHARE * f64::from(active)).max(TOUCH_SECONDS)
+    for today in evidence.usage.days().iter().rev() {
+        let own = today.built_in.saturating_add(today.untold);
+        if handled.is_some_and(|last| today.number <= last)
+            || f64::from(own) > (NOBODY_SHARE * f64::from(today.active)).max(TOUCH_SECONDS)
         {
             break;
         }
-        run.active += active;
-        run.injected += sum(&|window| u32::from(window.injected_seconds));
-        run.days += usize::from(active >= USED_SECONDS);
+        run.active += today.active;
+        run.injected += today.injected;
+        run.days += usize::from(today.active >= USED_SECONDS);
     }
     run
 }
@@ -149,6 +137,7 @@ mod tests {
 
     use super::super::testing::{Case, window};
     use super::*;
+    use crate::facts::SourceKind;
 
     /// Twelve days of eight hours with input of one kind.
     fn weeks(kind: SourceKind) -> Case {

@@ -42,11 +42,11 @@ const SHAPES: [(&str, &str, &str); 3] = [
 
 /// What keyboards and pointers off USB say.
 pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
-    let devices = evidence.state.all::<HidDevice>();
+    let (devices, guest) = (evidence.state.all::<HidDevice>(), is_guest(evidence.state));
     devices
         .filter(|(key, device)| device.bus != Bus::Usb && !is_sanctioned(evidence.context, key, None))
         .filter_map(|(key, device)| {
-            let found = judge(&device, is_guest(evidence.state), weights)?;
+            let found = judge(&device, guest, weights)?;
             Some(Finding { facts: vec![key.clone()], ..found })
         })
         .collect()

@@ -12,12 +12,10 @@
 //!   that remap a keyboard (keyd, kanata) own a virtual one, which does not point; one that remaps a mouse does.
 //! - **Defeated by** a relative mouse, a randomised jiggler with keys, a gadget with a local device's rhythm.
 
-use std::collections::BTreeMap;
-
 use super::{Evidence, finding, is_guest};
-use crate::facts::{SourceKind, Window};
 use crate::finding::{Finding, Group};
 use crate::pointer;
+use crate::usage::{Calm, Usage};
 use crate::weights::Weights;
 
 /// Findings that this file makes.
@@ -32,13 +30,11 @@ pub const IDS: &[&str] = &[
 ];
 
 /// Fewest windows on which timing speaks.
-const TIMED_WINDOWS: usize = 3;
+const TIMED_WINDOWS: u32 = 3;
 const INJECTED_SECONDS: u32 = 3600;
 const INJECTED_SHARE: f64 = 0.3;
-const ABSOLUTE_WINDOWS: usize = 24;
-const ABSOLUTE_PERMILLE: u16 = 800;
-const JIGGLED_WINDOWS: usize = 12;
-const PERIODIC_PERMILLE: u16 = 900;
+const ABSOLUTE_WINDOWS: u32 = 24;
+const JIGGLED_WINDOWS: u32 = 12;
 
 /// What the activity windows say of the way input took.
 pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
@@ -47,15 +43,15 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
 }
 
 fn timing(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
-    let timed: Vec<i32> = evidence.windows.iter().filter_map(|w| w.pointer_centinats).collect();
-    if timed.len() < TIMED_WINDOWS {
+    let (windows, centinats) = evidence.usage.timed();
+    if windows < TIMED_WINDOWS {
         return None;
     }
-    of_timing(pointer::together(timed.iter().copied()), timed.len(), weights)
+    of_timing(pointer::together(centinats), windows, weights)
 }
 
 /// What the pointer model says in nats of some windows together, as a finding; `None` where it says nothing.
-pub fn of_timing(nats: f64, windows: usize, weights: &Weights) -> Option<Finding> {
+pub fn of_timing(nats: f64, windows: u32, weights: &Weights) -> Option<Finding> {
     let (id, cap, word) = if nats > 0.0 {
         ("input.remote_timing", pointer::CAP_REMOTE, "came through a network")
     } else {
@@ -72,8 +68,8 @@ pub fn of_timing(nats: f64, windows: usize, weights: &Weights) -> Option<Finding
 }
 
 fn injected(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
-    let active: u32 = evidence.windows.iter().map(|w| u32::from(w.active_seconds())).sum();
-    let injected: u32 = evidence.windows.iter().map(|w| u32::from(by_software(w))).sum();
+    let active = evidence.usage.sum(|day| day.active);
+    let injected = evidence.usage.sum(|day| day.software);
     let share = f64::from(injected) / f64::from(active.max(1));
     (injected >= INJECTED_SECONDS && share >= INJECTED_SHARE).then(|| {
         let hours = f64::from(injected) / 3600.0;
@@ -88,18 +84,8 @@ fn injected(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
     })
 }
 
-/// Seconds of a window in which software pointed: input that no device sent, or that a device sent which software
-/// had made (`uinput`). Programs that remap a keyboard make such a device too, but theirs does not point.
-fn by_software(window: &Window) -> u16 {
-    let pointed = |kind: &SourceKind| window.sources.get(kind).map_or(0, |source| source.pointer);
-    let most = window.sources.keys().map(pointed).max().unwrap_or(0);
-    let by_virtual = window.sources.get(&SourceKind::Virtual);
-    let seconds = by_virtual.filter(|s| s.pointer > 0 && s.pointer == most).map_or(0, |s| s.active_seconds);
-    window.injected_seconds.max(seconds)
-}
-
 fn only_software(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
-    let days = Days::of(evidence.windows, by_software);
+    let days = Days::of(evidence.usage, |calm| calm.software);
     let why =
         format!("on {} of {} days nearly all input was software's and no device's", days.remote, days.all);
     let found = finding(weights, "input.only_software", Group::Input, "injected", why);
@@ -107,8 +93,7 @@ fn only_software(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> 
 }
 
 fn only_absolute(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
-    let seconds = |window: &Window| if jumps(window) { window.active_seconds() } else { 0 };
-    let days = Days::of(evidence.windows, seconds);
+    let days = Days::of(evidence.usage, |calm| calm.absolute);
     let why = format!(
         "on {} of {} days the pointer was nearly always put to places, over USB",
         days.remote, days.all
@@ -116,13 +101,6 @@ fn only_absolute(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> 
     let found = finding(weights, "input.only_absolute", Group::Input, "kvm", why);
     let found = days.weigh(Finding { technique: Some("T1219.003".into()), ..found })?;
     (!is_guest(evidence.state)).then_some(found)
-}
-
-/// The pointer was put to places instead of moved, over USB.
-fn jumps(window: &Window) -> bool {
-    window.absolute_permille >= ABSOLUTE_PERMILLE
-        && window.sources.get(&SourceKind::Usb).is_some_and(|usb| usb.pointer >= 100)
-        && !window.sources.contains_key(&SourceKind::BuiltIn)
 }
 
 /// Days on which a laptop was used for half an hour or more, and those of them on which three quarters of the input
@@ -147,16 +125,15 @@ const DAY_OF_ALWAYS: f64 = 0.97;
 const DAY_OF_SOMETIMES: f64 = 0.40;
 
 impl Days {
-    fn of(windows: &[Window], remote_seconds: impl Fn(&Window) -> u16) -> Self {
-        let mut days: BTreeMap<i64, (u32, u32)> = BTreeMap::new();
-        for window in windows.iter().filter(|window| !is_jiggled(window)) {
-            let (active, remote) = days.entry(window.start.as_second().div_euclid(86_400)).or_default();
-            *active += u32::from(window.active_seconds());
-            *remote += u32::from(remote_seconds(window));
+    fn of(usage: &Usage, remote_seconds: impl Fn(&Calm) -> u32) -> Self {
+        let used = usage.days().iter().map(|day| &day.calm).filter(|calm| calm.active >= USED_SECONDS);
+        let shares = used.map(|calm| f64::from(remote_seconds(calm)) / f64::from(calm.active));
+        let (mut remote, mut all) = (0, 0);
+        for share in shares {
+            all += 1;
+            remote += usize::from(share >= REMOTE_SHARE);
         }
-        let used = days.into_values().filter(|(active, _)| *active >= USED_SECONDS);
-        let used: Vec<f64> = used.map(|(active, remote)| f64::from(remote) / f64::from(active)).collect();
-        Self { remote: used.iter().filter(|share| **share >= REMOTE_SHARE).count(), all: used.len() }
+        Self { remote, all }
     }
 
     /// The finding with what so many days say; `None` where they say nothing.
@@ -174,7 +151,7 @@ impl Days {
 }
 
 fn absolute(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
-    let windows = evidence.windows.iter().filter(|window| jumps(window)).count();
+    let windows = evidence.usage.sum(|day| day.absolute);
     (windows >= ABSOLUTE_WINDOWS && !is_guest(evidence.state)).then(|| {
         let why = format!("in {windows} windows the pointer was put to places instead of moved, over USB");
         Finding {
@@ -185,7 +162,7 @@ fn absolute(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
 }
 
 fn jiggler(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
-    let windows = evidence.windows.iter().filter(|window| is_jiggled(window)).count();
+    let windows = evidence.usage.sum(|day| day.jiggled);
     (windows >= JIGGLED_WINDOWS).then(|| {
         let minutes = windows * 5;
         let why = format!("for {minutes} minutes the pointer moved like a metronome and no key was pressed");
@@ -193,16 +170,11 @@ fn jiggler(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
     })
 }
 
-/// As a metronome, without a key.
-fn is_jiggled(window: &Window) -> bool {
-    let keys: u32 = window.sources.values().map(|source| source.keys).sum();
-    window.periodic_permille >= PERIODIC_PERMILLE && keys == 0 && window.active_seconds() > 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Case, window};
     use super::*;
+    use crate::facts::{SourceKind, Window};
 
     fn found(case: &Case) -> Vec<String> {
         rule(&case.evidence(), &Weights::shipped()).into_iter().map(|f| f.rule).collect()

@@ -32,10 +32,11 @@ pub use input::of_timing as timing;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Host, Transition, Window};
+use crate::facts::{Host, Transition};
 use crate::finding::{Finding, Group};
 use crate::id::KeyedHash;
 use crate::state::{FactKey, State};
+use crate::usage::Usage;
 use crate::weights::Weights;
 
 /// What is known of one device when it is judged. Everything but the state may be missing: on the laptop
@@ -44,8 +45,8 @@ use crate::weights::Weights;
 pub struct Evidence<'a> {
     /// Its facts.
     pub state: &'a State,
-    /// Its activity windows, oldest first.
-    pub windows: &'a [Window],
+    /// How it was used, of its activity windows.
+    pub usage: &'a Usage,
     /// Its transitions, oldest first.
     pub transitions: &'a [Transition],
     /// What the collector saw and IT imported.

@@ -29,11 +29,8 @@ const WEIGHS: f64 = 0.5;
 
 /// What is not there, of what all other rules `found`.
 pub fn rule(evidence: &Evidence<'_>, found: &[Finding], weights: &Weights) -> Option<Finding> {
-    let sum = |of: &dyn Fn(&crate::facts::Window) -> u16| -> u32 {
-        evidence.windows.iter().map(|window| u32::from(of(window))).sum()
-    };
-    let active = sum(&crate::facts::Window::active_seconds);
-    let injected = sum(&|window| window.injected_seconds);
+    let active = evidence.usage.sum(|day| day.active);
+    let injected = evidence.usage.sum(|day| day.injected);
     let blind = EYES.iter().any(|eye| {
         let status = evidence.state.get::<SensorStatus>(eye);
         status.is_some_and(|status| status.state != SensorState::Ok)

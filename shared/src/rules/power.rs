@@ -7,8 +7,6 @@
 //!   input count. Night owls do not work fourteen hours a day for a week.
 //! - **Defeated by** keeping office hours.
 
-use std::collections::BTreeMap;
-
 use super::{Evidence, finding};
 use crate::finding::{Finding, Group};
 use crate::weights::Weights;
@@ -18,17 +16,14 @@ pub const IDS: &[&str] = &["power.always_in_use"];
 
 const DAYS: usize = 7;
 const HOURS_A_DAY: f64 = 14.0;
-/// A window counts as in use from this many active seconds on.
-const IN_USE_SECONDS: u16 = 30;
+const WINDOWS_AN_HOUR: f64 = 12.0;
 
 /// What the hours in use say.
 pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
-    let mut hours: BTreeMap<i64, f64> = BTreeMap::new();
-    for window in evidence.windows.iter().filter(|w| w.active_seconds() >= IN_USE_SECONDS) {
-        *hours.entry(window.start.as_second().div_euclid(86_400)).or_default() += 1.0 / 12.0;
-    }
+    let days = evidence.usage.days().iter().map(|day| day.work.len()).filter(|windows| *windows > 0);
+    let hours: Vec<f64> = days.map(|windows| windows as f64 / WINDOWS_AN_HOUR).collect();
     // The first and last day are parts of days.
-    let whole: Vec<f64> = hours.values().copied().skip(1).take(hours.len().saturating_sub(2)).collect();
+    let whole = hours.get(1..hours.len().max(2) - 1).unwrap_or_default();
     let mean = whole.iter().sum::<f64>() / whole.len().max(1) as f64;
     if whole.len() < DAYS || mean < HOURS_A_DAY {
         return Vec::new();

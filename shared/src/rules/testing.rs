@@ -6,6 +6,7 @@ use super::{Context, Evidence};
 use crate::facts::{Source, SourceKind, Transition, Window};
 use crate::id::HashKey;
 use crate::state::State;
+use crate::usage::Usage;
 
 /// Evidence that a test fills.
 #[derive(Default)]
@@ -21,7 +22,8 @@ impl Case {
     pub fn evidence(&self) -> Evidence<'_> {
         Evidence {
             state: &self.state,
-            windows: &self.windows,
+            // A test's few bytes, so that it may change the windows and judge again.
+            usage: Box::leak(Box::new(Usage::of(&self.windows))),
             transitions: &self.transitions,
             context: &self.context,
             now: Timestamp::UNIX_EPOCH,

@@ -76,12 +76,12 @@ const SHAPES: [(&str, &str, &str); 7] = [
 
 /// What the devices on USB say.
 pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
-    let devices = evidence.state.all::<UsbDevice>();
+    let (devices, guest) = (evidence.state.all::<UsbDevice>(), is_guest(evidence.state));
     devices
         .filter(|(key, device)| !is_sanctioned(evidence.context, key, device.serial.as_ref()))
         .flat_map(|(key, device)| {
             let seen = Device::new(key, &device, weights);
-            [seen.identity(), seen.disguise(), seen.shape(is_guest(evidence.state)), seen.jiggler()]
+            [seen.identity(), seen.disguise(), seen.shape(guest), seen.jiggler()]
         })
         .flatten()
         .collect()

@@ -7,17 +7,19 @@
 use std::collections::{BTreeSet, HashMap};
 
 use clap::Parser;
-use farmwatch_shared::facts::{Transition, Window};
+use farmwatch_shared::facts::Transition;
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::judge::{self, Judged};
 use farmwatch_shared::report::Report;
 use farmwatch_shared::rules::{self, Context, Evidence};
 use farmwatch_shared::state::State;
+use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
 use farmwatch_tests::fleet::{CALIBRATION, Fleet, Label, Parameters, SANCTIONED};
 use jiff::{SignedDuration, Timestamp};
 
 /// What rules look back on, as in the collector.
+const DAYS: usize = 14;
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(14 * 24);
 const THRESHOLDS: [f64; 7] = [0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5];
 /// Calibration's seeds begin here.
@@ -47,7 +49,7 @@ struct Args {
 #[derive(Default)]
 struct Laptop {
     state: State,
-    windows: Vec<Window>,
+    usage: Usage,
     transitions: Vec<Transition>,
     /// The judgement of the day on which it was thought most likely to stand in a farm.
     worst: Judged,
@@ -110,19 +112,20 @@ impl Laptop {
         }
         report.gone.iter().for_each(|key| self.state.remove(key));
         report.set.into_iter().for_each(|(key, value)| self.state.set(key, value));
-        self.windows.extend(report.windows);
+        for window in &report.windows {
+            self.usage.add(window);
+        }
         self.transitions.extend(report.transitions);
     }
 
     fn judge(&mut self, context: &Context, weights: &Weights, now: Timestamp) {
         let since = now - LOOK_BACK;
-        self.windows.retain(|window| window.start >= since);
-        self.windows.sort_by_key(|window| window.start);
+        self.usage.keep_last(DAYS);
         self.transitions.retain(|transition| transition.at >= since);
         self.transitions.sort_by_key(|transition| transition.at);
-        let Self { state, windows, transitions, .. } = &*self;
+        let Self { state, usage, transitions, .. } = &*self;
         let judged = judge::device(
-            rules::findings(&Evidence { state, windows, transitions, context, now }, weights),
+            rules::findings(&Evidence { state, usage, transitions, context, now }, weights),
             weights,
         );
         self.ever.extend(judged.findings.iter().map(|finding| finding.rule.clone()));

@@ -22,6 +22,7 @@ use farmwatch_shared::id::HashKey;
 use farmwatch_shared::judge;
 use farmwatch_shared::rules::{self, Context, Evidence};
 use farmwatch_shared::state::State;
+use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
 use serde::Serialize;
 
@@ -135,7 +136,7 @@ pub fn judge_of(kind: Kind, weights: &Weights) -> Judge<'_> {
 pub fn findings(state: &State, weights: &Weights) -> Vec<Finding> {
     let evidence = Evidence {
         state,
-        windows: &[],
+        usage: &Usage::default(),
         transitions: &[],
         context: &Context::default(),
         now: jiff::Timestamp::UNIX_EPOCH,

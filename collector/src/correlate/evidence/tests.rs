@@ -1,13 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use farmwatch_shared::facts::{Source, SourceKind, Window};
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::judge::{self, JudgedSite};
+use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
 use jiff::Timestamp;
 
 use super::super::view::{Member, SiteView};
 use super::of;
-use super::rhythm::Rhythm;
 use crate::store::{Anchor, AnchorKind, AnchorSeen, Asset, Standing};
 
 const DAY: i64 = 24 * 3600;
@@ -39,7 +40,7 @@ fn member(number: u128, user: &str, anchors: &[(AnchorKind, &str)], address: &st
 struct Place {
     members: Vec<Member>,
     counts: BTreeMap<Anchor, u64>,
-    rhythms: BTreeMap<DeviceId, Rhythm>,
+    rhythms: BTreeMap<DeviceId, Usage>,
     has_assets: bool,
     weights: Weights,
 }
@@ -199,13 +200,27 @@ fn a_shelf_of_new_laptops_is_its_bench() {
     assert!(!shelf.rules(day(1)).contains(&"place.stock".to_owned()));
 }
 
+/// The window number `n` since 1970, with input of one kind.
+fn window(n: i64, kind: SourceKind) -> Window {
+    let source = Source { active_seconds: 60, ..Source::default() };
+    Window {
+        start: Timestamp::from_second(n * Window::SECONDS).unwrap(),
+        observed_seconds: 300,
+        sources: [(kind, source)].into(),
+        injected_seconds: 0,
+        absolute_permille: 0,
+        periodic_permille: 0,
+        pointer_centinats: None,
+    }
+}
+
 /// Days on which each of two laptops is worked on: in which five-minute windows of a day of eight hours.
 fn worked(place: &mut Place, days: i64, of: impl Fn(usize, i64) -> bool) {
     for (index, member) in place.members.iter().enumerate() {
-        let rhythm = place.rhythms.entry(member.id.clone()).or_default();
+        let usage = place.rhythms.entry(member.id.clone()).or_default();
         for day in 0..days {
-            let windows = (0..96).filter(|n| of(index, *n)).map(|n| day * 288 + n);
-            rhythm.work.entry(day).or_default().extend(windows);
+            let windows = (0..96).filter(|n| of(index, *n)).map(|n| window(day * 288 + n, SourceKind::Usb));
+            windows.for_each(|window| assert!(usage.add(&window)));
         }
     }
 }
@@ -259,9 +274,9 @@ fn touches_that_go_from_laptop_to_laptop_are_a_round_and_people_who_type_are_not
     let mut three = home(&["Ana Berg", "Bo Quist", "Cy Lund"]);
     let touch = |place: &mut Place, at: &dyn Fn(i64) -> Vec<i64>| {
         for (index, member) in (0i64..).zip(&place.members) {
-            let rhythm = place.rhythms.entry(member.id.clone()).or_default();
-            rhythm.own =
-                (0..5).map(|day| (day, at(index).into_iter().map(|n| day * 288 + n).collect())).collect();
+            let days = (0..5).flat_map(|day| at(index).into_iter().map(move |n| day * 288 + n));
+            let windows: Vec<Window> = days.map(|n| window(n, SourceKind::BuiltIn)).collect();
+            place.rhythms.insert(member.id.clone(), Usage::of(&windows));
         }
         place.rules(day(9)).contains(&"place.round_of_hands".to_owned())
     };

@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use super::super::convert::{
     DAY, count, from_json, from_word, id, json, like, ms, plain, time, uncount, word,
 };
-use super::super::{Device, DeviceFilter, Devices, Page, Result, Standing, StoreError};
+use super::super::{Device, DeviceFilter, Devices, Glance, Page, Result, Standing, StoreError};
 use super::Postgres;
 use super::fault::Fault;
 use super::filter::Filter;
@@ -39,6 +39,16 @@ fn device(row: &Row) -> Result<Device, Fault> {
         dropped_windows: uncount(get(row, 16)?),
         judged: judged.map(from_json).transpose()?,
         site: get::<Option<String>>(row, 18)?.map(id).transpose()?,
+    })
+}
+
+fn glance(row: &Row) -> Result<Glance, Fault> {
+    let address: Option<&str> = get(row, 2)?;
+    Ok(Glance {
+        standing: from_word(get(row, 0)?)?,
+        digest: digest(row, 1)?,
+        public_address: address.and_then(|address| address.parse().ok()),
+        audit: get::<Option<i64>>(row, 3)?.unwrap_or(0),
     })
 }
 
@@ -102,6 +112,16 @@ impl Devices for Postgres {
         let row =
             line.row(&format!("SELECT {COLUMNS} FROM {TABLES} WHERE d.id = $1"), &[&id.as_str()]).await?;
         Ok(row.as_ref().map(device).transpose()?)
+    }
+
+    async fn glance(&self, id: &DeviceId) -> Result<Option<Glance>> {
+        let line = self.line().await?;
+        // UNIQUE id, primary key, index audit_object
+        let query =
+            "SELECT d.standing, h.digest, h.address, (SELECT max(number) FROM audit WHERE object = d.id)
+             FROM device d JOIN head h ON h.device = d.number WHERE d.id = $1";
+        let row = line.row(query, &[&id.as_str()]).await?;
+        Ok(row.as_ref().map(glance).transpose()?)
     }
 
     async fn devices_by_serial(&self, serial: &str) -> Result<Vec<Device>> {

@@ -4,9 +4,10 @@ use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::{FactKey, State};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::super::convert::{DAY, count, from_json, from_word, id, ms, time, uncount};
-use super::super::prepared::{Prepared, unpack};
+use super::super::prepared::{Happened, Prepared, unpack};
 use super::super::{Arrival, Receipt, Recorded, Reports, Result, SentReport};
 use super::fault::Fault;
 use super::line::{Line, get};
@@ -32,6 +33,15 @@ impl Reports for Postgres {
             facts.insert(key, from_json(get(row, 1)?)?);
         }
         Ok(State::from(facts))
+    }
+
+    async fn fact(&self, device: &DeviceId, key: &FactKey) -> Result<Option<Value>> {
+        let line = self.line().await?;
+        // UNIQUE id, primary key
+        let query =
+            "SELECT f.value FROM device d JOIN fact f ON f.device = d.number WHERE d.id = $1 AND f.key = $2";
+        let row = line.row(query, &[&device.as_str(), &key.as_str()]).await?;
+        row.as_ref().map(|row| from_json(get(row, 0)?)).transpose()
     }
 
     async fn windows(&self, device: &DeviceId, since: Timestamp) -> Result<Vec<Window>> {
@@ -65,7 +75,7 @@ impl Reports for Postgres {
         let query = "SELECT received_at, report FROM sent WHERE device = $1 ORDER BY seq DESC LIMIT $2";
         let mut sent = Vec::new();
         for row in &line.rows(query, &[&number, &i64::from(limit)]).await? {
-            let report = unpack(get(row, 1)?)?;
+            let report: Report = unpack(get(row, 1)?)?;
             let received_at = time(get(row, 0)?)?;
             sent.push(SentReport { seq: report.seq, at: report.at, received_at, report });
         }
@@ -127,24 +137,17 @@ async fn recorded(line: &Line, number: i64, since: Timestamp, after: Option<u64>
         return Ok(Recorded { upto, whole: true, windows, transitions });
     };
     let mut recorded = Recorded { upto, ..Recorded::default() };
-    let starts = reports.iter().flat_map(|report| &report.windows).map(|window| ms(window.start));
-    let starts: Vec<i64> = starts.filter(|start| *start >= ms(since)).collect();
-    if !starts.is_empty() {
-        // A window may have come in parts: it is read as it stands; primary key.
-        let query = r#"SELECT w.value FROM unnest($2::bigint[]) WITH ORDINALITY AS s (start, place)
-             JOIN "window" w ON w.device = $1 AND w.start = s.start ORDER BY s.place"#;
-        for row in &line.rows(query, &[&number, &starts]).await? {
-            recorded.windows.push(from_json(get(row, 0)?)?);
+    for report in reports {
+        recorded.windows.extend(report.windows);
+        for Transition { at, kind } in report.transitions {
+            recorded.transitions.push(Transition { at: time(ms(at))?, kind });
         }
-    }
-    for Transition { at, kind } in reports.into_iter().flat_map(|report| report.transitions) {
-        recorded.transitions.push(Transition { at: time(ms(at))?, kind });
     }
     Ok(recorded)
 }
 
 /// Reports with a number above one; `None` where there are so many that what they amount to is sooner read.
-async fn reports_after(line: &Line, number: i64, after: u64) -> Result<Option<Vec<Report>>, Fault> {
+async fn reports_after(line: &Line, number: i64, after: u64) -> Result<Option<Vec<Happened>>, Fault> {
     // primary key
     let query = "SELECT report FROM sent WHERE device = $1 AND seq > $2 ORDER BY seq LIMIT $3";
     let rows = line.rows(query, &[&number, &count(after), &i64::from(MOST_FRESH)]).await?;

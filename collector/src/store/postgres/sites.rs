@@ -1,7 +1,9 @@
 use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
+use jiff::Timestamp;
 
 use super::super::convert::{from_json, json, plain};
+use super::super::sites::SiteTime;
 use super::super::{Anchor, AnchorSeen, Page, Result, Site, Sites, StoreError};
 use super::Postgres;
 use super::fault::Fault;
@@ -67,6 +69,13 @@ impl Sites for Postgres {
 
     async fn count_at(&self, anchor: &Anchor) -> Result<u64> {
         Ok(anchors::count_at(&self.line().await?, anchor).await?)
+    }
+
+    async fn site_judged_at(&self, id: &SiteId) -> Result<Option<Timestamp>> {
+        let line = self.line().await?;
+        let row = line.row("SELECT value FROM site WHERE id = $1", &[&id.as_str()]).await?;
+        let time = row.as_ref().map(|row| from_json::<SiteTime>(get::<&str>(row, 0)?)).transpose()?;
+        Ok(time.map(|time| time.updated_at))
     }
 
     async fn site(&self, id: &SiteId) -> Result<Option<Site>> {

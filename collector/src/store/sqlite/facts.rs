@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use farmwatch_shared::state::{Digest, FactKey, State};
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::Value;
 
 use super::super::Result;
 use super::super::prepared::Fact;
@@ -94,6 +95,15 @@ fn remove(conn: &Connection, device: i64, key: &str, written: &mut Written) -> R
         written.changed.push(key.to_owned());
     }
     Ok(())
+}
+
+/// One of a device's facts.
+pub fn one(conn: &Connection, device: i64, key: &FactKey) -> Result<Option<Value>> {
+    // primary key
+    let mut statement = conn.prepare_cached("SELECT value FROM fact WHERE device = ?1 AND key = ?2")?;
+    let text: Option<String> =
+        statement.query_row(params![device, key.as_str()], |row| row.get(0)).optional()?;
+    text.map(|text| from_json(&text)).transpose()
 }
 
 /// A device's facts.

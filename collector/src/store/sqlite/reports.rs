@@ -2,12 +2,13 @@ use async_trait::async_trait;
 use farmwatch_shared::facts::{Transition, Window};
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::Report;
-use farmwatch_shared::state::State;
+use farmwatch_shared::state::{FactKey, State};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::Value;
 
 use super::super::convert::DAY;
-use super::super::prepared::{Prepared, unpack};
+use super::super::prepared::{Happened, Prepared, unpack};
 use super::super::{Arrival, Receipt, Recorded, Reports, Result, SentReport};
 use super::Sqlite;
 use super::arrivals;
@@ -31,6 +32,15 @@ impl Reports for Sqlite {
         self.read(move |conn| match change::find(conn, &id)? {
             Some(number) => facts::state(conn, number),
             None => Ok(State::default()),
+        })
+        .await
+    }
+
+    async fn fact(&self, id: &DeviceId, key: &FactKey) -> Result<Option<Value>> {
+        let (id, key) = (id.clone(), key.clone());
+        self.read(move |conn| match change::find(conn, &id)? {
+            Some(number) => facts::one(conn, number, &key),
+            None => Ok(None),
         })
         .await
     }
@@ -73,7 +83,7 @@ impl Reports for Sqlite {
             let mut rows = statement.query(params![number, limit])?;
             let mut sent = Vec::new();
             while let Some(row) = rows.next()? {
-                let report = unpack(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
+                let report: Report = unpack(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
                 let received_at = time(row.get(0)?)?;
                 sent.push(SentReport { seq: report.seq, at: report.at, received_at, report });
             }
@@ -145,15 +155,8 @@ fn recorded(conn: &Connection, number: i64, since: Timestamp, after: Option<u64>
         return Ok(Recorded { upto, whole: true, windows, transitions });
     };
     let mut recorded = Recorded { upto, ..Recorded::default() };
-    // A window may have come in parts: it is read as it stands; primary key.
-    let mut statement =
-        conn.prepare_cached(r#"SELECT value FROM "window" WHERE device = ?1 AND start = ?2"#)?;
     for report in reports {
-        for start in report.windows.iter().map(|window| ms(window.start)).filter(|start| *start >= ms(since))
-        {
-            let found = statement.query_row(params![number, start], |row| row.get::<_, String>(0));
-            recorded.windows.extend(found.optional()?.map(|text| from_json(&text)).transpose()?);
-        }
+        recorded.windows.extend(report.windows);
         for Transition { at, kind } in report.transitions {
             recorded.transitions.push(Transition { at: time(ms(at))?, kind });
         }
@@ -162,7 +165,7 @@ fn recorded(conn: &Connection, number: i64, since: Timestamp, after: Option<u64>
 }
 
 /// Reports with a number above one; `None` where there are so many that what they amount to is sooner read.
-fn reports_after(conn: &Connection, number: i64, after: u64) -> Result<Option<Vec<Report>>> {
+fn reports_after(conn: &Connection, number: i64, after: u64) -> Result<Option<Vec<Happened>>> {
     // primary key
     let mut statement =
         conn.prepare_cached("SELECT report FROM sent WHERE device = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;

@@ -2,8 +2,10 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::super::sites::SiteTime;
 use super::super::{Anchor, AnchorSeen, Page, Result, Site, Sites, StoreError};
 use super::Sqlite;
 use super::convert::{from_json, json};
@@ -79,6 +81,18 @@ impl Sites for Sqlite {
     async fn count_at(&self, anchor: &Anchor) -> Result<u64> {
         let anchor = anchor.clone();
         self.read(move |conn| anchors::count_at(conn, &anchor)).await
+    }
+
+    async fn site_judged_at(&self, id: &SiteId) -> Result<Option<Timestamp>> {
+        let id = id.clone();
+        self.read(move |conn| {
+            let mut statement = conn.prepare_cached("SELECT value FROM site WHERE id = ?1")?;
+            let mut rows = statement.query([id.as_str()])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+            Ok(Some(from_json::<SiteTime>(text)?.updated_at))
+        })
+        .await
     }
 
     async fn site(&self, id: &SiteId) -> Result<Option<Site>> {

@@ -1,0 +1,227 @@
+//! How a laptop was used, day by day: what the rules need of its activity windows, and no more.
+//!
+//! A window is added once, when it arrives; a judgement then reads a few days instead of a thousand windows. Sums are
+//! whole numbers, so the order of arrival changes nothing.
+
+use crate::facts::{SourceKind, Window};
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+/// A window with fewer active seconds is a jiggler's, or a nudge.
+pub const WORK_SECONDS: u16 = 30;
+/// A window with fewer seconds of the laptop's own keyboard is a brush.
+const TOUCH_SECONDS: u16 = 5;
+/// The pointer was put to places instead of moved: this share of its moves, and as many of them at least.
+const ABSOLUTE_PERMILLE: u16 = 800;
+const ABSOLUTE_MOVES: u32 = 100;
+/// A pointer moves like a metronome.
+const PERIODIC_PERMILLE: u16 = 900;
+
+/// A laptop's days with windows, oldest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Usage {
+    days: Vec<Day>,
+}
+
+/// One day (UTC).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Day {
+    /// Counted from 1970.
+    pub number: i64,
+    /// Windows that are counted here.
+    counted: Slots,
+    /// Windows in which somebody worked, or something long enough to look like it.
+    pub work: Slots,
+    /// Windows with input of the laptop's own keyboard or touchpad.
+    pub own: Slots,
+    /// Seconds with input.
+    pub active: u32,
+    /// Seconds with input of the laptop's own keyboard, touchpad or touch screen.
+    pub built_in: u32,
+    /// Seconds with input of a kind that nobody told.
+    pub untold: u32,
+    /// Seconds with input that no device sent.
+    pub injected: u32,
+    /// Seconds with input that software made, by a device of its own or by none.
+    pub software: u32,
+    /// What a jiggler alone did left out.
+    pub calm: Calm,
+    /// Windows in which the pointer was put to places instead of moved, over USB.
+    pub absolute: u32,
+    /// Windows in which the pointer moved like a metronome and no key was pressed.
+    pub jiggled: u32,
+    /// Windows in which the pointer model spoke, and its ln likelihood ratios together, in hundredths.
+    pub timed: (u32, i64),
+}
+
+/// Seconds of a day, without windows that a jiggler made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calm {
+    /// With input.
+    pub active: u32,
+    /// With input that software made.
+    pub software: u32,
+    /// With input in windows in which the pointer was put to places.
+    pub absolute: u32,
+}
+
+impl Usage {
+    /// From windows in any order; of two with one start the first counts.
+    pub fn of<'a>(windows: impl IntoIterator<Item = &'a Window>) -> Self {
+        let mut usage = Self::default();
+        for window in windows {
+            usage.add(window);
+        }
+        usage
+    }
+
+    /// Adds a window. False, and nothing is added, if one with its start is counted already.
+    pub fn add(&mut self, window: &Window) -> bool {
+        let second = window.start.as_second();
+        let (number, slot) = (second.div_euclid(DAY), second.rem_euclid(DAY) / Window::SECONDS);
+        let at = match self.days.last() {
+            Some(last) if last.number == number => self.days.len() - 1,
+            _ => match self.days.binary_search_by_key(&number, |day| day.number) {
+                Ok(at) => at,
+                Err(at) => {
+                    self.days.insert(at, Day { number, ..Day::default() });
+                    at
+                }
+            },
+        };
+        let slot = usize::try_from(slot).unwrap_or(0);
+        self.days.get_mut(at).is_some_and(|day| day.add(slot, window))
+    }
+
+    /// Forgets days before one.
+    pub fn forget_before(&mut self, number: i64) {
+        self.days.drain(..self.days.partition_point(|day| day.number < number));
+    }
+
+    /// Forgets all but the last so many days with windows.
+    pub fn keep_last(&mut self, days: usize) {
+        self.days.drain(..self.days.len().saturating_sub(days));
+    }
+
+    /// Forgets a day and those after it.
+    pub fn forget_from(&mut self, number: i64) {
+        self.days.truncate(self.days.partition_point(|day| day.number < number));
+    }
+
+    /// Days with windows, oldest first.
+    pub fn days(&self) -> &[Day] {
+        &self.days
+    }
+
+    /// A day, if it has windows.
+    pub fn day(&self, number: i64) -> Option<&Day> {
+        self.days.binary_search_by_key(&number, |day| day.number).ok().and_then(|at| self.days.get(at))
+    }
+
+    /// A sum over all days.
+    pub fn sum(&self, of: impl Fn(&Day) -> u32) -> u32 {
+        self.days.iter().map(of).fold(0, u32::saturating_add)
+    }
+
+    /// Windows in which the pointer model spoke, and what it said of all of them, in hundredths of nats.
+    pub fn timed(&self) -> (u32, i64) {
+        self.days.iter().fold((0, 0), |(windows, sum), day| (windows + day.timed.0, sum + day.timed.1))
+    }
+}
+
+impl Day {
+    fn add(&mut self, slot: usize, window: &Window) -> bool {
+        if !self.counted.insert(slot) {
+            return false;
+        }
+        let seconds = |kind| window.sources.get(&kind).map_or(0, |source| source.active_seconds);
+        let active = window.active_seconds();
+        let (software, absolute) = (by_software(window), is_absolute(window));
+        if active >= WORK_SECONDS {
+            self.work.insert(slot);
+        }
+        if seconds(SourceKind::BuiltIn) >= TOUCH_SECONDS {
+            self.own.insert(slot);
+        }
+        self.active += u32::from(active);
+        self.built_in += u32::from(seconds(SourceKind::BuiltIn));
+        self.untold += u32::from(seconds(SourceKind::Other));
+        self.injected += u32::from(window.injected_seconds);
+        self.software += u32::from(software);
+        self.absolute += u32::from(absolute);
+        if is_jiggled(window) {
+            self.jiggled += 1;
+        } else {
+            self.calm.active += u32::from(active);
+            self.calm.software += u32::from(software);
+            self.calm.absolute += if absolute { u32::from(active) } else { 0 };
+        }
+        if let Some(centinats) = window.pointer_centinats {
+            self.timed = (self.timed.0 + 1, self.timed.1 + i64::from(centinats));
+        }
+        true
+    }
+}
+
+/// Seconds of a window in which software pointed: input that no device sent, or that a device sent which software
+/// had made (`uinput`). Programs that remap a keyboard make such a device too, but theirs does not point.
+fn by_software(window: &Window) -> u16 {
+    let most = window.sources.values().map(|source| source.pointer).max().unwrap_or(0);
+    let by_virtual = window.sources.get(&SourceKind::Virtual);
+    let seconds = by_virtual.filter(|s| s.pointer > 0 && s.pointer == most).map_or(0, |s| s.active_seconds);
+    window.injected_seconds.max(seconds)
+}
+
+/// The pointer was put to places instead of moved, over USB.
+fn is_absolute(window: &Window) -> bool {
+    window.absolute_permille >= ABSOLUTE_PERMILLE
+        && window.sources.get(&SourceKind::Usb).is_some_and(|usb| usb.pointer >= ABSOLUTE_MOVES)
+        && !window.sources.contains_key(&SourceKind::BuiltIn)
+}
+
+/// As a metronome, without a key.
+fn is_jiggled(window: &Window) -> bool {
+    window.periodic_permille >= PERIODIC_PERMILLE
+        && window.sources.values().all(|source| source.keys == 0)
+        && window.active_seconds() > 0
+}
+
+/// Some of a day's 288 windows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slots([u64; 5]);
+
+impl Slots {
+    /// Adds a window by its number in the day; false if it is there.
+    fn insert(&mut self, slot: usize) -> bool {
+        let Some(word) = self.0.get_mut(slot / 64) else { return false };
+        let bit = 1 << (slot % 64);
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// None.
+    pub fn is_empty(&self) -> bool {
+        self.0 == [0; 5]
+    }
+
+    /// How many are in both.
+    pub fn in_common(&self, other: &Self) -> usize {
+        self.0.iter().zip(other.0).map(|(mine, theirs)| (mine & theirs).count_ones() as usize).sum()
+    }
+
+    /// A window is among them.
+    pub fn contains(&self, slot: usize) -> bool {
+        self.0.get(slot / 64).is_some_and(|word| word & (1 << (slot % 64)) != 0)
+    }
+
+    /// By their numbers in the day, ascending.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
+        (0..320).filter(|slot| self.contains(*slot))
+    }
+}
