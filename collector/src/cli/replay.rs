@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -15,8 +16,11 @@ use serde::Deserialize;
 use super::{Context, output};
 use crate::app::App;
 use crate::policy::Policy;
-use crate::replay::{Replay, Told};
+use crate::replay::{Line, Replay, Told};
 use crate::store::{Place, sqlite};
+
+/// Lines that are read ahead.
+const AHEAD: usize = 64;
 
 /// Options of `replay`.
 #[derive(Args)]
@@ -54,40 +58,29 @@ pub async fn run(args: ReplayArgs, context: &Context) -> anyhow::Result<ExitCode
     let mut replay = start(&args, context).await?;
     let progress = progress();
     let (mut good, mut bad) = (0u64, 0u64);
-    for file in &args.files {
-        let mut reader = open(file)?;
-        let mut line = Vec::new();
-        let mut number = 0u64;
-        loop {
-            number += 1;
-            line.clear();
-            let fits = match read_line(&mut reader, &mut line) {
-                Ok(None) => break,
-                Ok(Some(fits)) => fits,
-                Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
-            };
-            if line.trim_ascii().is_empty() {
-                continue;
+    let (lines, read) = mpsc::sync_channel(AHEAD);
+    let files = args.files.clone();
+    let reader = std::thread::Builder::new().name("replay-reader".into());
+    let reader = reader.spawn(move || files.iter().try_for_each(|file| read_file(file, &lines)))?;
+    for Read { file, number, line } in read {
+        let taken = match line {
+            Ok(line) => replay.take(*line).await,
+            Err(error) => Err(error),
+        };
+        match taken {
+            Ok(told) => {
+                good += 1;
+                tell(&told, context)?;
             }
-            let taken = if fits {
-                replay.line(&line).await
-            } else {
-                Err(anyhow::anyhow!("longer than {MAX_UNPACKED} bytes"))
-            };
-            match taken {
-                Ok(told) => {
-                    good += 1;
-                    tell(&told, context)?;
-                }
-                Err(error) => {
-                    bad += 1;
-                    anstream::eprintln!("{}: line {number}: {error:#}; skipped", file.display());
-                }
+            Err(error) => {
+                bad += 1;
+                anstream::eprintln!("{}: line {number}: {error:#}; skipped", file.display());
             }
-            grumble(&mut replay);
-            progress.inc(1);
         }
+        grumble(&mut replay);
+        progress.inc(1);
     }
+    reader.join().map_err(|_| anyhow::anyhow!("reading the lines panicked; please report this"))??;
     tell(&replay.finish().await?, context)?;
     grumble(&mut replay);
     progress.finish_and_clear();
@@ -95,6 +88,36 @@ pub async fn run(args: ReplayArgs, context: &Context) -> anyhow::Result<ExitCode
         anstream::eprintln!("{bad} of {} lines were bad and skipped", good + bad);
     }
     Ok(if good == 0 && bad > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// A line of a file, read and understood on another thread than the one that judges.
+struct Read {
+    file: Arc<Path>,
+    number: u64,
+    line: anyhow::Result<Box<Line>>,
+}
+
+/// Reads a file's lines ahead of those who take them.
+fn read_file(path: &Path, lines: &mpsc::SyncSender<Read>) -> anyhow::Result<()> {
+    let file: Arc<Path> = path.into();
+    let (mut reader, mut line) = (open(path)?, Vec::new());
+    for number in 1.. {
+        line.clear();
+        let fits = read_line(&mut reader, &mut line);
+        let Some(fits) = fits.with_context(|| format!("cannot read {}", path.display()))? else { break };
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let line = match fits {
+            true => Line::read(&line).map(Box::new),
+            false => Err(anyhow::anyhow!("longer than {MAX_UNPACKED} bytes")),
+        };
+        // Nobody takes them any more: it has failed, and says so itself.
+        if lines.send(Read { file: Arc::clone(&file), number, line }).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 async fn start(args: &ReplayArgs, context: &Context) -> anyhow::Result<Replay> {
