@@ -6,14 +6,22 @@ use farmwatch_shared::id::DeviceId;
 use tokio_postgres::Row;
 
 use super::super::convert::{count, from_word, id, ms, plain, time, uncount, word};
+use super::super::sites::seen_again;
 use super::super::{Anchor, AnchorSeen, StoreError};
 use super::fault::Fault;
 use super::line::{Line, get};
 
 /// Writes all anchors of a device; see [`super::super::Change::Anchors`].
 pub async fn put(line: &Line, number: i64, device: &DeviceId, seen: &[AnchorSeen]) -> Result<(), Fault> {
+    let stored = of(line, number, device).await?;
+    if let Some(at) = seen_again(&stored, seen) {
+        // primary key
+        let again = "UPDATE anchor SET last_seen = $2 WHERE device = $1 AND current";
+        line.change(again, &[&number, &ms(at)]).await?;
+        return Ok(());
+    }
     let mut before: BTreeMap<(String, String), AnchorSeen> = BTreeMap::new();
-    for then in of(line, number, device).await? {
+    for then in stored {
         before.insert(name(&then.anchor)?, then);
     }
     // In order of kind and value: two transactions that count at the same anchors take turns.

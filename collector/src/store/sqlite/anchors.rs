@@ -5,13 +5,21 @@ use std::collections::BTreeMap;
 use farmwatch_shared::id::DeviceId;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::super::sites::seen_again;
 use super::super::{Anchor, AnchorSeen, Result, StoreError};
 use super::convert::{from_word, ms, time, uncount, word};
 
 /// Writes all anchors of a device; see [`super::super::Change::Anchors`].
 pub fn put(conn: &Connection, number: i64, device: &DeviceId, seen: &[AnchorSeen]) -> Result<()> {
+    let before = of(conn, number, device)?;
+    if let Some(at) = seen_again(&before, seen) {
+        // primary key
+        conn.prepare_cached("UPDATE anchor SET last_seen = ?2 WHERE device = ?1 AND current = 1")?
+            .execute(params![number, ms(at)])?;
+        return Ok(());
+    }
     let mut before: BTreeMap<Anchor, AnchorSeen> =
-        of(conn, number, device)?.into_iter().map(|seen| (seen.anchor.clone(), seen)).collect();
+        before.into_iter().map(|seen| (seen.anchor.clone(), seen)).collect();
     for now in seen {
         let then = before.remove(&now.anchor);
         let was_current = then.as_ref().is_some_and(|then| then.current);
