@@ -221,11 +221,8 @@ async fn counts(app: &App, subject: &Subject, residents: &BTreeMap<DeviceId, Res
 
 fn stander(resident: &Resident) -> Stander {
     let current = resident.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins()).cloned();
-    Stander {
-        id: resident.device.id.clone(),
-        anchors: current.collect(),
-        last_seen: resident.device.last_seen.unwrap_or(resident.device.enrolled_at),
-    }
+    let last_seen = resident.device.last_seen.unwrap_or(resident.device.enrolled_at);
+    Stander::new(resident.device.id.clone(), current.collect(), last_seen)
 }
 
 /// When each was worked on.

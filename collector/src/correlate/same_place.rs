@@ -42,10 +42,18 @@ const GAP: SignedDuration = SignedDuration::from_hours(2);
 pub struct Stander {
     /// Which.
     pub id: DeviceId,
-    /// What it shows now.
-    pub anchors: Vec<AnchorSeen>,
+    /// What it shows now, in order.
+    anchors: Vec<AnchorSeen>,
     /// When it was last heard.
     pub last_seen: Timestamp,
+}
+
+impl Stander {
+    /// A device that shows something now.
+    pub fn new(id: DeviceId, mut anchors: Vec<AnchorSeen>, last_seen: Timestamp) -> Self {
+        anchors.sort_unstable_by(|a, b| a.anchor.cmp(&b.anchor));
+        Self { id, anchors, last_seen }
+    }
 }
 
 /// How many devices show an anchor now.
@@ -58,7 +66,8 @@ pub fn joined(a: &Stander, b: &Stander, counts: &Counts) -> bool {
 
 /// P(same place) is at least [`JOIN`].
 pub fn together(a: &Stander, b: &Stander, counts: &Counts) -> bool {
-    probability(log_odds(a, b, counts)) >= JOIN
+    // Most pairs that are looked at share nothing.
+    shared(a, b).next().is_some() && probability(log_odds(a, b, counts)) >= JOIN
 }
 
 /// P from ln odds.
@@ -140,10 +149,12 @@ fn weight(anchor: &Anchor, counts: &Counts) -> Option<f64> {
     (count <= MOST_AT_ANCHOR && says > 0.0).then_some(says)
 }
 
+/// What both show, each once.
 fn shared<'a>(a: &'a Stander, b: &'a Stander) -> impl Iterator<Item = (&'a AnchorSeen, &'a AnchorSeen)> {
-    a.anchors.iter().filter_map(|mine| {
-        let theirs = b.anchors.iter().find(|theirs| theirs.anchor == mine.anchor)?;
-        Some((mine, theirs))
+    let mut theirs = b.anchors.iter().peekable();
+    a.anchors.iter().filter_map(move |mine| {
+        while theirs.next_if(|theirs| theirs.anchor < mine.anchor).is_some() {}
+        theirs.next_if(|theirs| theirs.anchor == mine.anchor).map(|theirs| (mine, theirs))
     })
 }
 
@@ -189,7 +200,7 @@ mod tests {
             last_seen: at(9),
             current: true,
         });
-        Stander { anchors: anchors.collect(), id, last_seen: at(9) }
+        Stander::new(id.clone(), anchors.collect(), at(9))
     }
 
     fn counts(count: u64, values: &[(AnchorKind, &str)]) -> Counts {
