@@ -225,3 +225,73 @@ impl Slots {
         (0..320).filter(|slot| self.contains(*slot))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::facts::Source;
+    use jiff::Timestamp;
+
+    /// The window number `n` since 1970.
+    fn window(n: i64, kind: SourceKind, keys: u32, active_seconds: u16) -> Window {
+        Window {
+            start: Timestamp::from_second(n * Window::SECONDS).unwrap(),
+            observed_seconds: 300,
+            sources: [(kind, Source { keys, pointer: 300, active_seconds })].into(),
+            injected_seconds: 0,
+            absolute_permille: 900,
+            periodic_permille: 950,
+            pointer_centinats: Some(i32::from(active_seconds)),
+        }
+    }
+
+    fn windows() -> impl Strategy<Value = Vec<Window>> {
+        let kinds = [SourceKind::BuiltIn, SourceKind::Usb, SourceKind::Virtual, SourceKind::Other];
+        let one = (0..900i64, prop::sample::select(kinds.to_vec()), 0..2u32, 0..300u16);
+        let all = prop::collection::btree_map(0..900i64, one, 0..60);
+        all.prop_map(|all| all.into_iter().map(|(n, (_, kind, keys, s))| window(n, kind, keys, s)).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_order_days_sum_up_what_windows_say(windows in windows(), seed in any::<u64>()) {
+            let usage = Usage::of(&windows);
+            let mut shuffled = windows.clone();
+            shuffled.sort_by_key(|w| (w.start.as_second() as u64).wrapping_mul(seed | 1));
+            prop_assert_eq!(&usage, &Usage::of(&shuffled));
+            let active: u32 = windows.iter().map(|w| u32::from(w.active_seconds())).sum();
+            prop_assert_eq!(usage.sum(|day| day.active), active);
+            let days: Vec<i64> = usage.days().iter().map(|day| day.number).collect();
+            for day in usage.days() {
+                let of_day: Vec<&Window> =
+                    windows.iter().filter(|w| w.start.as_second().div_euclid(DAY) == day.number).collect();
+                let worked = of_day.iter().filter(|w| w.active_seconds() >= WORK_SECONDS).count();
+                prop_assert_eq!((day.work.len(), day.work.iter().count()), (worked, worked));
+                let jiggled = of_day.iter().filter(|w| is_jiggled(w)).count();
+                prop_assert_eq!(day.jiggled as usize, jiggled);
+            }
+            prop_assert!(days.is_sorted());
+        }
+
+        #[test]
+        fn what_is_forgotten_and_read_anew_is_as_before(windows in windows(), day in 0..4i64) {
+            let usage = Usage::of(&windows);
+            let mut again = usage.clone();
+            again.forget_from(day);
+            let later = windows.iter().filter(|w| w.start.as_second().div_euclid(DAY) >= day);
+            later.for_each(|window| assert!(again.add(window)));
+            prop_assert_eq!(again, usage);
+        }
+    }
+
+    #[test]
+    fn a_window_counts_once() {
+        let mut usage = Usage::default();
+        assert!(usage.add(&window(7, SourceKind::Usb, 3, 100)));
+        let before = usage.clone();
+        assert!(!usage.add(&window(7, SourceKind::BuiltIn, 9, 200)));
+        assert_eq!(usage, before);
+    }
+}
