@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+use crate::correlate::known::network;
+
 pub use located::{Problem, about, parse};
 pub use store::{Kept, Store};
 
@@ -73,6 +75,9 @@ pub struct Agents {
     pub listen: SocketAddr,
     /// Names and addresses by which agents reach it; they stand in its certificate.
     pub names: Vec<String>,
+    /// Balancers in front of it, by address or network: they say whose a connection is by the PROXY protocol, and nobody
+    /// else is believed.
+    pub proxies: Vec<String>,
     /// Days for which a device's certificate is good.
     pub certificate_days: u32,
     /// Days after its end in which a certificate may still be renewed, and nothing else: for laptops that lay in
@@ -93,6 +98,7 @@ impl Default for Agents {
         Self {
             listen: SocketAddr::from(([0; 16], 8443)),
             names: Vec::new(),
+            proxies: Vec::new(),
             certificate_days: 30,
             renewal_grace_days: 180,
             max_connections: 110_000,
@@ -226,6 +232,12 @@ impl Config {
         }
         if let Some((setting, why)) = self.store.problem(&self.state_dir) {
             say(setting, &why);
+        }
+        for proxy in self.agents.proxies.iter().filter(|proxy| network(proxy).is_none()) {
+            say(
+                "proxies",
+                &format!("`{proxy}` is no address or network; give it like 192.0.2.7 or 10.0.0.0/24"),
+            );
         }
         for name in &self.agents.names {
             if !is_host(name) {

@@ -5,6 +5,7 @@ mod health;
 mod http;
 mod listener;
 mod people;
+mod proxy;
 mod retention;
 mod stream;
 mod tasks;

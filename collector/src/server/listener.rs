@@ -13,10 +13,12 @@ use tokio_util::task::TaskTracker;
 
 use super::connections::Devices;
 use super::http;
+use super::proxy::Proxies;
 use super::stream::WatchedStream;
 use crate::access::{Connection, Presented};
 use crate::app::App;
 use crate::config::Config;
+use crate::store::Observed;
 
 /// Most connections at a time in a handshake or without a certificate: strangers never take the fleet's room.
 const MOST_STRANGERS: usize = 1024;
@@ -29,6 +31,7 @@ pub struct Limits {
     connections: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
     devices: Devices,
+    proxies: Proxies,
     head_timeout: Duration,
     stranger_lifetime: Duration,
     app: Arc<App>,
@@ -42,6 +45,7 @@ impl Limits {
             connections: Arc::new(Semaphore::new(config.agents.max_connections)),
             strangers: Arc::new(Semaphore::new(MOST_STRANGERS.min(config.agents.max_connections))),
             devices: Devices::default(),
+            proxies: Proxies::new(&config.agents.proxies),
             head_timeout,
             stranger_lifetime: head_timeout + Duration::from_secs(config.agents.body_timeout_seconds),
             app,
@@ -79,7 +83,7 @@ pub async fn serve(
             continue;
         };
         let handled = handle(
-            WatchedStream::new(stream),
+            stream,
             address,
             (room, stranger),
             tls.clone(),
@@ -108,7 +112,7 @@ pub async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
 }
 
 async fn handle(
-    stream: WatchedStream,
+    mut stream: TcpStream,
     address: SocketAddr,
     (room, stranger): (OwnedSemaphorePermit, OwnedSemaphorePermit),
     tls: TlsAcceptor,
@@ -116,20 +120,30 @@ async fn handle(
     limits: Limits,
     shutdown: CancellationToken,
 ) {
-    let path = stream.path();
+    let opening = async {
+        let origin = match limits.proxies.origin(&mut stream, address).await {
+            Ok(origin) => origin,
+            Err(error) => return tell_bad_proxy(address, &error),
+        };
+        let watched = WatchedStream::new(stream);
+        let path = watched.path();
+        match tls.accept(watched).await {
+            Ok(secured) => Some((secured, origin, path)),
+            Err(error) => tell_failed_handshake(origin.address, &error),
+        }
+    };
     let opened = tokio::select! {
-        opened = tokio::time::timeout(limits.head_timeout, tls.accept(stream)) => opened,
+        opened = tokio::time::timeout(limits.head_timeout, opening) => opened,
         () = shutdown.cancelled() => return,
     };
-    let secured = match opened {
-        Ok(Ok(secured)) => secured,
-        Ok(Err(error)) => return tell_failed_handshake(address, &error),
-        Err(_) => return refused("handshake_timeout"),
-    };
+    let Ok(opened) = opened else { return refused("handshake_timeout") };
+    let Some((secured, origin, path)) = opened else { return };
     let shown = secured.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let presented = shown.and_then(Presented::from_certificate);
     let seat = presented.as_ref().map(|presented| limits.devices.enter(&presented.device));
-    let connection = Arc::new(Connection::new(address, presented, move || path.observed()));
+    // Of a balancer's connection, the path says nothing of the laptop's.
+    let observe = move || if origin.proxied { Observed::default() } else { path.observed() };
+    let connection = Arc::new(Connection::new(origin.address, presented, observe));
     let _open = Open::count();
     let extend = |extensions: &mut axum::http::Extensions| {
         extensions.insert(Arc::clone(&connection));
@@ -151,14 +165,23 @@ async fn handle(
 }
 
 /// A certificate that is not ours is somebody's mistake or try; all else is mostly port scans and browsers.
-fn tell_failed_handshake(address: SocketAddr, error: &std::io::Error) {
+fn tell_failed_handshake<T>(address: SocketAddr, error: &std::io::Error) -> Option<T> {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     if let Some(rustls::Error::InvalidCertificate(why)) = inner {
         tracing::warn!(%address, ?why, "client certificate refused: not of this collector's authority, or ended");
-        return refused("certificate");
+        refused("certificate");
+        return None;
     }
     tracing::info!(%address, %error, "TLS handshake failed");
     refused("handshake");
+    None
+}
+
+/// A configured balancer that does not say whose its connections are, as far as can be told.
+fn tell_bad_proxy<T>(address: SocketAddr, error: &std::io::Error) -> Option<T> {
+    tracing::warn!(%address, %error, "no PROXY protocol header from an address in `proxies` of [agents]; have it send one, or take it off the list");
+    refused("proxy_header");
+    None
 }
 
 fn refused(reason: &'static str) {
