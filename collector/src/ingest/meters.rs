@@ -15,6 +15,7 @@ pub struct Meters {
     taken: Counter,
     duplicate: Counter,
     conflict: Counter,
+    too_much: Counter,
     unknown: Counter,
 }
 
@@ -30,6 +31,7 @@ impl Meters {
             taken: reports("taken"),
             duplicate: reports("duplicate"),
             conflict: reports("conflict"),
+            too_much: reports("too_much"),
             unknown: reports("unknown"),
         }
     }
@@ -56,6 +58,7 @@ impl Meters {
             Receipt::Taken { .. } => &self.taken,
             Receipt::Duplicate => &self.duplicate,
             Receipt::Conflict { .. } => &self.conflict,
+            Receipt::TooMuch { .. } => &self.too_much,
             Receipt::Unknown => &self.unknown,
         };
         counter.increment(1);

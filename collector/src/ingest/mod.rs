@@ -132,7 +132,7 @@ impl Ingest {
         let receipts = receipts.map_err(|error| Refused::Store(error.to_string()))?;
         let mut ack =
             Ack { policy: self.app.policy.version, catalogue: self.app.catalogue, ..Ack::default() };
-        for (receipt, seq) in receipts.into_iter().zip(numbers) {
+        for (index, (receipt, seq)) in receipts.into_iter().zip(numbers).enumerate() {
             self.meters.report(&receipt);
             match receipt {
                 Receipt::Taken { want_state } => {
@@ -141,6 +141,9 @@ impl Ingest {
                 }
                 Receipt::Duplicate => ack.seq = ack.seq.max(seq),
                 Receipt::Unknown => return Err(Refused::Unknown),
+                Receipt::TooMuch { why } => {
+                    return Err(Refused::Fault { index, why, ack: (index > 0).then_some(ack) });
+                }
                 Receipt::Conflict { why } => {
                     self.complain(peer, "conflict", why.clone(), now).await;
                     return Err(Refused::Conflict { why });

@@ -16,6 +16,7 @@ mod orders;
 pub mod postgres;
 mod prepared;
 mod reports;
+mod room;
 mod sites;
 pub mod sqlite;
 #[cfg(test)]

@@ -60,8 +60,20 @@ pub enum Receipt {
         /// What does not fit.
         why: String,
     },
+    /// It would have the device's facts come to more than is kept of one.
+    TooMuch {
+        /// To how much.
+        why: String,
+    },
     /// No such device, or it is revoked.
     Unknown,
+}
+
+impl Receipt {
+    /// What the same agent sends after it in one call is not looked at.
+    pub fn stops(&self) -> bool {
+        matches!(self, Self::Conflict { .. } | Self::TooMuch { .. })
+    }
 }
 
 /// A report as it was sent, for the device's page. Heartbeats are not kept.
@@ -93,8 +105,8 @@ pub struct Recorded {
 /// Reports and what they amount to.
 #[async_trait]
 pub trait Reports {
-    /// Takes reports in one durable transaction, in order; one receipt each. What follows a conflict of the
-    /// same device in one call is in conflict too, and nothing of it is taken. A device whose facts, windows or
+    /// Takes reports in one durable transaction, in order; one receipt each. What follows a conflict, or what is too
+    /// much, of the same device in one call gets the same receipt, and nothing of it is taken. A device whose facts, windows or
     /// public address changed goes to the work queue in the same transaction.
     async fn ingest(&self, arrivals: Vec<Arrival>) -> Result<Vec<Receipt>>;
     /// A device's facts now.

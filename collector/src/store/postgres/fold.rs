@@ -12,6 +12,7 @@ use farmwatch_shared::state::Digest;
 
 use super::super::convert::{DAY, from_json, json, ms, plain};
 use super::super::prepared::{Fact, Prepared, merge, other_hardware, out_of_order};
+use super::super::room::{self, Sizes};
 use super::super::{Receipt, Result};
 
 /// A device as the next report finds it.
@@ -68,6 +69,8 @@ pub struct Known {
     /// Facts' digests by device and key: all of a device that sends its whole state, of others those that the group
     /// names.
     pub facts: HashMap<i64, BTreeMap<String, Digest>>,
+    /// Bytes of the facts of devices for whose there may not be room.
+    pub sizes: HashMap<i64, Sizes>,
     /// Windows that the group has more of, by device and start.
     pub windows: HashMap<(i64, i64), String>,
     /// Earlier boots of devices some of whose reports may come again: boot, first and last number.
@@ -100,19 +103,19 @@ pub fn may_come_again(head: &Head, report: &Report) -> bool {
     report.seq <= head.seq && !(head.boot == report.boot && report.seq >= head.boot_from)
 }
 
-/// Takes the reports of one call, in order. What follows a conflict of a device is in conflict too: it comes from the
-/// same agent.
+/// Takes the reports of one call, in order. What follows a report that stops a device gets the same receipt: it comes from
+/// the same agent.
 pub fn take_all(known: &mut Known, writes: &mut Writes, reports: &[Prepared]) -> Result<Vec<Receipt>> {
     let mut receipts: Vec<Receipt> = Vec::with_capacity(reports.len());
-    let mut conflicts: HashMap<&str, Receipt> = HashMap::new();
+    let mut stopped: HashMap<&str, Receipt> = HashMap::new();
     for report in reports {
         let device = report.arrival.report.device.as_str();
-        let receipt = match conflicts.get(device) {
-            Some(conflict) => conflict.clone(),
+        let receipt = match stopped.get(device) {
+            Some(receipt) => receipt.clone(),
             None => take(known, writes, report)?,
         };
-        if matches!(receipt, Receipt::Conflict { .. }) {
-            conflicts.insert(device, receipt.clone());
+        if receipt.stops() {
+            stopped.insert(device, receipt.clone());
         }
         receipts.push(receipt);
     }
@@ -121,12 +124,19 @@ pub fn take_all(known: &mut Known, writes: &mut Writes, reports: &[Prepared]) ->
 
 fn take(known: &mut Known, writes: &mut Writes, prepared: &Prepared) -> Result<Receipt> {
     let report = &prepared.arrival.report;
-    let Known { heads, facts, windows, boots } = known;
+    let Known { heads, facts, sizes, windows, boots } = known;
     let Some(head) = heads.get_mut(report.device.as_str()).filter(|head| !head.revoked) else {
         return Ok(Receipt::Unknown);
     };
     if let Some(receipt) = misfit(head, boots.get(&head.number).map_or(&[], Vec::as_slice), report) {
         return Ok(receipt);
+    }
+    if let Some(sizes) = sizes.get_mut(&head.number) {
+        let before = if report.whole { Sizes::new() } else { sizes.clone() };
+        match room::after(before, &prepared.set, &prepared.gone) {
+            Ok(after) => *sizes = after,
+            Err(why) => return Ok(Receipt::TooMuch { why }),
+        }
     }
     let mut queue = head.origin != prepared.origin && prepared.arrival.source.is_some();
     let before = head.digest;

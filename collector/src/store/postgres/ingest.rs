@@ -1,4 +1,5 @@
-//! Taking a group of reports in one transaction: three round trips, however many they are.
+//! Taking a group of reports in one transaction: three round trips, however many they are, and one more where some have
+//! facts that are new.
 //!
 //! First the devices' heads are locked, in order of their numbers, so that collectors that take reports of the same
 //! devices take turns and never wait in a ring; in the same round trip what the group touches is read. Then [`fold`]
@@ -11,7 +12,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::super::convert::{from_word, uncount};
-use super::super::prepared::{Prepared, fingerprint};
+use super::super::prepared::{Fact, Prepared, fingerprint};
+use super::super::room;
 use super::super::{Receipt, Standing};
 use super::devices::digest;
 use super::fault::Fault;
@@ -32,6 +34,7 @@ const ALL_FACTS: &str = "SELECT f.device, f.key, f.digest FROM device d JOIN fac
     WHERE d.id = ANY($1)";
 const WINDOWS: &str = r#"SELECT w.device, w.start, w.value FROM unnest($1::text[], $2::bigint[]) AS k (id, start)
     JOIN device d ON d.id = k.id JOIN "window" w ON w.device = d.number AND w.start = k.start"#;
+const SIZES: &str = "SELECT device, key, octet_length(value)::bigint FROM fact WHERE device = ANY($1)";
 const BOOTS: &str = "SELECT device, boot, seq_from, seq_to FROM boot WHERE device = ANY($1)";
 
 /// Takes the reports of several calls; the receipts of each call, and whether there is work for those who judge. With
@@ -101,6 +104,7 @@ async fn read(line: &Line, calls: &[&[Prepared]]) -> Result<Known, Fault> {
     for row in &windows {
         known.windows.insert((get(row, 0)?, get(row, 1)?), get(row, 2)?);
     }
+    sizes(line, calls, &mut known).await?;
     boots(line, calls, &mut known).await?;
     Ok(known)
 }
@@ -109,6 +113,26 @@ type Value<'a> = &'a (dyn ToSql + Sync);
 
 async fn rows_if(wanted: bool, line: &Line, sql: &str, values: Values<'_>) -> Result<Vec<Row>, Fault> {
     if wanted { line.rows(sql, values).await } else { Ok(Vec::new()) }
+}
+
+/// Reads how large the facts are of those devices that have new ones, or large ones: few of a group.
+async fn sizes(line: &Line, calls: &[&[Prepared]], known: &mut Known) -> Result<(), Fault> {
+    let full = calls.iter().flat_map(|reports| reports.iter()).filter_map(|prepared| {
+        let number = known.heads.get(prepared.arrival.report.device.as_str())?.number;
+        let facts = known.facts.get(&number);
+        let is_new = |fact: &Fact| facts.is_none_or(|facts| !facts.contains_key(&fact.key));
+        room::may_overflow(&prepared.set, prepared.set.iter().any(is_new)).then_some(number)
+    });
+    let full: BTreeSet<i64> = full.collect();
+    if full.is_empty() {
+        return Ok(());
+    }
+    known.sizes = full.iter().map(|number| (*number, room::Sizes::new())).collect();
+    for row in &line.rows(SIZES, &[&full.into_iter().collect::<Vec<_>>()]).await? {
+        let bytes = usize::try_from(get::<i64>(row, 2)?).unwrap_or(usize::MAX);
+        known.sizes.entry(get(row, 0)?).or_default().insert(get(row, 1)?, bytes);
+    }
+    Ok(())
 }
 
 /// Reads earlier boots of those devices of which something may come again: seldom any.

@@ -19,19 +19,18 @@ use super::heads::Head;
 use super::work;
 use super::writer::Hand;
 
-/// Takes reports in order. What follows a conflict of a device is in conflict too: it comes from the same
-/// agent.
+/// Takes reports in order. What follows a report that stops a device gets the same receipt: it comes from the same agent.
 pub fn take_all(hand: &mut Hand, reports: &[Prepared]) -> Result<Vec<Receipt>> {
     let mut receipts = Vec::with_capacity(reports.len());
-    let mut conflicts: Vec<(&DeviceId, Receipt)> = Vec::new();
+    let mut stopped: Vec<(&DeviceId, Receipt)> = Vec::new();
     for report in reports {
         let device = &report.arrival.report.device;
-        let receipt = match conflicts.iter().find(|(of, _)| *of == device) {
-            Some((_, conflict)) => conflict.clone(),
+        let receipt = match stopped.iter().find(|(of, _)| *of == device) {
+            Some((_, receipt)) => receipt.clone(),
             None => take(hand, report)?,
         };
-        if matches!(receipt, Receipt::Conflict { .. }) {
-            conflicts.push((device, receipt.clone()));
+        if receipt.stops() {
+            stopped.push((device, receipt.clone()));
         }
         receipts.push(receipt);
     }
@@ -51,7 +50,10 @@ fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
     let mut queue = head.origin != prepared.origin && prepared.arrival.source.is_some();
     let before = head.digest;
     if !report.is_heartbeat() {
-        queue |= write_content(conn, head, prepared)?;
+        match write_content(conn, head, prepared)? {
+            Ok(changed) => queue |= changed,
+            Err(why) => return Ok(Receipt::TooMuch { why }),
+        }
     }
     write_head(conn, head, prepared, before)?;
     if queue {
@@ -88,14 +90,18 @@ fn misfit(conn: &Connection, head: &Head, report: &Report) -> Result<Option<Rece
     conflict(out_of_order(report, head.seq, &head.boot))
 }
 
-/// Writes facts, windows, transitions and the report itself; whether the device is to be judged anew.
-fn write_content(conn: &Connection, head: &mut Head, prepared: &Prepared) -> Result<bool> {
+/// Writes facts, windows, transitions and the report itself; whether the device is to be judged anew, or why there is no
+/// room for its facts.
+fn write_content(conn: &Connection, head: &mut Head, prepared: &Prepared) -> Result<Result<bool, String>> {
     let Prepared { arrival, set, gone, .. } = prepared;
     let report = &arrival.report;
     let written = if report.whole {
         facts::replace(conn, head.number, set)?
     } else {
-        facts::apply(conn, head.number, head.digest, set, gone)?
+        match facts::apply(conn, head.number, head.digest, set, gone)? {
+            Ok(written) => written,
+            Err(why) => return Ok(Err(why)),
+        }
     };
     head.digest = written.digest;
     if let Some(host) = &prepared.host
@@ -116,7 +122,7 @@ fn write_content(conn: &Connection, head: &mut Head, prepared: &Prepared) -> Res
         )?
         .execute(params![head.number, count(report.seq), ms(arrival.received_at), sent])?;
     }
-    Ok(!written.changed.is_empty() || !report.windows.is_empty() || !report.transitions.is_empty())
+    Ok(Ok(!written.changed.is_empty() || !report.windows.is_empty() || !report.transitions.is_empty()))
 }
 
 /// What listings show of a device, from its `host` fact.

@@ -10,8 +10,8 @@ use farmwatch_shared::state::{Digest, FactKey, State};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;
 
-use super::super::Result;
 use super::super::prepared::Fact;
+use super::super::{Result, room};
 use super::convert::{from_json, id};
 
 /// What writing facts came to.
@@ -22,27 +22,43 @@ pub struct Written {
     pub changed: Vec<String>,
 }
 
-/// Applies a change to a device's facts. `before` is the digest of them so far.
+/// Applies a change to a device's facts; or says why there is no room for it. `before` is the digest of them so far.
 pub fn apply(
     conn: &Connection,
     device: i64,
     before: Digest,
     set: &[Fact],
     gone: &[String],
-) -> Result<Written> {
+) -> Result<Result<Written, String>> {
+    // primary key
+    let mut statement = conn.prepare_cached("SELECT digest FROM fact WHERE device = ?1 AND key = ?2")?;
+    let mut find = |fact: &Fact| {
+        statement.query_row(params![device, fact.key], |row| row.get(0).map(Digest::from_bytes)).optional()
+    };
+    let old = set.iter().map(&mut find).collect::<rusqlite::Result<Vec<Option<Digest>>>>()?;
+    if room::may_overflow(set, old.contains(&None))
+        && let Err(why) = room::after(sizes(conn, device)?, set, gone)
+    {
+        return Ok(Err(why));
+    }
     let mut written = Written { digest: before, changed: Vec::new() };
     for key in gone {
         remove(conn, device, key, &mut written)?;
     }
-    for fact in set {
-        // primary key
-        let old = conn
-            .prepare_cached("SELECT digest FROM fact WHERE device = ?1 AND key = ?2")?
-            .query_row(params![device, fact.key], |row| row.get(0).map(Digest::from_bytes))
-            .optional()?;
+    for (fact, old) in set.iter().zip(old) {
+        // What the report says is gone and there again has no digest left to take off.
+        let old = old.filter(|_| !gone.contains(&fact.key));
         put(conn, device, fact, old, &mut written)?;
     }
-    Ok(written)
+    Ok(Ok(written))
+}
+
+/// Bytes of a device's facts.
+fn sizes(conn: &Connection, device: i64) -> Result<room::Sizes> {
+    // primary key; the length alone needs no look at the value
+    let mut statement = conn.prepare_cached("SELECT key, octet_length(value) FROM fact WHERE device = ?1")?;
+    let rows = statement.query_map([device], |row| Ok((row.get(0)?, row.get::<_, u32>(1)? as usize)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Replaces a device's facts. What is stored already is not written again.

@@ -6,6 +6,7 @@ use farmwatch_shared::facts::{Host, Power, Source, SourceKind, Transition, Trans
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::{Digest, FactKey, State};
+use farmwatch_shared::wire::{MAX_FACTS, MAX_UNPACKED};
 use serde_json::json;
 
 use super::super::{Arrival, Device, Observed, Receipt, SharedStore, Standing};
@@ -21,6 +22,7 @@ pub const CASES: &[Case] = &[
     ("the whole state is wanted where digests differ, and mends it", |s| Box::pin(drift(s))),
     ("facts hashed again are stored so and keep the digest as sent", |s| Box::pin(hashed_again(s))),
     ("facts that only a newer agent knows are kept", |s| Box::pin(newer_agent(s))),
+    ("a device that names ever new facts is told that there is no room", |s| Box::pin(no_room(s))),
     ("a device is listed by its host fact", |s| Box::pin(host_fact(s))),
     ("windows and transitions come back in order", |s| Box::pin(windows(s))),
     ("two halves of a window are put together", |s| Box::pin(half_windows(s))),
@@ -103,6 +105,32 @@ async fn other_hardware(store: SharedStore) {
     assert!(matches!(take(&store, moved).await, Receipt::Conflict { .. }));
     assert_eq!(store.device(&device).await.unwrap().unwrap().last_seen, None);
     assert_eq!(take(&store, heartbeat(&device, 1, &State::default())).await, taken());
+}
+
+async fn no_room(store: SharedStore) {
+    let device = enrol(&store, 1).await;
+    let key = |n: usize| FactKey::try_from(format!("display/{n}")).unwrap();
+    let mut full = State::default();
+    (0..MAX_FACTS).for_each(|n| full.set(key(n), json!(n)));
+    assert_eq!(take(&store, change(&device, 1, &State::default(), &full)).await, taken());
+    let mut more = full.clone();
+    more.set(key(MAX_FACTS), json!(1));
+    let after = [change(&device, 2, &full, &more), heartbeat(&device, 3, &more)].map(arrival);
+    let receipts = store.ingest(after.to_vec()).await.unwrap();
+    assert!(matches!(&receipts[..], [Receipt::TooMuch { .. }, Receipt::TooMuch { .. }]), "{receipts:?}");
+    let mut large = full.clone();
+    large.set(key(0), json!("x".repeat(MAX_UNPACKED)));
+    let receipt = take(&store, change(&device, 2, &full, &large)).await;
+    assert!(matches!(receipt, Receipt::TooMuch { .. }), "{receipt:?}");
+    assert_eq!(store.state(&device).await.unwrap(), full);
+    assert_eq!(store.device(&device).await.unwrap().unwrap().seq, 1);
+
+    let mut other = more.clone();
+    other.remove(&key(0));
+    assert_eq!(take(&store, change(&device, 2, &full, &other)).await, taken(), "one came, one went");
+    let whole = Report { whole: true, ..change(&device, 3, &State::default(), &full) };
+    assert_eq!(take(&store, whole).await, taken());
+    assert_eq!(store.state(&device).await.unwrap(), full);
 }
 
 async fn unknown(store: SharedStore) {
