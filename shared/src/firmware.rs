@@ -1,7 +1,7 @@
 //! What firmware's tables say of a machine, and what makers leave in them where they have nothing to say.
 
 /// What makers write where a serial number, a model or a name should be: thousands of machines share it.
-const FILLERS: [&str; 19] = [
+const FILLERS: [&str; 22] = [
     "to be filled by o.e.m.",
     "system serial number",
     "system product name",
@@ -21,6 +21,9 @@ const FILLERS: [&str; 19] = [
     "oem",
     "123456789",
     "0123456789",
+    "1234567890",
+    "0123456789abcdef",
+    "123456789abc",
 ];
 
 /// A text from firmware says nothing: a filler, or one letter or digit over and over (`00000000`, `XXXXXXX`, a UUID of
@@ -74,6 +77,7 @@ mod tests {
             "XXXXXXX",
             "00000000-0000-0000-0000-000000000000",
             "FFFFFFFF-ffff-FFFF-FFFF-FFFFFFFFFFFF",
+            "0123456789ABCDEF",
         ] {
             assert!(says_nothing(text), "{text:?}");
         }

@@ -12,6 +12,7 @@ pub use descriptors::hid_versions;
 pub use known::says_jiggler;
 
 use crate::facts::{HidCaps, UsbDevice, UsbInterface};
+use crate::firmware::says_nothing;
 use crate::hid;
 use crate::id::HashKey;
 
@@ -154,11 +155,9 @@ fn clean(text: &str) -> Option<String> {
 /// Two devices of one model with this serial number are one and the same: not zeros, not `0123456789`.
 fn serial_worth_the_name(serial: &str) -> bool {
     let serial = serial.trim();
-    let first = serial.chars().next();
-    let all_one = serial.chars().all(|c| Some(c) == first);
     let counted = "0123456789abcdef".starts_with(&serial.to_ascii_lowercase())
         || "123456789abcdef".starts_with(&serial.to_ascii_lowercase());
-    serial.chars().count() >= 4 && !all_one && !counted
+    serial.chars().count() >= 4 && !says_nothing(serial) && !counted
 }
 
 #[cfg(test)]

@@ -2,13 +2,24 @@
 
 use std::fmt;
 
+/// Beginnings of addresses that a role has wherever it is played, so that two of them say nothing of one place: virtual
+/// routers by VRRP (RFC 5798, 7.3), by Cisco's HSRP (versions 1 and 2) and GLBP, and what phones say for their own.
+const ROLES: [&[u8]; 6] = [
+    &[0x00, 0x00, 0x5e, 0x00, 0x01],
+    &[0x00, 0x00, 0x5e, 0x00, 0x02],
+    &[0x00, 0x00, 0x0c, 0x07, 0xac],
+    &[0x00, 0x00, 0x0c, 0x9f],
+    &[0x00, 0x07, 0xb4, 0x00],
+    &[0x02, 0x00, 0x00, 0x00, 0x00, 0x00],
+];
+
 /// A hardware address of Ethernet and Wi-Fi.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
     /// Reads `b8:27:eb:01:02:03`. `None` for anything else, and for what names no single machine: zeros,
-    /// broadcast and multicast.
+    /// broadcast, multicast, virtual routers.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 6];
         let mut parts = text.split(':');
@@ -24,7 +35,8 @@ impl Mac {
 
     /// Itself, if it names one machine.
     pub fn one_machine(self) -> Option<Self> {
-        (self.0 != [0; 6] && self.0[0] & 1 == 0).then_some(self)
+        let of_a_role = ROLES.iter().any(|role| self.0.starts_with(role));
+        (self.0 != [0; 6] && self.0[0] & 1 == 0 && !of_a_role).then_some(self)
     }
 
     /// The maker's three bytes as six hex digits; `None` if the address is locally administered, and so says
@@ -54,6 +66,8 @@ mod tests {
             "00:00:00:00:00:00",
             "ff:ff:ff:ff:ff:ff",
             "01:00:5e:00:00:fb",
+            "00:00:5e:00:01:01",
+            "00:00:0c:9f:f0:01",
             "b8:27:eb:01:02",
             "",
             "b8-27-eb-01-02-03",
