@@ -25,7 +25,7 @@ impl Screen {
     fn start(folder: &Path) -> Self {
         let display = format!(":{}", 200 + std::process::id() % 400);
         let mut command = Command::new("Xvfb");
-        command.args([&display, "-screen", "0", "800x600x24", "-nolisten", "tcp"]);
+        command.args([&display, "-screen", "0", "800x600x24", "-nolisten", "tcp", "-extension", "MIT-SHM"]);
         let server = Program::start(&mut command, &folder.join("screen.log"))
             .expect("Xvfb is missing: apt-get install xvfb");
         let screen = Self { _server: server, display };
@@ -79,7 +79,7 @@ fn copies_under_other_names_are_named_in_the_alert() {
     // A server that is installed under its own name as well, and a Go program that came from elsewhere.
     let (port, other) = (free_port().unwrap().to_string(), free_port().unwrap());
     let mut helper = Command::new(renamed("/usr/bin/x11vnc", folder, "helper"));
-    helper.args(["-display", &screen.display, "-rfbport", &port, "-forever", "-nopw", "-quiet"]);
+    helper.args(["-display", &screen.display, "-rfbport", &port, "-forever", "-nopw", "-quiet", "-noshm"]);
     let mut helper = Program::start(&mut helper, &folder.join("helper.log")).unwrap();
     let printing = renamed("/usr/bin/tty-share", folder, "printing");
     rebuild(&printing);

@@ -43,7 +43,7 @@ fn what_is_personal_is_neither_sent_nor_stored_nor_logged() {
     let (_screen, display) = start_screen(&laptop);
     let log = laptop.folder().join("programs.log");
     let mut tool =
-        laptop.program(&["x11vnc", "-display", &display, "-forever", "-quiet", "-rfbport", "5900"]);
+        laptop.program(&["x11vnc", "-display", &display, "-forever", "-quiet", "-noshm", "-rfbport", "5900"]);
     tool.args(["-passwd", "qzpasswordqz", "-desktop", "qztitleqz"]).env("SECRET", "qzenvironmentqz");
     let _tool = Program::start(&mut tool, &log).unwrap();
     let mut unknown =

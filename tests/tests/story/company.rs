@@ -191,7 +191,9 @@ fn answer_name(question: &[u8]) -> Option<Vec<u8>> {
 pub fn start_screen(laptop: &Laptop) -> (Program, String) {
     let told = laptop.folder().join("display");
     let mut command = laptop.program(&["sh", "-c"]);
-    command.arg("exec Xvfb -displayfd 1 -screen 0 640x480x24 -nolisten tcp > \"$0\"").arg(&told);
+    command
+        .arg("exec Xvfb -displayfd 1 -screen 0 640x480x24 -nolisten tcp -extension MIT-SHM > \"$0\"")
+        .arg(&told);
     let screen = Program::start(&mut command, &laptop.folder().join("xvfb.log")).unwrap();
     let number = wait_for("Xvfb", LIMIT, || {
         let text = std::fs::read_to_string(&told)?;

@@ -31,7 +31,8 @@ fn a_remote_tool_is_seen_and_the_laptop_is_cut_off_until_it_is_released() {
     // Somebody starts a tool.
     let (_screen, display) = start_screen(&laptop);
     let terminal = Terminal::open(&laptop);
-    let mut command = laptop.program(&["x11vnc", "-display", &display, "-forever", "-nopw", "-quiet"]);
+    let mut command =
+        laptop.program(&["x11vnc", "-display", &display, "-forever", "-nopw", "-quiet", "-noshm"]);
     let mut tool =
         Program::start(command.args(["-rfbport", "5900"]), &laptop.folder().join("x11vnc.log")).unwrap();
     let started = Instant::now();

@@ -124,7 +124,9 @@ impl XServer {
     fn start() -> Self {
         let number = 100 + std::process::id() % 800;
         let display = format!(":{number}");
-        let server = std::process::Command::new("Xvfb").args([&display, "-nolisten", "tcp"]).spawn();
+        let server = std::process::Command::new("Xvfb")
+            .args([&display, "-nolisten", "tcp", "-extension", "MIT-SHM"])
+            .spawn();
         Self { server: server.expect("this test needs Xvfb (Debian package xvfb)"), number }
     }
 }

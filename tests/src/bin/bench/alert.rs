@@ -60,7 +60,16 @@ impl Desk {
         agent.start()?;
         let screen = format!(":{display}");
         let mut server = Command::new("Xvfb");
-        server.args([screen.as_str(), "-screen", "0", "800x600x24", "-nolisten", "tcp"]);
+        server.args([
+            screen.as_str(),
+            "-screen",
+            "0",
+            "800x600x24",
+            "-nolisten",
+            "tcp",
+            "-extension",
+            "MIT-SHM",
+        ]);
         let server = Program::start(&mut server, &folder.path().join("xvfb.log"))?;
         let socket = format!("/tmp/.X11-unix/X{display}");
         wait_for("the X server", Duration::from_secs(20), || Ok(Path::new(&socket).exists().then_some(())))?;
@@ -76,7 +85,17 @@ impl Desk {
         let console = Session::log_in(self.collector.console_port, &self.collector.password)?;
         let port = free_port()?.to_string();
         let mut tool = Command::new("x11vnc");
-        tool.args(["-display", &self.screen, "-rfbport", &port, "-localhost", "-forever", "-quiet", "-nopw"]);
+        tool.args([
+            "-display",
+            &self.screen,
+            "-rfbport",
+            &port,
+            "-localhost",
+            "-forever",
+            "-quiet",
+            "-nopw",
+            "-noshm",
+        ]);
         let start = Instant::now();
         let _tool = Program::start(&mut tool, &self.folder.path().join("x11vnc.log"))?;
         loop {
