@@ -43,3 +43,58 @@ pub fn is_bridge_reference(edid: &Edid) -> bool {
 fn by_screen(holds: impl Fn(&Screen) -> bool) -> Option<&'static str> {
     PRODUCTS.iter().find(|product| product.screens.iter().any(&holds)).map(|product| product.name)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::parse;
+    use super::*;
+
+    const KVM: &str = include_str!("../../tests/fixtures/edid_kvm.tsv");
+
+    /// Every block of an IP-KVM.
+    fn blocks() -> Vec<Vec<u8>> {
+        let hex = |line: &'static str| line.rsplit_once('\t').unwrap().1;
+        KVM.lines().map(|line| hex::decode(hex(line)).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_name_of_a_million_letters_is_nobodys() {
+        let mut edid = parse(&blocks()[0]).unwrap();
+        (edid.manufacturer, edid.product) = ("DEL".into(), 1);
+        edid.name = Some("x".repeat(1_000_000));
+        assert_eq!(identity(&edid), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_block_panics_and_products_are_of_the_table(tail in prop::collection::vec(any::<u8>(), 120..600)) {
+            let edid = parse(&[&[0, 255, 255, 255, 255, 255, 255, 0][..], &tail].concat()).unwrap();
+            let found = [identity(&edid), preset(&edid), template(&edid)];
+            prop_assert!(found.into_iter().flatten().all(|name| PRODUCTS.iter().any(|product| product.name == name)));
+            let _ = is_bridge_reference(&edid);
+        }
+
+        /// The owners of the monitors that presets copy are left alone, to the last bit.
+        #[test]
+        fn a_preset_with_one_bit_changed_is_none(at in 8usize..128, bit in 0u8..8) {
+            for mut block in blocks() {
+                block[at] ^= 1 << bit;
+                prop_assert_eq!(preset(&parse(&block).unwrap()), None);
+            }
+        }
+
+        #[test]
+        fn a_products_own_word_is_heard_in_a_name_of_any_kind(before in "\\PC{0,40}", after in "\\PC{0,40}") {
+            let mut edid = parse(&blocks()[0]).unwrap();
+            (edid.manufacturer, edid.product) = ("DEL".into(), 1);
+            for product in &PRODUCTS {
+                for word in product.words {
+                    edid.name = Some(format!("{before}{}{after}", word.to_ascii_uppercase()));
+                    prop_assert!(identity(&edid).is_some(), "{word}");
+                }
+            }
+        }
+    }
+}

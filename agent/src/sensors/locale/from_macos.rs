@@ -1,13 +1,9 @@
 //! Languages and keyboard layouts from the preferences of the machine and of its people.
 
-use std::collections::BTreeSet;
-
 use farmwatch_shared::facts::Locale;
 
+use super::each_once;
 use crate::apple::plist::{Plist, text};
-
-/// Most layouts or languages that are named.
-const MOST: usize = 16;
 
 /// The zone that `/etc/localtime` points to: `…/zoneinfo/America/Phoenix`.
 pub(super) fn time_zone(link: &str) -> Option<String> {
@@ -42,19 +38,11 @@ fn word(value: &Plist) -> Option<String> {
     if let Plist::Text(text) = value { Some(text.clone()) } else { None }
 }
 
-fn each_once(words: impl Iterator<Item = String>) -> Vec<String> {
-    let fits = |word: &String| {
-        (1..=48).contains(&word.len())
-            && word.chars().all(|c| c.is_ascii_alphanumeric() || "_-.@ ()".contains(c))
-    };
-    let mut seen = BTreeSet::new();
-    words.filter(fits).filter(|word| seen.insert(word.clone())).take(MOST).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::MOST;
     use super::*;
     use crate::apple::ioreg::test::{plist, recording};
     use crate::apple::plist::parse;

@@ -4,15 +4,13 @@ use std::path::Path;
 
 use super::super::assignments;
 use super::super::read;
-use super::{Config, Locale, SensorError};
+use super::{Config, Locale, MOST, SensorError};
 
 /// Files that name languages, the first found counts.
 const LANGUAGE_FILES: [&str; 2] = ["etc/locale.conf", "etc/default/locale"];
 /// Files that name keyboard layouts as assignments, the first found counts.
 const KEYBOARD_FILES: [&str; 2] = ["etc/default/keyboard", "etc/vconsole.conf"];
 const X11_KEYBOARD: &str = "etc/X11/xorg.conf.d/00-keyboard.conf";
-/// Most layouts or languages that are named.
-const MOST: usize = 16;
 
 pub(super) fn locale(config: &Config) -> Result<Locale, SensorError> {
     let locale = Locale {

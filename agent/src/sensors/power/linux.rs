@@ -182,6 +182,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use farmwatch_shared::facts::{Power, SensorState, SensorStatus, TransitionKind};
+    use proptest::prelude::*;
 
     use super::super::super::test::{again, config, look, now, write};
     use super::*;
@@ -243,5 +244,28 @@ mod tests {
         assert_eq!(never_sleeps(&config(root.path())), Some(true));
         let status: SensorStatus = look("power", root.path()).state.get("power").unwrap();
         assert_eq!(status.state, SensorState::NotSupported);
+    }
+
+    #[test]
+    fn settings_and_inhibitors_of_any_kind_never_panic_and_no_text_of_theirs_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let config = config(root.path());
+        let junk = "(HandleLidSwitch=|IdleAction=|AllowSuspend=|WHAT=idle|MODE=block|WHO=|\\[Login\\]|[:=#;\n]|ignore|no|\\PC){0,60}";
+        let tools: Vec<&str> = config.catalogue.tools().map(|tool| &*tool.id).collect();
+        proptest!(|(junk in junk, who in "\\PC{0,40}")| {
+            let inhibitor = format!("{junk}\nWHAT=sleep\nMODE=block\nWHO={who}\n");
+            write(
+                root.path(),
+                &[("etc/systemd/logind.conf", &junk), ("etc/systemd/sleep.conf", &junk), ("run/systemd/inhibit/4", &inhibitor)],
+            );
+            let _ = never_sleeps(&config);
+            let held = keep_awake(&config);
+            let known = |name: &String| name == "other" || SERVICES.contains(&&**name) || tools.contains(&&**name);
+            prop_assert!(held.len() == 1 && held.iter().all(known), "{held:?}");
+            // A drop-in wins over whatever stands before it.
+            write(root.path(), &[("run/systemd/sleep.conf.d/x.conf", "[Sleep]\nAllowSuspend=no\n")]);
+            prop_assert_eq!(never_sleeps(&config), Some(true));
+            std::fs::remove_file(root.path().join("run/systemd/sleep.conf.d/x.conf")).unwrap();
+        });
     }
 }

@@ -73,6 +73,9 @@ fn owned(config: &Config, package: &str) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use proptest::prelude::*;
 
     use super::super::super::super::test::{config, write};
     use super::*;
@@ -99,5 +102,32 @@ mod tests {
             (&*hit.tool, hit.serving, &*hit.what),
             ("x11vnc", Some(true), "x11vnc under another name")
         );
+    }
+
+    #[test]
+    fn lists_and_programs_of_any_kind_never_panic_and_lead_to_few_builds() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &[("usr/bin/x11vnc", "")]);
+        let (config, program) = (config(root.path()), root.path().join("usr/bin/x11vnc"));
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let whole = fs::read("/usr/bin/env").unwrap();
+        let list = "(/usr/(bin|lib)/|/opt/|/etc/|\\.\\./|\n|[a-z]|\\PC){0,200}";
+        proptest!(|(list in list, at in 0..whole.len(), bytes: [u8; 4], cut in 0..whole.len())| {
+            write(root.path(), &[(&format!("{OWNED}/tool.list"), &list)]);
+            let owned = owned(&config, "tool");
+            prop_assert!(owned.len() <= MOST_PROGRAMS && owned.iter().all(|path| path.starts_with(root.path())));
+            let mut bad = whole.clone();
+            let end = (at + bytes.len()).min(bad.len());
+            bad[at..end].copy_from_slice(&bytes[..end - at]);
+            for bad in [&bad[..], &whole[..cut]] {
+                fs::write(&program, bad).unwrap();
+                let builds = of_tools(&config, &[]);
+                let fits = |build: &String| build.len() <= 128 && build.bytes().all(|digit| digit.is_ascii_hexdigit());
+                prop_assert!(builds.len() <= 1 && builds.keys().all(fits));
+            }
+        });
+        let many = "/usr/bin/x\n".repeat(1_000_000);
+        write(root.path(), &[(&format!("{OWNED}/tool.list"), &many)]);
+        assert!(owned(&config, "tool").is_empty(), "longer than any package's");
     }
 }

@@ -37,6 +37,8 @@ const MOST_PROFILES: usize = 64;
 pub(super) struct Installed {
     pub(super) packages: Packages,
     others: Vec<(SeenBy, Hit)>,
+    /// Why some of it cannot be seen.
+    trouble: Option<String>,
 }
 
 impl Installed {
@@ -44,9 +46,15 @@ impl Installed {
         let homes = paths::homes(&config.root);
         self.packages.look(config);
         self.others.clear();
-        self.others.extend(units::all(config, &homes).into_iter().map(|hit| (SeenBy::Service, hit)));
+        self.trouble = self.packages.trouble.clone();
+        let units = units::all(config, &homes, &mut self.trouble);
+        self.others.extend(units.into_iter().map(|hit| (SeenBy::Service, hit)));
         self.others.extend(files(config, &homes).into_iter().map(|hit| (SeenBy::File, hit)));
         self.others.extend(extensions(config, &homes).into_iter().map(|hit| (SeenBy::BrowserExtension, hit)));
+    }
+
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = (SeenBy, &Hit)> {

@@ -225,8 +225,8 @@ impl Eyes {
                 "limited: more programs start than the agent may spend time on; it looks every few seconds instead",
             );
         }
-        if let Some(trouble) = &self.installed.packages.trouble {
-            out.partly(SensorError::Blind(trouble.clone()));
+        if let Some(trouble) = self.installed.trouble() {
+            out.partly(SensorError::Blind(trouble.to_owned()));
         }
     }
 

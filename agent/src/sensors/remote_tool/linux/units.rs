@@ -19,37 +19,49 @@ const AUTOSTART: &str = "etc/xdg/autostart";
 const AUTOSTART_AT_HOME: &str = ".config/autostart";
 /// Most files of one folder that are read.
 const MOST_READ: usize = 512;
+/// Most commands of one file that are looked at.
+const MOST_COMMANDS: usize = 64;
 
-/// Tools that start by themselves.
-pub(super) fn all(config: &Config, homes: &[PathBuf]) -> Vec<Hit> {
+/// Tools that start by themselves; `trouble` takes the reason why some cannot be seen.
+pub(super) fn all(config: &Config, homes: &[PathBuf], trouble: &mut Option<String>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for folder in PACKAGED {
         // On most systems `/lib` is `/usr/lib`.
         if folder.starts_with("lib/") && config.path("lib").is_symlink() {
             continue;
         }
-        names(&config.path(folder)).iter().for_each(|name| hits.extend(by_name(config, name)));
+        names(&config.path(folder), trouble).iter().for_each(|name| hits.extend(by_name(config, name)));
     }
     let at_home = homes.iter().map(|home| home.join(WRITTEN_AT_HOME));
     for folder in WRITTEN.iter().map(|folder| config.path(folder)).chain(at_home) {
-        for name in names(&folder).iter().filter(|name| name.contains(".service")).take(MOST_READ) {
+        for name in names(&folder, trouble).iter().filter(|name| name.contains(".service")).take(MOST_READ) {
             hits.extend(
-                by_name(config, name).or_else(|| by_command(config, &folder.join(name), "ExecStart")),
+                by_name(config, name)
+                    .or_else(|| by_command(config, &folder.join(name), "ExecStart", trouble)),
             );
         }
     }
     let at_home = homes.iter().map(|home| home.join(AUTOSTART_AT_HOME));
     for folder in [config.path(AUTOSTART)].into_iter().chain(at_home) {
-        for name in names(&folder).iter().take(MOST_READ) {
+        for name in names(&folder, trouble).iter().take(MOST_READ) {
             let Some(stem) = name.strip_suffix(".desktop") else { continue };
-            hits.extend(by_name(config, stem).or_else(|| by_command(config, &folder.join(name), "Exec")));
+            hits.extend(
+                by_name(config, stem).or_else(|| by_command(config, &folder.join(name), "Exec", trouble)),
+            );
         }
     }
     hits
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    read::names(folder, read::MANY).unwrap_or_default()
+fn names(folder: &Path, trouble: &mut Option<String>) -> Vec<String> {
+    read::names(folder, read::MANY).inspect_err(|error| blind(trouble, error)).unwrap_or_default()
+}
+
+/// What is stuffed so that it cannot be read is told, without the name of somebody's home.
+fn blind(trouble: &mut Option<String>, error: &read::ReadError) {
+    if matches!(error.why, read::Why::TooMany(_) | read::Why::TooLong(_)) {
+        trouble.get_or_insert(format!("some of what starts by itself cannot be read: {}", error.why));
+    }
 }
 
 /// `name.service`, `name@.service` and `name@instance.service` are all `name`'s.
@@ -61,8 +73,8 @@ fn by_name(config: &Config, name: &str) -> Option<Hit> {
 }
 
 /// By what a unit or a desktop entry starts. Of its command line nothing is told but what the catalogue says.
-fn by_command(config: &Config, file: &Path, key: &str) -> Option<Hit> {
-    let settings = assignments::of_file(file).ok()?;
+fn by_command(config: &Config, file: &Path, key: &str, trouble: &mut Option<String>) -> Option<Hit> {
+    let settings = assignments::of_file(file).inspect_err(|error| blind(trouble, error)).ok()?;
     if assignments::last(&settings, "Hidden") == Some("true") {
         return None;
     }
@@ -73,11 +85,13 @@ fn by_command(config: &Config, file: &Path, key: &str) -> Option<Hit> {
         let program = command.split_whitespace().next()?;
         config.catalogue.by_process(Os::Linux, program, Some(command)).map(Hit::from)
     };
-    commands.take(8).find_map(hit)
+    commands.take(MOST_COMMANDS).find_map(hit)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::super::super::test::{config, write};
     use super::*;
 
@@ -97,10 +111,47 @@ mod tests {
                 ("home/anna/.config/autostart/sync.desktop", "[Desktop Entry]\nExec=anydesk --tray\n"),
             ],
         );
-        let hits = all(&config(root.path()), &super::super::super::paths::homes(root.path()));
+        let mut trouble = None;
+        let homes = super::super::super::paths::homes(root.path());
+        let hits = all(&config(root.path()), &homes, &mut trouble);
+        assert_eq!(trouble, None);
         let mut tools: Vec<&str> = hits.iter().map(|hit| &*hit.tool).collect();
         tools.sort_unstable();
         assert_eq!(tools, ["anydesk", "anydesk", "x11vnc"]);
         assert!(hits.iter().all(|hit| !hit.what.contains("anna") && !hit.what.contains("-forever")));
+    }
+
+    #[test]
+    fn a_folder_that_is_stuffed_to_hide_a_unit_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("home/anna").join(WRITTEN_AT_HOME);
+        std::fs::create_dir_all(&folder).unwrap();
+        for n in 0..=read::MANY {
+            std::fs::File::create(folder.join(format!("{n}.service"))).unwrap();
+        }
+        let mut trouble = None;
+        all(&config(root.path()), &[root.path().join("home/anna")], &mut trouble);
+        assert_eq!(trouble.unwrap(), "some of what starts by itself cannot be read: more than 4096 entries");
+    }
+
+    #[test]
+    fn units_of_any_kind_never_panic_and_a_tool_behind_their_junk_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        let (config, file) = (config(root.path()), root.path().join("x.service"));
+        let junk = "(ExecStart=|Exec=|\\[Service\\]|[-@:+!|#;=\"']|/usr/bin/|\\\\|\n|\\PC){0,60}";
+        proptest!(|(junk in junk, mark in "[-@:+!|]{0,3}", name in "\\PC{0,40}", cut in 0usize..400)| {
+            let mut trouble = None;
+            let _ = by_name(&config, &name);
+            let unit = format!("{junk}\nExecStart={mark}/usr/bin/x11vnc -forever\n");
+            std::fs::write(&file, &unit).unwrap();
+            prop_assert!(by_command(&config, &file, "ExecStart", &mut trouble).is_some());
+            std::fs::write(&file, &unit.as_bytes()[..cut.min(unit.len())]).unwrap();
+            let _ = by_command(&config, &file, "ExecStart", &mut trouble);
+            prop_assert_eq!(trouble, None);
+        });
+        let mut trouble = None;
+        std::fs::write(&file, format!("#{}\nExecStart=x11vnc\n", "x".repeat(1 << 20))).unwrap();
+        assert_eq!(by_command(&config, &file, "ExecStart", &mut trouble), None);
+        assert_eq!(trouble.unwrap(), "some of what starts by itself cannot be read: larger than 65536 bytes");
     }
 }

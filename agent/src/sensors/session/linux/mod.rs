@@ -124,6 +124,7 @@ fn forwarded_in(table: &str) -> Vec<u16> {
 #[cfg(test)]
 mod tests {
     use farmwatch_shared::facts::{SensorState, SensorStatus};
+    use proptest::prelude::*;
 
     use super::super::super::test::{look, write};
     use super::*;
@@ -175,5 +176,30 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let status: SensorStatus = look("session", root.path()).state.get("session").unwrap();
         assert_eq!(status.state, SensorState::NotSupported);
+    }
+
+    proptest! {
+        #[test]
+        fn sessions_of_any_kind_never_panic_and_are_remote_or_at_the_console(
+            text in "(CLASS=|TYPE=|SERVICE=|DISPLAY=:|REMOTE=1|STATE=|user|x11|xrdp|sshd|vnc|closing|[0-9.\n]|\\PC){0,60}",
+            display: u16, cut in 0usize..60,
+        ) {
+            let of = |text: &str| logind_session(&assignments::of_text(text), &[display]);
+            if let Some(session) = of(&text) {
+                prop_assert_eq!(session.remote, session.kind != SessionKind::Console);
+            }
+            let known = format!("{text}\nCLASS=user\nSTATE=active\nDISPLAY=:{display}\n");
+            prop_assert_eq!(of(&known).map(|session| session.kind), Some(SessionKind::Vnc));
+            prop_assert_eq!(of(&format!("{text}\nCLASS=greeter\n")), None);
+            let _ = of(&known.chars().take(cut).collect::<String>());
+        }
+
+        #[test]
+        fn tables_of_sockets_of_any_kind_give_forwarded_displays_alone(
+            lines in prop::collection::vec("[0-9]{0,3}: (0100007F:17[0-9A-F]{0,6}|\\PC{0,20}) \\PC{0,9} (0A|0[0-9A-F])", 0..40)
+        ) {
+            let ports = forwarded_in(&lines.join("\n"));
+            prop_assert!(ports.len() <= lines.len() && ports.iter().all(|port| FORWARDED.contains(port)));
+        }
     }
 }
