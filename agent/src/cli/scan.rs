@@ -51,6 +51,7 @@ pub fn run(args: &ScanArgs, global: &Global) -> anyhow::Result<ExitCode> {
     getrandom::fill(&mut key).map_err(|e| anyhow::anyhow!("the system gives no random bytes: {e}"))?;
     let config = Config {
         root: global.root.clone(),
+        state: None,
         hash_key: HashKey::new(key),
         catalogue: Arc::new(Catalogue::shipped()),
         off: Vec::new(),

@@ -1,61 +1,92 @@
 //! When the things came that are there now.
 //!
-//! A sensor says at each look what is there; here is remembered since when, by the laptop's clock, to ten seconds. What was
-//! there at the first look has no such time: it may have come an hour ago or last year.
+//! A sensor says at each look what is there; here is remembered since when, by the laptop's clock, to ten seconds. What is
+//! there at the first look of all has no such time: it may have come an hour ago or last year. So has what came while the
+//! agent did not run; what was there before and is there again was there all along, as far as anybody looked.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
 
 use farmwatch_shared::state::FactKey;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::kept::{Kept, Looked};
 
 /// Arrivals are told to so many seconds: enough to see what came together, too little for a diary.
 const GRAIN: i64 = 10;
 /// Most things that are remembered; sensors see fewer.
-const MOST: usize = 4096;
+pub(super) const MOST: usize = 4096;
+/// A laptop that starts finds its screens and devices one after the other.
+const SETTLES: SignedDuration = SignedDuration::from_mins(2);
 
 /// What was there at the last look, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
-    looked: bool,
-    there: BTreeMap<FactKey, There>,
+    first: Option<Timestamp>,
+    last: Looked,
+    /// What an earlier run of the agent kept, and this one has not found yet.
+    earlier: Looked,
+    kept: Option<Kept>,
 }
 
-#[derive(Debug)]
-struct There {
+/// A thing, by its fact's key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct There {
     /// What makes it this thing and no other in the same place.
-    identity: Vec<Value>,
-    since: Option<Timestamp>,
+    pub(super) identity: Vec<Value>,
+    pub(super) since: Option<Timestamp>,
 }
 
 impl Arrivals {
+    /// Of one family's things, kept in the agent's state folder if it has one.
+    pub(super) fn of(family: &'static str, state: Option<&Path>) -> Self {
+        Self { kept: state.map(|state| Kept::of(state, family)), ..Self::default() }
+    }
+
     /// Writes into each fact since when it is there (`since`). `identity` names the fields, by JSON pointer, in which another
     /// thing in the same place differs; hashes are none, because a new key changes them all at once.
     pub(super) fn stamp(&mut self, facts: &mut [(FactKey, Value)], identity: &[&str], now: Timestamp) {
-        let came = self.looked.then(|| grained(now));
+        let is_first = self.first.is_none();
+        let first = *self.first.get_or_insert(now);
+        if let Some(kept) = self.kept.as_mut().filter(|_| is_first) {
+            self.earlier = kept.read();
+        }
+        if now.duration_since(first) > SETTLES {
+            self.earlier.there.clear();
+        }
+        // A clock that an earlier run's was ahead of (its battery is empty) tells no time.
+        let came = (!is_first && now >= self.earlier.at).then(|| grained(now));
         let mut there = BTreeMap::new();
         for (key, fact) in facts.iter_mut().take(MOST) {
             let says: Vec<Value> =
                 identity.iter().map(|field| fact.pointer(field).cloned().unwrap_or_default()).collect();
-            let (since, identity) = match self.there.remove(key) {
+            let before = self.last.there.remove(key.as_str());
+            let (since, identity) = match before.or_else(|| self.earlier.there.remove(key.as_str())) {
                 Some(before) if is_same(&before.identity, &says) => {
                     (before.since, known(before.identity, says))
                 }
                 _ => (came, says),
             };
-            if let (Some(since), Value::Object(fields)) = (since, fact) {
+            // One that is not yet was told by a clock that was wrong.
+            if let (Some(since), Value::Object(fields)) = (since.filter(|since| *since <= now), fact) {
                 fields.insert("since".to_owned(), Value::String(since.to_string()));
             }
-            there.insert(key.clone(), There { identity, since });
+            there.insert(key.to_string(), There { identity, since });
         }
-        self.there = there;
-        self.looked = true;
+        self.last = Looked { at: now, there };
+        if let Some(kept) = &mut self.kept {
+            kept.write(&self.last, Instant::now());
+        }
     }
 }
 
 /// No field says another thing; one that is not there yet, or cannot be read just now, says nothing.
 fn is_same(before: &[Value], now: &[Value]) -> bool {
-    before.iter().zip(now).all(|(before, now)| before == now || before.is_null() || now.is_null())
+    let same = |(before, now): (&Value, &Value)| before == now || before.is_null() || now.is_null();
+    before.len() == now.len() && before.iter().zip(now).all(same)
 }
 
 fn known(before: Vec<Value>, now: Vec<Value>) -> Vec<Value> {
@@ -125,6 +156,54 @@ mod tests {
     }
 
     #[test]
+    fn a_restart_keeps_what_is_there_still_and_knows_no_time_of_what_came_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = || Arrivals::of("display", Some(folder.path()));
+        let (kvm, other) = (json!({"edid": {"product": 1}}), json!({"edid": {"product": 2}}));
+        let mut first = run();
+        since(&mut first, &[], 0);
+        let came = since(&mut first, &[("DP-1", kvm.clone())], 60);
+        assert_eq!(came, json!(at(60).to_string()));
+        let mut second = run();
+        assert_eq!(since(&mut second, &[("DP-1", kvm.clone()), ("DP-2", other.clone())], 900), came);
+        assert_eq!(since(&mut second, &[("DP-2", other.clone())], 960), Value::Null, "while nobody looked");
+        assert_eq!(since(&mut run(), &[("DP-1", other)], 1000), Value::Null, "another in its place");
+    }
+
+    #[test]
+    fn a_laptop_that_starts_finds_its_things_one_by_one_and_a_minute_later_they_come_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = || Arrivals::of("display", Some(folder.path()));
+        let kvm = [("DP-1", json!({"edid": {"product": 1}}))];
+        let mut first = run();
+        since(&mut first, &[], 0);
+        let came = since(&mut first, &kvm, 60);
+        let mut second = run();
+        since(&mut second, &[], 1000);
+        assert_eq!(since(&mut second, &kvm, 1010), came);
+        since(&mut second, &[], 1200);
+        assert_eq!(since(&mut second, &kvm, 1300), json!(at(1300).to_string()));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_tells_no_time_to_come_and_none_that_it_cannot_know() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = || Arrivals::of("display", Some(folder.path()));
+        let kvm = json!({"edid": {"product": 1}});
+        let mut first = run();
+        since(&mut first, &[], 0);
+        let came = since(&mut first, &[("DP-1", kvm.clone())], 600);
+        // The laptop starts anew and its clock says 1970 until the network tells the time.
+        let mut second = run();
+        let dead = -1_790_000_000;
+        assert_eq!(since(&mut second, &[("DP-1", kvm.clone())], dead), Value::Null);
+        let both = [("DP-0", kvm.clone()), ("DP-1", kvm.clone())];
+        assert_eq!(since(&mut second, &both, dead + 60), Value::Null, "no monitor came in 1970");
+        assert_eq!(since(&mut second, &[("DP-1", kvm.clone())], 5000), came);
+        assert_eq!(since(&mut second, &[("DP-2", kvm)], 5060), json!(at(5060).to_string()));
+    }
+
+    #[test]
     fn a_new_key_for_hashes_makes_no_arrival() {
         let mut arrivals = Arrivals::default();
         since(&mut arrivals, &[("DP-1", json!({"edid": {"product": 1, "serial": "old"}}))], 0);
@@ -139,7 +218,7 @@ mod tests {
             let names: Vec<String> = (0..10_000).map(|n| format!("{round}-{n}")).collect();
             let all: Vec<(&str, Value)> = names.iter().map(|name| (name.as_str(), json!({}))).collect();
             since(&mut arrivals, &all, round);
-            assert_eq!(arrivals.there.len(), MOST);
+            assert_eq!(arrivals.last.there.len(), MOST);
         }
     }
 
@@ -153,7 +232,7 @@ mod tests {
                 let look: Vec<(String, Value)> = look.into_iter().map(|(k, v)| (k, json!({"edid": {"product": v}}))).collect();
                 let all: Vec<(&str, Value)> = look.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
                 since(&mut arrivals, &all, second);
-                prop_assert_eq!(arrivals.there.len(), all.len());
+                prop_assert_eq!(arrivals.last.there.len(), all.len());
             }
         }
     }

@@ -25,7 +25,8 @@ pub(super) struct Kind {
 
 /// Makes the sensor of a kind.
 pub(super) fn sensor(kind: &'static Kind, config: &Config) -> Box<dyn Sensor> {
-    Box::new(HotPlugSensor { kind, live: config.is_live(), events: None, arrivals: Arrivals::default() })
+    let arrivals = Arrivals::of(kind.family, config.state.as_deref());
+    Box::new(HotPlugSensor { kind, live: config.is_live(), events: None, arrivals })
 }
 
 #[derive(Debug)]

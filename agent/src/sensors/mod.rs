@@ -15,6 +15,7 @@ mod assignments;
 pub(crate) mod devnode;
 mod frame;
 mod hot_plug;
+mod kept;
 #[cfg_attr(target_os = "linux", path = "kernel_events/linux.rs")]
 #[cfg_attr(target_os = "macos", path = "kernel_events/macos.rs")]
 #[cfg_attr(windows, path = "kernel_events/windows.rs")]
@@ -79,6 +80,8 @@ const SENSORS: &[(&str, Make)] = &[
 pub struct Config {
     /// Every sensor reads below this folder: `/`, or a test's.
     pub root: PathBuf,
+    /// Where sensors keep what they must know after a restart; nowhere if they look but once.
+    pub state: Option<PathBuf>,
     /// Hashes what must not leave the laptop in plain.
     pub hash_key: HashKey,
     /// Remote tools to look for.
@@ -233,6 +236,7 @@ pub(crate) mod test {
     pub(crate) fn config(root: &Path) -> Config {
         Config {
             root: root.to_owned(),
+            state: None,
             hash_key: HashKey::new([7; 32]),
             catalogue: Arc::new(Catalogue::shipped()),
             off: Vec::new(),

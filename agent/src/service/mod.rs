@@ -213,7 +213,7 @@ impl Daemon {
         });
         let client = client(&config, &identity)?;
         let quiet = quiet::is_quiet(&adopted.policy.quiet_hours, local(now));
-        let running = sensors::start(sensor_config(&places, &identity, &adopted, false, quiet)?)
+        let running = sensors::start(sensor_config(&config, &places, &identity, &adopted, false, quiet)?)
             .context("cannot start the sensors")?;
         let (events, received) = mpsc::unbounded_channel();
         let daemon = Self {
@@ -310,7 +310,7 @@ impl Daemon {
 
     fn reconfigure_sensors(&self) {
         let (level_2, quiet) = (self.level.is_2(), self.work.quiet);
-        match sensor_config(&self.places, &self.identity, &self.adopted, level_2, quiet) {
+        match sensor_config(&self.config, &self.places, &self.identity, &self.adopted, level_2, quiet) {
             Ok(config) => {
                 self.control.send(sensors::Command::Reconfigure(Box::new(config)));
             }
@@ -372,6 +372,7 @@ fn client(config: &Config, identity: &Identity) -> anyhow::Result<Client> {
 }
 
 fn sensor_config(
+    config: &Config,
     places: &Places,
     identity: &Identity,
     adopted: &Adopted,
@@ -380,6 +381,7 @@ fn sensor_config(
 ) -> anyhow::Result<sensors::Config> {
     Ok(sensors::Config {
         root: places.root.clone(),
+        state: Some(config.state.clone()),
         hash_key: identity.hash_key()?,
         catalogue: Arc::clone(&adopted.catalogue),
         off: quiet::sensors_off(&adopted.policy, quiet),
