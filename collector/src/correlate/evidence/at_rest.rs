@@ -1,9 +1,8 @@
-use farmwatch_shared::facts::Window;
 use farmwatch_shared::judge::PlaceEvidence;
 
+use super::super::DAY;
 use super::super::view::{Member, SiteView};
 
-const DAY: i64 = 86_400;
 /// Whole days at this place before a laptop can be at rest: a weekend is no rest.
 const DAYS: i64 = 3;
 /// Windows of work on a day: an hour. IT's setting up takes less.
@@ -32,12 +31,12 @@ pub fn at_rest(view: &SiteView<'_>) -> Option<PlaceEvidence> {
 
 /// Nobody has worked on it for an hour on any whole day since it came; `None` where that cannot be told.
 fn rests(view: &SiteView<'_>, member: &Member) -> Option<bool> {
-    let came = view.since(member)?.as_second();
-    let rhythm = view.rhythms.get(&member.id)?;
-    let before = rhythm.work.values().flatten().any(|window| window * Window::SECONDS < came);
-    let (first, today) = (came.div_euclid(DAY) + 1, view.now.as_second().div_euclid(DAY));
+    let came = view.since(member)?.as_second().div_euclid(DAY);
+    let usage = view.rhythms.get(&member.id)?;
+    let before = usage.days().iter().any(|day| day.number < came && !day.work.is_empty());
+    let (first, today) = (came + 1, view.now.as_second().div_euclid(DAY));
     if !before || today - first < DAYS {
         return None;
     }
-    Some((first..today).all(|day| rhythm.work.get(&day).is_none_or(|windows| windows.len() < WORKED)))
+    Some((first..today).all(|day| usage.day(day).is_none_or(|day| day.work.len() < WORKED)))
 }

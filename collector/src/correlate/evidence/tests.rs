@@ -247,12 +247,12 @@ fn laptops_that_nobody_works_on_are_at_rest_and_those_of_a_farm_or_a_weekend_are
         let mut four = home(&["Ana Berg", "Bo Quist", "Cy Lund", "Di Holm"]);
         let today = day(0).as_second() / DAY;
         for member in &four.members {
-            let rhythm = four.rhythms.entry(member.id.clone()).or_default();
             let days = if before { today - 3..today + now } else { today + 1..today + now };
-            for day in days {
+            let worked = days.flat_map(|day| {
                 let windows = if day < today { 40 } else { 12 * hours - 6 };
-                rhythm.work.entry(day).or_default().extend((0..windows).map(|n| day * 288 + n));
-            }
+                (0..windows).map(move |n| window(day * 288 + n, SourceKind::Usb))
+            });
+            four.rhythms.insert(member.id.clone(), Usage::of(&worked.collect::<Vec<_>>()));
         }
         four.rules(day(now)).contains(&"place.at_rest".to_owned())
     };
