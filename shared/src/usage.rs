@@ -191,8 +191,11 @@ fn is_jiggled(window: &Window) -> bool {
 pub struct Slots([u64; 5]);
 
 impl Slots {
+    /// Windows of a day.
+    pub const DAY: usize = 288;
+
     /// Adds a window by its number in the day; false if it is there.
-    fn insert(&mut self, slot: usize) -> bool {
+    pub fn insert(&mut self, slot: usize) -> bool {
         let Some(word) = self.0.get_mut(slot / 64) else { return false };
         let bit = 1 << (slot % 64);
         let new = *word & bit == 0;
@@ -210,11 +213,6 @@ impl Slots {
         self.0 == [0; 5]
     }
 
-    /// How many are in both.
-    pub fn in_common(&self, other: &Self) -> usize {
-        self.0.iter().zip(other.0).map(|(mine, theirs)| (mine & theirs).count_ones() as usize).sum()
-    }
-
     /// A window is among them.
     pub fn contains(&self, slot: usize) -> bool {
         self.0.get(slot / 64).is_some_and(|word| word & (1 << (slot % 64)) != 0)
@@ -222,7 +220,7 @@ impl Slots {
 
     /// By their numbers in the day, ascending.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
-        (0..320).filter(|slot| self.contains(*slot))
+        (0..Self::DAY).filter(|slot| self.contains(*slot))
     }
 }
 

@@ -44,6 +44,10 @@ pub struct ReplayArgs {
     /// out and for reports that were kept elsewhere
     #[arg(long)]
     into_state: bool,
+    /// Judge them here, at the time of each line, instead of leaving that to the running collector: what was long ago
+    /// then has its true times. For a collector that is stopped
+    #[arg(long, requires = "into_state")]
+    judge: bool,
 }
 
 #[derive(Deserialize)]
@@ -138,7 +142,7 @@ async fn start(args: &ReplayArgs, context: &Context) -> anyhow::Result<Replay> {
     if args.into_state {
         let config = context.config()?;
         let app = context.app_of(&config, &context.ready_folder(&config)?).await?;
-        return Replay::new(app, false, assets, places).await;
+        return Replay::new(app, args.judge, assets, places).await;
     }
     let policy = match &args.policy {
         Some(file) => Policy::read(file)?,

@@ -58,7 +58,8 @@ impl Laptop {
         let at = Timestamp::from_second(from + 20 * HOUR).unwrap();
         let worked = (9..18).filter(|hour| (self.hours)(self.number, *hour));
         let windows: Vec<Value> = worked
-            .flat_map(|hour| (0..12).map(move |n| from + hour * HOUR + n * 300))
+            // A hand goes over within five minutes: the first window of the next hour is used too.
+            .flat_map(|hour| (0..13).map(move |n| from + hour * HOUR + n * 300))
             .map(|start| {
                 let start = Timestamp::from_second(start).unwrap();
                 json!({ "start": start, "observed_seconds": 60, "injected_seconds": 200 })

@@ -286,6 +286,7 @@ fn view<'a>(
             enrolled_at: *enrolled_at,
             address: public_address.filter(|address| !known.is_exit(Some(*address))),
             anchors: resident.anchors.clone(),
+            llr: resident.judged.llr,
         }
     });
     let standers: Vec<Stander> = residents.iter().map(|resident| stander(resident)).collect();

@@ -44,6 +44,8 @@ pub struct Member {
     pub address: Option<IpAddr>,
     /// All that it has shown, current or not.
     pub anchors: Vec<AnchorSeen>,
+    /// Λ of its own facts.
+    pub llr: f64,
 }
 
 impl SiteView<'_> {

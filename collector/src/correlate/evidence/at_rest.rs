@@ -9,15 +9,16 @@ const DAYS: i64 = 3;
 const WORKED: usize = 12;
 /// This share of them.
 const NEARLY_ALL: f64 = 0.75;
+/// From this Λ on its own facts show a way in, and what comes through that may be out of sight.
+const WAY_IN: f64 = 4.0;
 /// Fewer say nothing: a couple goes on holiday.
 const FEWEST: usize = 3;
 
-/// Against a farm: the laptops stand there and nobody works on them, from near or far.
+/// Against a farm: the laptops stand there and are touched for minutes, and nobody works on them, from near or far.
 ///
 /// Null model: a farm's laptops are what it earns with, and are worked on nearly every working day (assumption); people's
-/// laptops are at home as long as they are. On IT's bench and in a repair shop laptops wait, and are touched for
-/// minutes. Only laptops that were worked on before they came count: of others nothing tells a still one from one whose
-/// input cannot be seen.
+/// laptops are at home as long as they are. On IT's bench and in a repair shop laptops wait. A laptop without any input
+/// says nothing, because it may be out of sight; and so does one whose own facts show a way in.
 pub fn at_rest(view: &SiteView<'_>) -> Option<PlaceEvidence> {
     let known: Vec<bool> = view.placed().filter_map(|member| rests(view, member)).collect();
     let resting = known.iter().filter(|rests| **rests).count();
@@ -29,14 +30,16 @@ pub fn at_rest(view: &SiteView<'_>) -> Option<PlaceEvidence> {
     view.evidence("place.at_rest", 1.0, why)
 }
 
-/// Nobody has worked on it for an hour on any whole day since it came; `None` where that cannot be told.
+/// Nobody has worked on it for an hour on any whole day since it came, though input was seen of late; `None` where that
+/// cannot be told.
 fn rests(view: &SiteView<'_>, member: &Member) -> Option<bool> {
-    let came = view.since(member)?.as_second().div_euclid(DAY);
+    let (first, today) =
+        (view.since(member)?.as_second().div_euclid(DAY) + 1, view.now.as_second().div_euclid(DAY));
     let usage = view.rhythms.get(&member.id)?;
-    let before = usage.days().iter().any(|day| day.number < came && !day.work.is_empty());
-    let (first, today) = (came + 1, view.now.as_second().div_euclid(DAY));
-    if !before || today - first < DAYS {
+    let seen = (today - DAYS..today).any(|day| usage.day(day).is_some());
+    if !seen || today - first < DAYS {
         return None;
     }
-    Some((first..today).all(|day| usage.day(day).is_none_or(|day| day.work.len() < WORKED)))
+    let idle = (first..today).all(|day| usage.day(day).is_none_or(|day| day.work.len() < WORKED));
+    Some(idle && member.llr < WAY_IN)
 }

@@ -10,15 +10,17 @@ const MOST_LAPTOPS: usize = 40;
 
 /// One pair of hands: two people's laptops are in use on the same days, in turns and never together ([`Turns`]).
 ///
-/// Of laptops that stand together the likeliest pair speaks. Those that stand apart were picked out of a whole fleet
-/// ([`super::super::operator`]), so the number of its pairs is taken off. The weights file has the most that either
-/// may say. Defeated by an operator for each laptop.
+/// The likeliest pair speaks, so ln of the number of pairs that it was picked from is taken off: of those that stand
+/// together, or, for two that stand apart, of the whole fleet's ([`super::super::operator`]). The weights file has the
+/// most that either may say. Defeated by an operator for each laptop.
 pub fn one_pair(view: &SiteView<'_>) -> Option<PlaceEvidence> {
     let most = view.weights.place.get("place.one_pair")?.farm;
     if view.members.len() > MOST_LAPTOPS {
         return None;
     }
     let afar = ln_pairs(view.counts.get(&candidates()).copied().unwrap_or(0));
+    let placed = view.together.len() as f64;
+    let near = (placed * (placed - 1.0) / 2.0).max(1.0).ln();
     let mut best: Option<(f64, Turns)> = None;
     for (index, one) in view.members.iter().enumerate() {
         for other in &view.members[index + 1..] {
@@ -30,7 +32,7 @@ pub fn one_pair(view: &SiteView<'_>) -> Option<PlaceEvidence> {
                 continue;
             };
             let turns = Turns::of(a, b);
-            let says = turns.nats() - if beside { 0.0 } else { afar };
+            let says = turns.nats() - if beside { near } else { afar };
             if turns.speaks() && says > 0.0 && best.as_ref().is_none_or(|(known, _)| says > *known) {
                 best = Some((says, turns));
             }

@@ -8,7 +8,7 @@ const WORKED: usize = 12;
 const DAYS: usize = 3;
 /// Turns from one to the other on a day: two people in shifts change once.
 const TURNS: f64 = 2.0;
-/// One person at two laptops overlaps at the turns only.
+/// One person at two laptops hardly ever uses both for longer than a turn takes.
 const OVERLAP: f64 = 0.15;
 /// Work comes in stretches: so many windows in a row say what one does.
 const STRETCH: f64 = 6.0;
@@ -43,9 +43,10 @@ impl Turns {
             let (Some((from, to)), Some((since, until))) = (ends(mine), ends(theirs)) else { continue };
             let span = (to.max(until) - from.min(since) + 1) as f64;
             pair.days += 1;
-            pair.together += mine.in_common(theirs);
+            let (together, turns) = compared(mine, theirs);
+            pair.together += together;
             pair.expected += mine.len() as f64 * theirs.len() as f64 / span;
-            pair.turns += turns(mine, theirs) as f64;
+            pair.turns += turns as f64;
         }
         pair
     }
@@ -63,10 +64,36 @@ impl Turns {
     }
 }
 
-/// How often work went over from one to the other and back.
-fn turns(mine: &Slots, theirs: &Slots) -> usize {
-    let mut all: Vec<(usize, bool)> = mine.iter().map(|at| (at, true)).collect();
-    all.extend(theirs.iter().map(|at| (at, false)));
-    all.sort_unstable();
-    all.windows(2).filter(|two| two[0].1 != two[1].1).count()
+/// In how many windows both were worked on, and how often work went over from one to the other. Where it does so, both are
+/// used within the same five minutes: such a window is a turn and no company.
+fn compared(mine: &Slots, theirs: &Slots) -> (usize, usize) {
+    let who = |slot: usize| (mine.contains(slot), theirs.contains(slot));
+    let all: Vec<(bool, bool)> = (0..Slots::DAY).map(who).filter(|(mine, theirs)| *mine || *theirs).collect();
+    let both = |who: &(bool, bool)| who.0 && who.1;
+    let goes_over = all
+        .windows(3)
+        .filter(|three| both(&three[1]) && !both(&three[0]) && !both(&three[2]) && three[0] != three[2]);
+    let together = all.iter().filter(|who| both(who)).count() - goes_over.count();
+    let alone: Vec<&(bool, bool)> = all.iter().filter(|who| !both(who)).collect();
+    (together, alone.windows(2).filter(|two| two[0] != two[1]).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slots(of: impl Fn(usize) -> bool) -> Slots {
+        let mut all = Slots::default();
+        (0..Slots::DAY).filter(|slot| of(*slot)).for_each(|slot| drop(all.insert(slot)));
+        all
+    }
+
+    #[test]
+    fn a_hand_that_goes_over_within_five_minutes_is_a_turn_and_colleagues_are_company() {
+        let (a, b) = (slots(|n| n <= 12 || (24..=36).contains(&n)), slots(|n| (12..=24).contains(&n)));
+        assert_eq!(compared(&a, &b), (0, 2));
+        assert_eq!(compared(&a, &a), (26, 0));
+        let (c, d) = (slots(|n| n % 2 == 0), slots(|n| n % 3 == 0));
+        assert!(compared(&c, &d).0 >= 20);
+    }
 }

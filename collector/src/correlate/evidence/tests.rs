@@ -34,6 +34,7 @@ fn member(number: u128, user: &str, anchors: &[(AnchorKind, &str)], address: &st
         standing: Standing::Enrolled,
         enrolled_at: day(-100),
         address: address.parse().ok(),
+        llr: 0.0,
     }
 }
 
@@ -243,23 +244,22 @@ fn laptops_that_are_worked_on_in_turns_have_one_pair_of_hands_and_people_at_thei
 
 #[test]
 fn laptops_that_nobody_works_on_are_at_rest_and_those_of_a_farm_or_a_weekend_are_not() {
-    let says = |hours: i64, now: i64, before: bool| {
+    let says = |windows: i64, now: i64, llr: f64| {
         let mut four = home(&["Ana Berg", "Bo Quist", "Cy Lund", "Di Holm"]);
         let today = day(0).as_second() / DAY;
-        for member in &four.members {
-            let days = if before { today - 3..today + now } else { today + 1..today + now };
-            let worked = days.flat_map(|day| {
-                let windows = if day < today { 40 } else { 12 * hours - 6 };
-                (0..windows).map(move |n| window(day * 288 + n, SourceKind::Usb))
-            });
-            four.rhythms.insert(member.id.clone(), Usage::of(&worked.collect::<Vec<_>>()));
+        for member in &mut four.members {
+            member.llr = llr;
+            let slots = (today..today + now).flat_map(|day| (0..windows).map(move |n| day * 288 + n));
+            let seen: Vec<Window> = slots.map(|n| window(n, SourceKind::Usb)).collect();
+            four.rhythms.insert(member.id.clone(), Usage::of(&seen));
         }
         four.rules(day(now)).contains(&"place.at_rest".to_owned())
     };
-    assert!(says(1, 6, true));
-    assert!(!says(8, 6, true), "worked on");
-    assert!(!says(1, 3, true), "a weekend");
-    assert!(!says(1, 6, false), "never seen worked on: input may be out of sight");
+    assert!(says(6, 6, 1.0));
+    assert!(!says(90, 6, 1.0), "worked on");
+    assert!(!says(6, 3, 1.0), "a weekend");
+    assert!(!says(0, 6, 1.0), "input may be out of sight");
+    assert!(!says(6, 6, 4.5), "a way in, and what comes through it may be out of sight");
 }
 
 #[test]
