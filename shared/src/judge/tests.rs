@@ -300,3 +300,14 @@ fn the_documents_example_is_what_the_model_says() {
         .collect();
     assert!(wrong.is_empty(), "docs/model.md says otherwise: {wrong:?}");
 }
+
+#[test]
+fn what_is_kept_of_a_judgement_reads_as_it_was_to_the_bit() {
+    for n in 1..500 {
+        let llr = f64::from(n).sqrt() / 7.0;
+        let judged =
+            Judged { llr, honest_llr: -llr / 3.0, posterior: 1.0 / (1.0 + llr.exp()), ..Judged::default() };
+        let kept = serde_json::to_string(&judged).unwrap();
+        assert_eq!(serde_json::from_str::<Judged>(&kept).unwrap(), judged, "{kept}");
+    }
+}
