@@ -46,6 +46,11 @@ impl Arrivals {
         Self { kept: state.map(|state| Kept::of(state, family)), ..Self::default() }
     }
 
+    /// What is there could not be kept yet.
+    pub(super) fn owes(&self) -> bool {
+        self.kept.as_ref().is_some_and(Kept::owes)
+    }
+
     /// Writes into each fact since when it is there (`since`). `identity` names the fields, by JSON pointer, in which another
     /// thing in the same place differs; hashes are none, because a new key changes them all at once.
     pub(super) fn stamp(&mut self, facts: &mut [(FactKey, Value)], identity: &[&str], now: Timestamp) {

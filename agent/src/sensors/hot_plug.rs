@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::arrivals::Arrivals;
+use super::kept;
 use super::kernel_events::{self, Listener};
 use super::{Config, Sensed, Sensor, SensorError, Wake};
 
@@ -44,7 +45,8 @@ impl Sensor for HotPlugSensor {
     }
 
     fn period(&self) -> Duration {
-        kernel_events::period(self.events.is_some())
+        let period = kernel_events::period(self.events.is_some());
+        if self.arrivals.owes() { period.min(kept::EACH) } else { period }
     }
 
     fn watch(&mut self, wake: Wake) {
