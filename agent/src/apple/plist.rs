@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 /// Deepest nesting that is read; the registry's trees have some sixty levels, two each.
 const DEEPEST: usize = 160;
@@ -57,6 +58,18 @@ impl Plist {
     /// The values, if it is an array.
     pub fn array(&self) -> &[Self] {
         if let Self::Array(array) = self { array } else { &[] }
+    }
+}
+
+/// The same as JSON, for readers that know no other; what JSON has not is null.
+pub fn json(plist: &Plist) -> Value {
+    match plist {
+        Plist::Bool(yes) => (*yes).into(),
+        Plist::Integer(number) => i64::try_from(*number).map_or(Value::Null, Value::from),
+        Plist::Text(text) => text.as_str().into(),
+        Plist::Array(values) => values.iter().map(json).collect(),
+        Plist::Dict(dict) => dict.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
+        Plist::Real(_) | Plist::Data(_) => Value::Null,
     }
 }
 

@@ -3,6 +3,8 @@
 //! Only what the catalogue names becomes a fact. Everything else that is read on the way (names of processes,
 //! packages, units) is compared and dropped.
 
+#[cfg(unix)]
+mod accounts;
 #[cfg(not(target_os = "macos"))]
 mod budget;
 #[cfg(any(target_os = "macos", test))]

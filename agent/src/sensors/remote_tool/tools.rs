@@ -103,7 +103,6 @@ impl Tools {
     }
 
     /// Adds the account that a tool is set up with, if the tool was seen.
-    #[cfg_attr(target_os = "macos", allow(dead_code, reason = "accounts are not read there yet"))]
     pub(super) fn account(&mut self, tool: &str, account: &KeyedHash) {
         if let Some(tool) = self.0.get_mut(tool) {
             tool.account = Some(account.clone());

@@ -1,6 +1,5 @@
 //! Linux: processes from `/proc`, what is installed from packages, units and files, events from the kernel.
 
-mod accounts;
 mod builds;
 mod connected;
 mod events;
@@ -23,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use farmwatch_shared::catalogue::Catalogue;
+use farmwatch_shared::catalogue::{Catalogue, Os};
 use farmwatch_shared::facts::SeenBy;
 use farmwatch_shared::id::KeyedHash;
 
@@ -32,7 +31,7 @@ use self::processes::{Reader, Table};
 use self::renamed::Renamed;
 use self::sockets::Sockets;
 use super::tools::{Hit, Runs, Tools};
-use super::{Config, Sensed, SensorError, Wake};
+use super::{Config, Sensed, SensorError, Wake, accounts};
 use crate::sensors::tcp_sockets;
 
 /// All processes are looked at this often where the kernel tells of starts …
@@ -137,7 +136,7 @@ impl Eyes {
             self.installed.look(&config);
             let builds = builds::of_tools(&config, &self.installed.packages.hits);
             self.reader.renamed().installed(builds);
-            self.accounts = accounts::all(&config, &self.catalogue);
+            self.accounts = accounts::all(&config, &self.catalogue, Os::Linux);
             self.look_installed = now + INSTALLED;
         }
         let scanned = self.look_at_processes(&hints)?;

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use farmwatch_shared::catalogue::{Catalogue, Os};
 use farmwatch_shared::facts::SeenBy;
+use farmwatch_shared::id::KeyedHash;
 
 use self::processes::Process;
 use super::from_macos::{self, Socket};
 use super::tools::{Hit, Runs, Tools};
-use super::{Config, Sensed, SensorError, Wake};
+use super::{Config, Sensed, SensorError, Wake, accounts};
 
 /// What is new among the processes is looked for this often: two calls to the kernel, and three for each process that is
 /// new: at 500 processes some 50 µs, 0.003 % of a core (reckoned, not measured). kqueue tells how a known process ends or
@@ -39,6 +40,8 @@ pub(super) struct Eyes {
     installed: Vec<(SeenBy, Hit)>,
     /// The system's own services that are switched on, with their ports.
     built_in: Vec<(Hit, u16)>,
+    accounts: BTreeMap<Box<str>, KeyedHash>,
+    level_2: bool,
     look_installed: Instant,
     sockets: Vec<Socket>,
     look_sockets: Instant,
@@ -53,6 +56,8 @@ impl Eyes {
             found: BTreeMap::new(),
             installed: Vec::new(),
             built_in: Vec::new(),
+            accounts: BTreeMap::new(),
+            level_2: config.level_2,
             look_installed: Instant::now(),
             sockets: Vec::new(),
             look_sockets: Instant::now(),
@@ -76,7 +81,9 @@ impl Eyes {
         }
         let started = self.look_at_processes()?;
         let now = Instant::now();
-        if started || now >= self.look_installed {
+        if started || now >= self.look_installed || self.level_2 != config.level_2 {
+            self.level_2 = config.level_2;
+            self.accounts = accounts::all(&config, &self.catalogue, Os::Macos);
             self.installed = installed::all(&config);
             self.built_in = built_in(&config);
             self.look_installed = now + INSTALLED;
@@ -125,6 +132,7 @@ impl Eyes {
             tools.runs(&self.catalogue, &Runs { hit, since: None, ports: &ports, connected });
         }
         self.installed.iter().for_each(|(by, hit)| tools.installed(&self.catalogue, *by, hit));
+        self.accounts.iter().for_each(|(tool, account)| tools.account(tool, account));
         tools
     }
 }
