@@ -17,6 +17,8 @@ mod from_windows;
 mod os;
 #[cfg(unix)]
 mod paths;
+#[cfg(not(target_os = "macos"))]
+mod relays;
 mod tools;
 
 use std::time::Duration;

@@ -1,14 +1,17 @@
 //! What Windows says of processes and sockets, in the shape in which its calls return it.
 
+pub(super) mod names;
 pub(super) mod places;
 pub(super) mod starts;
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use farmwatch_shared::catalogue::{Catalogue, Match, Os, Proves};
 use farmwatch_shared::program::Program;
 use jiff::Timestamp;
 
+use super::relays::{Relays, is_browser};
 use super::tools::Hit;
 
 /// Most processes that are taken from a list.
@@ -84,21 +87,27 @@ pub(super) struct Socket {
     pub(super) pid: u32,
     pub(super) port: u16,
     pub(super) listens: bool,
+    /// The other end's address; none where it waits for one.
+    pub(super) peer: Option<IpAddr>,
 }
 
 /// Rows of `GetExtendedTcpTable(TCP_TABLE_OWNER_PID_ALL)` for IPv4: a count, then state, local address, local
 /// port, remote address, remote port, process, four bytes each; ports in the network's order.
 pub(super) fn tcp4(table: &[u8]) -> Vec<Socket> {
-    rows(table, 24, 0, 8, 20)
+    let peer = |row: &[u8]| Some(Ipv4Addr::from(number::<4>(row, 12)?).into());
+    rows(table, 24, [0, 8, 20], peer)
 }
 
 /// The same for IPv6: local address (16), scope, local port, remote address (16), scope, remote port, state,
 /// process.
 pub(super) fn tcp6(table: &[u8]) -> Vec<Socket> {
-    rows(table, 56, 48, 20, 52)
+    let peer = |row: &[u8]| Some(Ipv6Addr::from(number::<16>(row, 24)?).to_canonical());
+    rows(table, 56, [48, 20, 52], peer)
 }
 
-fn rows(table: &[u8], size: usize, state: usize, port: usize, pid: usize) -> Vec<Socket> {
+/// `at`: where a row's state, own port and process stand.
+fn rows(table: &[u8], size: usize, at: [usize; 3], peer: impl Fn(&[u8]) -> Option<IpAddr>) -> Vec<Socket> {
+    let [state, port, pid] = at;
     let count = number::<4>(table, 0).map(u32::from_le_bytes).unwrap_or_default();
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let rows = table.get(4..).unwrap_or_default().chunks_exact(size).take(count);
@@ -109,7 +118,8 @@ fn rows(table: &[u8], size: usize, state: usize, port: usize, pid: usize) -> Vec
             _ => return None,
         };
         let port = u16::from_be_bytes(number(row, port)?);
-        Some(Socket { pid: u32::from_le_bytes(number(row, pid)?), port, listens })
+        let peer = if listens { None } else { peer(row) };
+        Some(Socket { pid: u32::from_le_bytes(number(row, pid)?), port, listens, peer })
     };
     rows.filter_map(socket).collect()
 }
@@ -120,6 +130,37 @@ pub(super) fn serves(sockets: &[Socket], pid: u32) -> (BTreeSet<u16>, bool) {
     let ports: BTreeSet<u16> = listening.map(|socket| socket.port).take(MOST_PORTS).collect();
     let connected = sockets.iter().any(|socket| !socket.listens && ports.contains(&socket.port));
     (ports, connected)
+}
+
+/// Tools whose relays are at the far end of a program's connection. `program` tells a process's path.
+///
+/// What only an administrator puts there (Windows itself, `Program Files`) is connected to whomever somebody wants to
+/// see, as a browser is: filters of the web's traffic are among it.
+pub(super) fn connected_to(
+    relays: &Relays,
+    sockets: &[Socket],
+    program: impl Fn(u32) -> Option<String>,
+) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for socket in sockets {
+        let Some(hit) = socket.peer.and_then(|peer| relays.at(&peer)).filter(|hit| !hits.contains(*hit))
+        else {
+            continue;
+        };
+        let own = program(socket.pid).is_some_and(|path| !is_stock(&path) && !is_browser(&path));
+        if own {
+            hits.push(hit.clone());
+        }
+    }
+    hits
+}
+
+/// `C:\\Windows\\…`, `D:\\Program Files (x86)\\…`.
+fn is_stock(path: &str) -> bool {
+    let below = path.get(2..).unwrap_or_default().to_ascii_lowercase();
+    [r"\windows\", r"\program files\", r"\program files (x86)\"]
+        .iter()
+        .any(|folder| below.starts_with(folder))
 }
 
 fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -203,7 +244,36 @@ mod tests {
         six[24..26].copy_from_slice(&5900u16.to_be_bytes());
         six[52] = 2;
         six[56] = 9;
-        assert_eq!(tcp6(&six), [Socket { pid: 9, port: 5900, listens: true }]);
+        assert_eq!(tcp6(&six), [Socket { pid: 9, port: 5900, listens: true, peer: None }]);
+        six[52] = 5;
+        six[38..44].copy_from_slice(&[0xff, 0xff, 203, 0, 113, 9]);
+        assert_eq!(tcp6(&six)[0].peer, Some([203, 0, 113, 9].into()));
+    }
+
+    #[test]
+    fn an_unknown_program_that_is_connected_to_a_relay_is_its_tool_and_others_are_not() {
+        let (mut relays, relay) = (Relays::default(), IpAddr::from([203, 0, 113, 9]));
+        let answer = super::super::relays::Answer {
+            names: vec!["relay-1.net.anydesk.com".into()],
+            addresses: vec![relay],
+        };
+        assert!(relays.add(&Catalogue::shipped(), &answer, std::time::Instant::now()));
+        let to = |peer, program: Option<&str>| {
+            let sockets = [Socket { pid: 9, port: 50_000, listens: false, peer: Some(peer) }];
+            let hits = connected_to(&relays, &sockets, |_| program.map(str::to_owned));
+            hits.into_iter().map(|hit| hit.tool.to_string()).collect::<Vec<_>>()
+        };
+        let portable = Some(r"C:\Users\anna\Downloads\helper.exe");
+        assert_eq!(to(relay, portable), ["anydesk"]);
+        assert_eq!(to(IpAddr::from([203, 0, 113, 10]), portable), [""; 0]);
+        for program in [
+            None,
+            Some(r"C:\Windows\System32\curl.exe"),
+            Some(r"C:\Program Files\Filter\webshield.exe"),
+            Some(r"C:\Users\anna\AppData\Local\Google\Chrome\Application\chrome.exe"),
+        ] {
+            assert_eq!(to(relay, program), [""; 0], "{program:?}");
+        }
     }
 
     proptest! {

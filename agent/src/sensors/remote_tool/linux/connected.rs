@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::super::relays::is_browser;
 use super::super::tools::Hit;
 use super::processes::Reader;
-use super::relays::is_browser;
 use super::renamed::is_stock;
 use super::sockets;
 

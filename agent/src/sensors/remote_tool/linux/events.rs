@@ -16,11 +16,12 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::super::budget::Budget;
+use super::super::relays::Relays;
 use super::super::tools::Hit;
 use super::Wake;
 use super::folders::Folders;
 use super::processes::{Looked, Reader};
-use super::relays::{Answers, Relays};
+use super::relays::Answers;
 use super::rounds::Round;
 use super::starts::{Heard, Starts};
 use crate::sensors::tcp_sockets::Socket;

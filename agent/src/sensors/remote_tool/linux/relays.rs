@@ -1,22 +1,16 @@
-//! Relays: hosts of tools that somebody on this laptop asked for, and the programs that are connected to them.
-//!
-//! systemd-resolved tells what it was asked, to whoever may administer it (its interface `io.systemd.Resolve.Monitor`,
-//! varlink, since version 252); where it does not run, relays are not seen. A name that the catalogue does not know is
-//! dropped at once. A browser may visit a maker's pages, and the system's own programs fetch from anywhere: only a
-//! program that is neither is a tool by whom it is connected to.
+//! Names that somebody on this laptop asked for: systemd-resolved tells what it was asked, to whoever may administer it
+//! (its interface `io.systemd.Resolve.Monitor`, varlink, since version 252); where it does not run, relays are not seen.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use farmwatch_shared::catalogue::{Catalogue, Proves};
 use serde_json::Value;
 
-use super::super::tools::Hit;
+use super::super::relays::Answer;
 
 const SOCKET: &str = "run/systemd/resolve/io.systemd.Resolve.Monitor";
 const SUBSCRIBE: &[u8] = b"{\"method\":\"io.systemd.Resolve.Monitor.SubscribeQueryResults\",\"more\":true}\0";
@@ -24,40 +18,11 @@ const SUBSCRIBE: &[u8] = b"{\"method\":\"io.systemd.Resolve.Monitor.SubscribeQue
 const LONGEST: usize = 64 << 10;
 /// Messages that are taken at once; a laptop asks for some hundreds of names in a minute.
 const AT_ONCE: usize = 512;
-/// Most addresses of relays that are remembered …
-const MOST: usize = 256;
-/// … and how long after somebody last asked for them.
-const KEPT: Duration = Duration::from_hours(1);
-/// Browsers by the names of their programs.
-const BROWSERS: [&str; 14] = [
-    "brave",
-    "chrome",
-    "chromium",
-    "firefox",
-    "floorp",
-    "librewolf",
-    "mullvadbrowser",
-    "msedge",
-    "opera",
-    "palemoon",
-    "thorium",
-    "vivaldi",
-    "waterfox",
-    "zen",
-];
-
 /// A conversation with systemd-resolved.
 pub(super) struct Answers {
     stream: UnixStream,
     /// The beginning of a message.
     part: Vec<u8>,
-}
-
-/// A name that was asked for, and what it stands for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) names: Vec<String>,
-    pub(super) addresses: Vec<IpAddr>,
 }
 
 impl Answers {
@@ -126,48 +91,15 @@ fn address(bytes: &Value) -> Option<IpAddr> {
     }
 }
 
-/// Addresses of relays.
-#[derive(Debug, Default)]
-pub(super) struct Relays(BTreeMap<IpAddr, (Hit, Instant)>);
-
-impl Relays {
-    /// Keeps the addresses of a name if it is a relay's. Answers whether it is.
-    pub(super) fn add(&mut self, catalogue: &Catalogue, answer: &Answer, now: Instant) -> bool {
-        let hit = answer.names.iter().find_map(|name| catalogue.by_domain(name));
-        let Some(hit) = hit.filter(|hit| hit.proves == Proves::Use).map(Hit::from) else { return false };
-        self.0.retain(|_, (_, since)| now.saturating_duration_since(*since) < KEPT);
-        for address in answer.addresses.iter().filter(|address| !address.is_loopback()) {
-            if self.0.len() < MOST || self.0.contains_key(address) {
-                self.0.insert(*address, (hit.clone(), now));
-            }
-        }
-        true
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whose relay stands at an address.
-    pub(super) fn at(&self, address: &IpAddr) -> Option<&Hit> {
-        self.0.get(address).map(|(hit, _)| hit)
-    }
-}
-
-/// A program of this path looks at whatever somebody wants to see.
-pub(super) fn is_browser(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let name = name.strip_suffix(" (deleted)").unwrap_or(name);
-    BROWSERS.iter().any(|browser| {
-        name == *browser || name.strip_prefix(browser).is_some_and(|rest| rest.starts_with(['-', '_', '.']))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
+    use std::time::Instant;
 
+    use farmwatch_shared::catalogue::Catalogue;
     use proptest::prelude::*;
+
+    use super::super::super::relays::Relays;
 
     use super::*;
 
@@ -177,7 +109,7 @@ mod tests {
     const NOTHING: &str = r#"{"parameters":{"state":"success","question":[{"class":1,"type":28,"name":"relay-0b975d23.net.anydesk.com"}]},"continues":true}"#;
 
     #[test]
-    fn a_relay_that_was_asked_for_is_known_by_its_address_for_an_hour() {
+    fn a_relay_that_was_asked_for_is_known_by_its_address() {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join(SOCKET).parent().unwrap()).unwrap();
         let resolved = UnixListener::bind(root.path().join(SOCKET)).unwrap();
@@ -197,21 +129,8 @@ mod tests {
         let (mut relays, relay) = (Relays::default(), IpAddr::from([203, 0, 113, 9]));
         assert!(relays.add(&catalogue, &heard[0], now));
         assert_eq!(relays.at(&relay).map(|hit| &*hit.tool), Some("anydesk"));
-        let innocent =
-            Answer { names: vec!["example.org".into()], addresses: vec![IpAddr::from([192, 0, 2, 1])] };
-        assert!(!relays.add(&catalogue, &innocent, now));
-        let other =
-            Answer { names: vec!["x.teamviewer.com".into()], addresses: vec![IpAddr::from([192, 0, 2, 2])] };
-        assert!(relays.add(&catalogue, &other, now + KEPT));
-        assert!(relays.at(&relay).is_none() && !relays.is_empty());
         drop(theirs);
         assert!(answers.hear().is_err());
-    }
-
-    #[test]
-    fn browsers_look_at_everything() {
-        assert!(is_browser("/opt/google/chrome/chrome") && is_browser("/home/a/firefox/firefox-bin"));
-        assert!(!is_browser("/home/a/chromelike") && !is_browser("/tmp/helper"));
     }
 
     proptest! {

@@ -1,5 +1,5 @@
 //! What is done about processes that start and end: a program is compared with the catalogue at once, its file is left
-//! to [`Background`], and the sensor is woken only for a hit.
+//! to [`Background`], and the sensor is woken only for a hit. Names that were asked for are kept if they are relays'.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,12 +7,14 @@ use std::time::Instant;
 
 use farmwatch_shared::catalogue::Catalogue;
 
-use super::super::from_windows::Listed;
 use super::super::from_windows::starts::{Attention, Ear, Heard, heard};
+use super::super::from_windows::{Listed, Socket, connected_to, names};
+use super::super::relays::Relays;
+use super::super::tools::Hit;
 use super::Wake;
 use super::background::{Background, Job, Of};
 use super::processes;
-use super::starts::Starts;
+use super::starts::{Starts, Teller};
 
 /// Listens until it is dropped.
 pub(super) struct Events {
@@ -23,6 +25,11 @@ pub(super) struct Events {
 struct Inner {
     catalogue: Arc<Catalogue>,
     ear: Ear,
+    /// For names.
+    other_ear: Ear,
+    relays: Relays,
+    /// A relay was asked for since the last time.
+    asked: bool,
     /// Processes of tools: their end is news.
     followed: BTreeSet<u32>,
 }
@@ -34,10 +41,19 @@ impl Events {
         background: Background,
         wake: Wake,
     ) -> Result<Self, String> {
-        let ear = Ear::new(Instant::now());
-        let inner = Arc::new(Mutex::new(Inner { catalogue, ear, followed: BTreeSet::new() }));
+        let now = Instant::now();
+        let (ear, other_ear, relays) = (Ear::new(now), Ear::new(now), Relays::default());
+        let inner = Inner { catalogue, ear, other_ear, relays, asked: false, followed: BTreeSet::new() };
+        let inner = Arc::new(Mutex::new(inner));
         let theirs = Arc::clone(&inner);
-        let hear = move |id, version, data: &[u8]| {
+        let hear = move |teller: Teller, id, version, data: &[u8]| {
+            if teller == Teller::Resolver {
+                let (on, news) = lock(&theirs).hear_name(id, data);
+                if news {
+                    wake.up();
+                }
+                return on;
+            }
             let attention = lock(&theirs).ear.hear(Instant::now());
             let news = match (attention, heard(id, version, data)) {
                 (Attention::Mute, _) => true,
@@ -63,11 +79,29 @@ impl Events {
 
     /// More processes start than are looked at. Asks Windows to tell again when that may be over.
     pub(super) fn in_storm(&self, now: Instant) -> bool {
-        let again = lock(&self.inner).ear.listens_again(now);
-        if again {
-            self.starts.resume();
+        let mut inner = lock(&self.inner);
+        if inner.ear.listens_again(now) {
+            self.starts.resume(Teller::Kernel);
         }
-        lock(&self.inner).ear.is_muted()
+        if inner.other_ear.listens_again(now) {
+            self.starts.resume(Teller::Resolver);
+        }
+        inner.ear.is_muted()
+    }
+
+    /// Whether a relay was asked for since the last time.
+    pub(super) fn relay_was_asked_for(&self) -> bool {
+        std::mem::take(&mut lock(&self.inner).asked)
+    }
+
+    /// There are relays to look for at the far ends of connections.
+    pub(super) fn knows_relays(&self) -> bool {
+        !lock(&self.inner).relays.is_empty()
+    }
+
+    /// Tools to whose relays a program is connected.
+    pub(super) fn connected(&self, sockets: &[Socket]) -> Vec<Hit> {
+        connected_to(&lock(&self.inner).relays, sockets, processes::path)
     }
 
     /// The end of these processes is news from now on.
@@ -78,6 +112,19 @@ impl Events {
     /// Goes by another catalogue from now on.
     pub(super) fn renew(&self, catalogue: Arc<Catalogue>) {
         lock(&self.inner).catalogue = catalogue;
+    }
+}
+
+impl Inner {
+    /// Answers whether to go on, and whether it was a relay's name.
+    fn hear_name(&mut self, id: u16, data: &[u8]) -> (bool, bool) {
+        let now = Instant::now();
+        let attention = self.other_ear.hear(now);
+        let answer = if attention == Attention::Look { names::answer(id, data) } else { None };
+        let catalogue = Arc::clone(&self.catalogue);
+        let news = answer.is_some_and(|answer| self.relays.add(&catalogue, &answer, now));
+        self.asked |= news;
+        (attention != Attention::Mute, news)
     }
 }
 

@@ -126,8 +126,12 @@ impl Eyes {
         let mut started = self.take(&list);
         started |= self.take_found();
         self.follow_ups.retain(|due| *due > now);
-        if started {
+        // A name is asked for a moment before its host is connected to.
+        let asked = self.events.as_ref().is_some_and(Events::relay_was_asked_for);
+        if started || asked {
             self.follow_ups.extend(FOLLOW_UPS.iter().map(|later| now + *later));
+        }
+        if started {
             self.look_installed = self.look_installed.min(now + SETTLED);
         }
         if now >= self.look_installed || self.level_2 != config.level_2 {
@@ -269,7 +273,8 @@ impl Eyes {
     fn tools(&self) -> Tools {
         let mut tools = Tools::default();
         let remote_desktop = remote_desktop(&self.catalogue);
-        let asked = !self.found.is_empty() || remote_desktop.is_some();
+        let relays = self.events.as_ref().is_some_and(Events::knows_relays);
+        let asked = !self.found.is_empty() || remote_desktop.is_some() || relays;
         let sockets = if asked { processes::sockets() } else { Vec::new() };
         for (pid, process) in &self.found {
             let (ports, connected) = from_windows::serves(&sockets, *pid);
@@ -282,6 +287,10 @@ impl Eyes {
             let connected = sockets.iter().any(|socket| !socket.listens && socket.port == *port);
             let ports = BTreeSet::from([*port]);
             tools.runs(&self.catalogue, &Runs { hit, since: None, ports: &ports, connected });
+        }
+        let connected = self.events.as_ref().map(|events| events.connected(&sockets));
+        for hit in connected.iter().flatten() {
+            tools.installed(&self.catalogue, SeenBy::Relay, hit);
         }
         let installed = self.installed.iter().chain(self.renamed.values());
         installed.for_each(|(by, hit)| tools.installed(&self.catalogue, *by, hit));

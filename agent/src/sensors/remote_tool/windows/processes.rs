@@ -93,6 +93,11 @@ pub(super) fn look(process: &Listed) -> Seen {
     Seen { name: process.name.clone(), path, command_line }
 }
 
+/// Where a process's program lies; `None` if it is gone or protected.
+pub(super) fn path(pid: u32) -> Option<String> {
+    open(pid).as_ref().and_then(image)
+}
+
 fn open(pid: u32) -> Option<OwnedHandle> {
     // SAFETY: takes numbers.
     let handle = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) };

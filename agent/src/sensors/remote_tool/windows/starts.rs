@@ -1,5 +1,5 @@
-//! The real-time session of Event Tracing for Windows in which the kernel's provider tells of processes. Needs the
-//! rights of a service or an administrator.
+//! The real-time session of Event Tracing for Windows in which the kernel's provider tells of processes, and the resolver's
+//! of names. Needs the rights of a service or an administrator.
 
 #![allow(unsafe_code, reason = "calls the Windows API; each call says why it is sound")]
 
@@ -23,8 +23,10 @@ use crate::windows::text::wide;
 /// The session's name. One that an agent left behind which was killed is taken over.
 const NAME: &str = "FarmwatchProcesses";
 /// `Microsoft-Windows-Kernel-Process`, and its keyword `WINEVENT_KEYWORD_PROCESS`.
-const PROVIDER: GUID = GUID::from_u128(0x22fb_2cd6_0e7b_422b_a0c7_2fad_1fd0_e716);
+const KERNEL: GUID = GUID::from_u128(0x22fb_2cd6_0e7b_422b_a0c7_2fad_1fd0_e716);
 const PROCESSES: u64 = 0x10;
+/// `Microsoft-Windows-DNS-Client`, of which all informational events are told.
+const RESOLVER: GUID = GUID::from_u128(0x1c95_126e_7eea_49a9_a3fe_a378_b03d_db4d);
 /// `EVENT_TRACE_USE_MS_FLUSH_TIMER` (ntwmi.h, Windows 7 and later): the timer counts milliseconds.
 const IN_MILLISECONDS: u32 = 0x10;
 /// Events are handed over this often.
@@ -35,8 +37,26 @@ const MOST_BUFFERS: u32 = 32;
 /// `INVALID_PROCESSTRACE_HANDLE`.
 const INVALID: u64 = u64::MAX;
 
-/// Takes an event: its id, its version, its data. Answers `false` to have no more of them for now.
-pub(super) type Hear = Box<dyn FnMut(u16, u8, &[u8]) -> bool + Send>;
+/// Who tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Teller {
+    /// The kernel, of processes.
+    Kernel,
+    /// The resolver, of names.
+    Resolver,
+}
+
+impl Teller {
+    const fn provider(self) -> (GUID, u64) {
+        match self {
+            Self::Kernel => (KERNEL, PROCESSES),
+            Self::Resolver => (RESOLVER, 0),
+        }
+    }
+}
+
+/// Takes an event: whose it is, its id, its version, its data. Answers `false` to have no more of that teller for now.
+pub(super) type Hear = Box<dyn FnMut(Teller, u16, u8, &[u8]) -> bool + Send>;
 
 /// A session. Ends when dropped.
 pub(super) struct Starts {
@@ -63,7 +83,11 @@ impl Starts {
         let ears = Box::into_raw(Box::new(Ears { session, hear }));
         // From here on, dropping it undoes what was done.
         let mut starts = Self { session, trace: PROCESSTRACE_HANDLE { Value: INVALID }, ears, thread: None };
-        enable(session, true).map_err(refused)?;
+        enable(session, Teller::Kernel, true).map_err(refused)?;
+        // Without it processes are told all the same.
+        if let Err(error) = enable(session, Teller::Resolver, true) {
+            tracing::info!(error, "connections to relays are not seen: the resolver does not tell of names");
+        }
         starts.trace = open(ears).map_err(refused)?;
         let trace = starts.trace;
         let thread = std::thread::Builder::new().name("starts".into()).stack_size(256 << 10);
@@ -81,8 +105,8 @@ impl Starts {
     }
 
     /// Asks to be told again.
-    pub(super) fn resume(&self) -> bool {
-        enable(self.session, true).is_ok()
+    pub(super) fn resume(&self, teller: Teller) -> bool {
+        enable(self.session, teller, true).is_ok()
     }
 }
 
@@ -141,12 +165,15 @@ fn stop(session: CONTROLTRACE_HANDLE) {
     unsafe { ControlTraceW(session, name, (&raw mut properties).cast(), EVENT_TRACE_CONTROL_STOP) };
 }
 
-/// Asks the provider to tell of processes, or of nothing.
-fn enable(session: CONTROLTRACE_HANDLE, tell: bool) -> Result<(), u32> {
+/// Asks a provider to tell, or to tell of nothing.
+fn enable(session: CONTROLTRACE_HANDLE, teller: Teller, tell: bool) -> Result<(), u32> {
+    let (provider, keywords) = teller.provider();
     let code = if tell { EVENT_CONTROL_CODE_ENABLE_PROVIDER } else { EVENT_CONTROL_CODE_DISABLE_PROVIDER };
     let level = u8::try_from(TRACE_LEVEL_INFORMATION).unwrap_or(4);
     // SAFETY: the provider's name lives until the call returns; there are no further parameters.
-    let done = unsafe { EnableTraceEx2(session, &PROVIDER, code, level, PROCESSES, 0, 0, std::ptr::null()) };
+    let done = unsafe {
+        EnableTraceEx2(session, &raw const provider, code, level, keywords, 0, 0, std::ptr::null())
+    };
     if done == ERROR_SUCCESS { Ok(()) } else { Err(done) }
 }
 
@@ -174,9 +201,11 @@ unsafe extern "system" fn event(record: *mut EVENT_RECORD) {
     let Some(record) = (unsafe { record.as_ref() }) else { return };
     let head = &record.EventHeader;
     // Sessions tell of themselves as well.
-    if head.ProviderId.data1 != PROVIDER.data1 {
-        return;
-    }
+    let teller = match head.ProviderId.data1 {
+        first if first == KERNEL.data1 => Teller::Kernel,
+        first if first == RESOLVER.data1 => Teller::Resolver,
+        _ => return,
+    };
     // SAFETY: what `open` gave as context, used by this thread only.
     let Some(ears) = (unsafe { record.UserContext.cast::<Ears>().as_mut() }) else { return };
     let data = if record.UserData.is_null() {
@@ -189,9 +218,10 @@ unsafe extern "system" fn event(record: *mut EVENT_RECORD) {
     };
     let what = &head.EventDescriptor;
     // A panic must not cross into the system's code.
-    let on = catch_unwind(AssertUnwindSafe(|| (ears.hear)(what.Id, what.Version, data))).unwrap_or(true);
+    let on =
+        catch_unwind(AssertUnwindSafe(|| (ears.hear)(teller, what.Id, what.Version, data))).unwrap_or(true);
     if !on {
-        let _ = enable(ears.session, false);
+        let _ = enable(ears.session, teller, false);
     }
 }
 
