@@ -1,6 +1,7 @@
-/* Time that goes faster, for the machine emulator into which it is preloaded: its whole guest, timers and clocks
-   alike, then lives hours in minutes, and is only slow for its clock. The speed is the byte in a file, and may change
-   while it runs. */
+/* Time that goes faster or slower, for the machine emulator into which it is preloaded: its whole guest, timers and
+   clocks alike, then lives hours in minutes, and is only slow for its clock; or it has more processor for each of its
+   milliseconds. The speed is the byte in a file, and may change while it runs: times as fast, or if negative so many
+   times slower. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
@@ -14,12 +15,12 @@
 #include <unistd.h>
 
 static const int64_t SECOND = 1000000000;
-static const uint8_t USUAL = 1;
+static const int8_t USUAL = 1;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static const volatile uint8_t *factor;
+static const volatile int8_t *factor;
 static int64_t real, shown;
 
-static int64_t speed(void) {
+static int8_t speed(void) {
     if (!factor) {
         const char *path = getenv("FARMWATCH_LAB_SPEED");
         int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
@@ -27,7 +28,17 @@ static int64_t speed(void) {
         if (file >= 0) close(file);
         factor = byte == MAP_FAILED ? &USUAL : byte;
     }
-    return *factor > 0 ? *factor : USUAL;
+    return *factor != 0 ? *factor : USUAL;
+}
+
+static int64_t lapsed(int64_t nanoseconds) {
+    int8_t now = speed();
+    return now > 0 ? nanoseconds * now : nanoseconds / -now;
+}
+
+static int64_t to_wait(int64_t nanoseconds) {
+    int8_t now = speed();
+    return now > 0 ? nanoseconds / now : nanoseconds * -now;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
@@ -37,7 +48,7 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     pthread_mutex_lock(&lock);
     if (real == 0) real = shown = now;
     if (now > real) {
-        shown += (now - real) * speed();
+        shown += lapsed(now - real);
         real = now;
     }
     now = shown;
@@ -51,7 +62,7 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 int ppoll(struct pollfd *files, nfds_t count, const struct timespec *wait, const sigset_t *mask) {
     struct timespec less = {0};
     if (wait) {
-        int64_t nanoseconds = (wait->tv_sec * SECOND + wait->tv_nsec) / speed();
+        int64_t nanoseconds = to_wait(wait->tv_sec * SECOND + wait->tv_nsec);
         less.tv_sec = nanoseconds / SECOND;
         less.tv_nsec = nanoseconds % SECOND;
     }

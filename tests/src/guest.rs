@@ -19,7 +19,7 @@ pub const HOST: &str = "10.0.2.2";
 /// Software emulation on a busy machine is slow.
 const BOOT: Duration = Duration::from_mins(3);
 /// How fast time passes when it is made to.
-const LAPSE: u8 = 120;
+const LAPSE: i8 = 120;
 const COMMAND: Duration = Duration::from_mins(2);
 
 /// The guest, switched off when dropped.
@@ -79,8 +79,8 @@ impl Guest {
         self.at_speed(LAPSE, &format!("sleep {}", time.as_secs())).map(drop)
     }
 
-    /// Runs a line of shell in it while its time goes so many times as fast.
-    pub fn at_speed(&mut self, speed: u8, command: &str) -> anyhow::Result<String> {
+    /// Runs a line of shell in it while its time goes so many times as fast; if negative, so many times slower.
+    pub fn at_speed(&mut self, speed: i8, command: &str) -> anyhow::Result<String> {
         self.set_speed(speed)?;
         let said = self.run(command);
         self.set_speed(1)?;
@@ -106,9 +106,9 @@ impl Guest {
     }
 
     /// In place: the emulator has the file mapped, and would fault on one that is cut.
-    fn set_speed(&self, factor: u8) -> anyhow::Result<()> {
+    fn set_speed(&self, factor: i8) -> anyhow::Result<()> {
         let mut file = File::options().write(true).open(self.folder.join("speed"))?;
-        Ok(file.write_all(&[factor])?)
+        Ok(file.write_all(&factor.to_ne_bytes())?)
     }
 
     /// Up to a line that says how a command ended.

@@ -12,7 +12,10 @@ use super::sensors;
 const WINDOW: Duration = Duration::from_mins(5);
 /// Hours that all of this takes in the guest. Its clock is put back by so much: a collector moves what a clock ahead
 /// of its own has dated.
-const HOURS: u32 = 8;
+const HOURS: u32 = 10;
+/// A PiKVM that says it is a keyboard.
+const DISGUISED: &str =
+    "plug 0x413c 0x2113 Dell 'Dell KB216 Wired Keyboard' '' high-speed keyboard pointer drive; sleep 1";
 /// Longest that one program runs.
 const MOST_MINUTES: u32 = 180;
 
@@ -107,21 +110,77 @@ fn by_software(laptop: &mut Laptop, program: &str, enough: (u64, fn(&Value) -> u
     println!("{program}, {passed} minutes: {}", laptop.until_judged(program, &[verdict]));
 }
 
+/// An ordinary mouse, moved as a person at their own desk does: every eight milliseconds, which an emulated machine keeps
+/// beside others' work if it has more time for them.
+pub fn of_a_mouse_at_hand(laptop: &mut Laptop) {
+    let mouse =
+        "made_by product; plug 0x046d 0xc077 Logitech 'USB Optical Mouse' '' full-speed mouse; sleep 1";
+    laptop.guest.run(mouse).unwrap();
+    let before = all(&laptop.sent(), "windows").count();
+    for _ in 0..3 {
+        laptop
+            .guest
+            .at_speed(-4, "lab_guest point $(report_device mouse) relative /etc/pointer/desk 4")
+            .unwrap();
+        laptop.guest.pass(WINDOW).unwrap();
+    }
+    let moved = |window: &Value| window["sources"]["usb"]["pointer"].as_u64() > Some(50);
+    let reports = laptop.until_sent("the mouse's windows", |reports| {
+        all(reports, "windows").skip(before).filter(moved).count() >= 3
+    });
+    for window in all(&reports, "windows").skip(before).filter(moved) {
+        assert!(window["pointer_centinats"].as_i64() < Some(0), "{window}");
+    }
+    // Unplugged it is news, and with it the windows are judged.
+    laptop.guest.run("unplug").unwrap();
+    let verdict = ["looks as if it came from a device of its own"];
+    println!("a mouse at hand: {}", laptop.until_judged("a mouse at hand", &verdict));
+    assert!(!laptop.judgement().contains("through a network"));
+    laptop.guest.run("made_by linux").unwrap();
+}
+
 /// The pointer of a disguised IP-KVM, moved now and then as it arrives from people at the far end of a network: every
-/// tenth of a second, which a guest keeps at six times its speed. The milliseconds of a mouse at hand an emulated
-/// machine does not keep beside others' work, so there is no such twin here: `./tests/scoreboard` has them.
+/// tenth of a second, which a guest keeps at six times its speed.
 pub fn of_a_remote_pointer(laptop: &mut Laptop) {
-    let dell =
-        "plug 0x413c 0x2113 Dell 'Dell KB216 Wired Keyboard' '' high-speed keyboard pointer drive; sleep 1";
     let point = "lab_guest point $(report_device pointer) absolute /etc/pointer/rdp 12";
-    laptop.guest.run(dell).unwrap();
+    laptop.guest.run(DISGUISED).unwrap();
     for _ in 0..12 {
         laptop.guest.at_speed(6, point).unwrap();
         laptop.guest.pass(Duration::from_secs(88)).unwrap();
     }
     // Plugged in anew it is news.
-    laptop.guest.run(&format!("unplug; sleep 1; {dell}")).unwrap();
+    laptop.guest.run(&format!("unplug; sleep 1; {DISGUISED}")).unwrap();
     let verdict = ["413c:2113", "the pointer's timing in", "looks as if it came through a network"];
     println!("a remote pointer: {}", laptop.until_judged("a remote pointer", &verdict));
     laptop.guest.run("unplug").unwrap();
+}
+
+/// The same IP-KVM's pointer in use for two hours: what it does is told whatever it calls itself, and its timing aside.
+pub fn of_an_absolute_pointer(laptop: &mut Laptop) {
+    laptop.guest.run(DISGUISED).unwrap();
+    laptop.guest.run("printf '2000\\t2000\\n' >/tmp/slow").unwrap();
+    let put = |laptop: &mut Laptop| all(&laptop.sent(), "windows").filter(is_put_to_places).count();
+    let mut passed = 0;
+    while put(laptop) < 24 {
+        assert!(passed < MOST_MINUTES, "{passed} minutes do not suffice");
+        passed += 20;
+        laptop
+            .guest
+            .at_speed(120, "lab_guest point $(report_device pointer) absolute /tmp/slow 1200")
+            .unwrap();
+    }
+    laptop.guest.run(&format!("unplug; sleep 1; {DISGUISED}")).unwrap();
+    let verdict = ["413c:2113", "windows the pointer was put to places instead of moved, over USB"];
+    println!(
+        "an absolute pointer, {passed} minutes: {}",
+        laptop.until_judged("an absolute pointer", &verdict)
+    );
+    laptop.guest.run("unplug").unwrap();
+}
+
+/// The pointer was put to places, by a device on USB and nothing built in.
+fn is_put_to_places(window: &Value) -> bool {
+    window["absolute_permille"].as_u64() >= Some(800)
+        && window["sources"]["usb"]["pointer"].as_u64() >= Some(100)
+        && window["sources"]["built_in"].is_null()
 }

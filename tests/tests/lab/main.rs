@@ -8,6 +8,7 @@ mod input;
 mod laptop;
 mod pictures;
 mod plugged;
+mod restart;
 mod sensors;
 
 use laptop::Laptop;
@@ -20,6 +21,7 @@ fn what_is_plugged_into_a_laptop_and_who_moves_its_pointer_is_judged_on_its_page
     sensors::of_a_bare_laptop(&laptop);
     plugged::pikvm(&mut laptop);
     sensors::of_a_pikvm(&mut laptop);
+    restart::beside_a_pikvm(&mut laptop);
     pictures::of(&laptop, folder.path());
     input::turn_back_the_clock(&mut laptop);
     input::of_three_kinds(&mut laptop);
@@ -28,7 +30,9 @@ fn what_is_plugged_into_a_laptop_and_who_moves_its_pointer_is_judged_on_its_page
     plugged::disguises_and_twins(&mut laptop);
     plugged::capture_chip(&mut laptop);
 
+    input::of_a_mouse_at_hand(&mut laptop);
     input::of_a_jiggler(&mut laptop);
     input::of_injection(&mut laptop);
     input::of_a_remote_pointer(&mut laptop);
+    input::of_an_absolute_pointer(&mut laptop);
 }
