@@ -257,7 +257,7 @@ mod tests {
         fn whatever_the_order_days_sum_up_what_windows_say(windows in windows(), seed in any::<u64>()) {
             let usage = Usage::of(&windows);
             let mut shuffled = windows.clone();
-            shuffled.sort_by_key(|w| (w.start.as_second() as u64).wrapping_mul(seed | 1));
+            shuffled.sort_by_key(|w| w.start.as_second().cast_unsigned().wrapping_mul(seed | 1));
             prop_assert_eq!(&usage, &Usage::of(&shuffled));
             let active: u32 = windows.iter().map(|w| u32::from(w.active_seconds())).sum();
             prop_assert_eq!(usage.sum(|day| day.active), active);

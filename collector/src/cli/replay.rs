@@ -112,9 +112,10 @@ fn read_file(path: &Path, lines: &mpsc::SyncSender<Read>) -> anyhow::Result<()> 
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let line = match fits {
-            true => Line::read(&line).map(Box::new),
-            false => Err(anyhow::anyhow!("longer than {MAX_UNPACKED} bytes")),
+        let line = if fits {
+            Line::read(&line).map(Box::new)
+        } else {
+            Err(anyhow::anyhow!("longer than {MAX_UNPACKED} bytes"))
         };
         // Nobody takes them any more: it has failed, and says so itself.
         if lines.send(Read { file: Arc::clone(&file), number, line }).is_err() {

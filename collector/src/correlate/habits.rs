@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use farmwatch_shared::facts::Transition;
 use farmwatch_shared::id::DeviceId;
-use farmwatch_shared::usage::{Day, Usage};
+use farmwatch_shared::usage::Usage;
 use jiff::Timestamp;
 
 use super::DAY;
@@ -101,7 +101,7 @@ impl Habit {
     /// About what it takes, its place in a table and the name of its device among it.
     fn bytes(&self) -> usize {
         2 * (size_of::<Self>() + 40)
-            + self.usage.days().len() * size_of::<Day>()
+            + size_of_val(self.usage.days())
             + self.transitions.len() * size_of::<Transition>()
     }
 

@@ -45,14 +45,13 @@ pub async fn shown(
     }
     let candidates = candidates();
     let listed = before.iter().find(|seen| seen.current && seen.anchor == candidates);
-    let last = listed.map(|seen| seen.last_seen);
     shown.insert(candidates.clone());
     let joined: BTreeSet<&Anchor> = before
         .iter()
         .filter(|seen| seen.current && seen.anchor.kind == AnchorKind::Operator)
         .map(|seen| &seen.anchor)
         .collect();
-    if last.is_some_and(|last| !is_due(last, now)) {
+    if listed.is_some_and(|seen| !is_due(seen.last_seen, now)) {
         shown.extend(joined.into_iter().cloned());
         return Ok(shown);
     }
@@ -65,8 +64,8 @@ pub async fn shown(
         let turns = Turns::of(usage, &habit.usage);
         app.habits.keep(&other.device, habit);
         let anchor = pair(id, &other.device);
-        let least = if joined.contains(&anchor) { PART } else { JOIN };
-        if turns.speaks() && turns.nats() - paid >= least {
+        let enough = if joined.contains(&anchor) { PART } else { JOIN };
+        if turns.speaks() && turns.nats() - paid >= enough {
             shown.insert(anchor);
         }
     }
