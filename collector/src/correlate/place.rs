@@ -122,13 +122,17 @@ pub async fn around(app: &App, known: &Known, subject: &Subject, now: Timestamp)
 }
 
 /// Devices that show now what the subject shows now, where that is not shown by too many; and how many show each of that.
+///
+/// Who is the first too many still looks at them all: what the value said until then it says no more, and whom nothing
+/// else joins part. Those who come later find nobody to look at.
 async fn near(app: &App, subject: &Subject) -> Result<(BTreeSet<DeviceId>, Vec<(Anchor, u64)>)> {
     let (mut near, mut met) = (BTreeSet::new(), Vec::new());
-    let limit = u32::try_from(MOST_AT_ANCHOR).unwrap_or(u32::MAX);
+    let limit = u32::try_from(MOST_AT_ANCHOR + 1).unwrap_or(u32::MAX);
     for seen in subject.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins()) {
-        let others = app.store.devices_at(&seen.anchor, limit).await?;
-        if (others.len() as u64) < MOST_AT_ANCHOR {
-            let count = others.iter().filter(|other| other.device != subject.device.id).count() as u64;
+        let mut others = app.store.devices_at(&seen.anchor, limit).await?;
+        others.retain(|other| other.device != subject.device.id);
+        let count = others.len() as u64;
+        if count <= MOST_AT_ANCHOR {
             met.push((seen.anchor.clone(), count + 1));
             near.extend(others.into_iter().map(|other| other.device));
         }

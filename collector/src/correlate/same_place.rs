@@ -54,6 +54,11 @@ impl Stander {
         anchors.sort_unstable_by(|a, b| a.anchor.cmp(&b.anchor));
         Self { id, anchors, last_seen }
     }
+
+    /// How many gateways it shows.
+    pub fn gateways(&self) -> usize {
+        self.anchors.iter().filter(|seen| seen.anchor.kind == AnchorKind::Gateway).count()
+    }
 }
 
 /// How many devices show an anchor now.
@@ -68,6 +73,13 @@ pub fn joined(a: &Stander, b: &Stander, counts: &Counts) -> bool {
 pub fn together(a: &Stander, b: &Stander, counts: &Counts) -> bool {
     // Most pairs that are looked at share nothing.
     shared(a, b).next().is_some() && probability(log_odds(a, b, counts)) >= JOIN
+}
+
+/// Both show gateways and addresses, and no common ones: two places, by all that can be told of them.
+pub fn apart(a: &Stander, b: &Stander) -> bool {
+    let share = |kind| shared(a, b).any(|(mine, _)| mine.anchor.kind == kind);
+    let differ = both_show(a, b, AnchorKind::Gateway) && !share(AnchorKind::Gateway);
+    differ && !share(AnchorKind::PublicAddress) && addresses_differ(a, b)
 }
 
 /// P from ln odds.
@@ -119,7 +131,7 @@ fn of_outages(mut all: Vec<(i64, f64)>) -> f64 {
 }
 
 /// One account of a remote-access tool is behind both. That says who works on them, not where they stand.
-fn one_account(a: &Stander, b: &Stander, counts: &Counts) -> bool {
+pub fn one_account(a: &Stander, b: &Stander, counts: &Counts) -> bool {
     let accounts = shared(a, b).filter(|(mine, _)| mine.anchor.kind == AnchorKind::ToolAccount);
     let best = accounts.filter_map(|(mine, _)| weight(&mine.anchor, counts)).fold(0.0, f64::max);
     probability(PRIOR + best) >= JOIN
@@ -256,6 +268,23 @@ mod tests {
         let a = stander(1, &[(PublicAddress, "203.0.113.7"), (Gateway, "ours")]);
         let b = stander(2, &[(PublicAddress, "198.51.100.9"), (Gateway, "ours")]);
         assert!(together(&a, &b, &counts(5, &[(Gateway, "ours")])));
+    }
+
+    #[test]
+    fn a_laptop_that_claims_the_gateways_of_two_homes_joins_them_not() {
+        let home = |n, address: &'static str, gateway: &'static str| {
+            stander(n, &[(PublicAddress, address), (Gateway, gateway)])
+        };
+        let liar = stander(9, &[(PublicAddress, "c"), (Gateway, "x"), (Gateway, "y")]);
+        let all = [home(1, "a", "x"), home(2, "a", "x"), liar, home(3, "b", "y")];
+        let counts = counts(3, &[(Gateway, "x"), (Gateway, "y"), (PublicAddress, "a")]);
+        let groups = super::super::sites::groups(&all, &counts, joined);
+        assert_eq!(
+            groups.iter().map(Vec::len).collect::<Vec<_>>(),
+            [3],
+            "with one home, the other is left alone"
+        );
+        assert!(!groups[0].contains(&all[3].id) || !groups[0].contains(&all[0].id));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::Timestamp;
 
-use super::same_place::{Counts, Stander};
+use super::same_place::{Counts, Stander, apart, log_odds, one_account};
 
 /// A site as it was.
 #[derive(Clone, Debug)]
@@ -37,10 +37,17 @@ pub fn groups(
     link: impl Fn(&Stander, &Stander, &Counts) -> bool,
 ) -> Vec<Vec<DeviceId>> {
     let mut roots: Vec<usize> = (0..standers.len()).collect();
+    let homes = homes(standers, counts, &link);
+    let in_one = |a: usize, b: usize| {
+        let (one, other) = (homes[a], homes[b]);
+        (a, b) == (one, other)
+            || !apart(&standers[one], &standers[other])
+            || one_account(&standers[a], &standers[b], counts)
+    };
     for a in 0..standers.len() {
         for b in a + 1..standers.len() {
             let (root_a, root_b) = (root(&mut roots, a), root(&mut roots, b));
-            if root_a != root_b && link(&standers[a], &standers[b], counts) {
+            if root_a != root_b && link(&standers[a], &standers[b], counts) && in_one(a, b) {
                 roots[root_b] = root_a;
             }
         }
@@ -53,6 +60,30 @@ pub fn groups(
     groups.iter_mut().for_each(|group| group.sort());
     groups.sort();
     groups
+}
+
+/// Beside whom each stands, by index: a laptop is in one place. One that shows one gateway stands for itself. One that shows
+/// several, or none, stands beside its strongest link to such a one, or beside whom its strongest link stands: or it would
+/// join, by what it says, homes that have nothing to do with each other.
+fn homes(
+    standers: &[Stander],
+    counts: &Counts,
+    link: impl Fn(&Stander, &Stander, &Counts) -> bool,
+) -> Vec<usize> {
+    let mut homes: Vec<usize> = (0..standers.len()).collect();
+    let mut known: Vec<bool> = standers.iter().map(|one| one.gateways() == 1).collect();
+    for _ in 0..2 {
+        let sure = known.clone();
+        for (index, one) in standers.iter().enumerate().filter(|(index, _)| !sure[*index]) {
+            let linked =
+                (0..standers.len()).filter(|other| sure[*other] && link(one, &standers[*other], counts));
+            let odds = |other: &usize| log_odds(one, &standers[*other], counts);
+            if let Some(best) = linked.rev().max_by(|a, b| odds(a).total_cmp(&odds(b))) {
+                (homes[index], known[index]) = (homes[best], true);
+            }
+        }
+    }
+    homes
 }
 
 /// Gives groups the ids of the sites that they continue. The older site goes first, to the group that has most of
