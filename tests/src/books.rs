@@ -91,6 +91,18 @@ fn numbers<T>(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Devices that wait to be judged, or whose judge has died.
+pub fn waiting(collector: &Collector) -> anyhow::Result<u64> {
+    let path = collector.folder().join("farmwatch.db");
+    let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    Ok(db.query_row("SELECT count(*) FROM work", [], |row| count(row, 0))?)
+}
+
+/// The same on a PostgreSQL database.
+pub fn waiting_on(server: &Server, database: &str) -> anyhow::Result<u64> {
+    Ok(server.sql(database, "SELECT count(*) FROM work")?.parse()?)
+}
+
 /// Reads a device's rows from a PostgreSQL database.
 pub fn rows_on(server: &Server, database: &str, device: &str) -> anyhow::Result<Rows> {
     let ask = |what: &str, table: &str, rest: &str| {

@@ -10,6 +10,7 @@ pub mod load;
 pub mod machine;
 pub mod postgres;
 pub mod scoreboard;
+pub mod street;
 pub mod web;
 pub mod wine;
 pub mod world;

@@ -1,7 +1,7 @@
 //! Laptops without laptops: they enrol, hold a mutual TLS connection each and speak the wire, as fast as they are
 //! asked to and as badly as a test wants.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +25,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::world::Collector;
 
+/// Where laptops behind a balancer are that come from nowhere in particular.
+const UNNAMED: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Longest wait for a connection or an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -47,6 +49,16 @@ pub struct Laptop {
 impl Laptop {
     /// Enrols one with a token. `number` makes its hardware and its serial number.
     pub async fn enrol(collector: &Collector, token: &str, number: u32) -> anyhow::Result<Self> {
+        Self::enrol_as(collector, token, number, &format!("LOAD{number}")).await
+    }
+
+    /// The same, with a serial number of any kind.
+    pub async fn enrol_as(
+        collector: &Collector,
+        token: &str,
+        number: u32,
+        serial: &str,
+    ) -> anyhow::Result<Self> {
         let ca = authority(collector.folder())?;
         let key = rcgen::KeyPair::generate()?;
         let csr = rcgen::CertificateParams::default().serialize_request(&key)?;
@@ -54,24 +66,28 @@ impl Laptop {
         let request = EnrolRequest {
             token: token.into(),
             csr: csr.pem()?,
-            serial: format!("LOAD{number}"),
+            serial: serial.into(),
             machine: machine.clone(),
             os: "linux".into(),
             hostname: format!("load-{number}"),
         };
         let address = SocketAddr::from(([127, 0, 0, 1], collector.agents_port));
         let mut stranger = Line::new(address, tls(&ca, None)?);
+        if collector.is_behind_a_balancer() {
+            stranger.come_from(UNNAMED);
+        }
         let answer = stranger.call("POST", "/v1/enrol", &serde_json::to_vec(&request)?).await?;
         ensure!(answer.status == 200, "enrolment answers {}: {}", answer.status, answer.text());
         let enrolment: Enrolment = serde_json::from_slice(&answer.body)?;
         let own = tls(&ca, Some((&enrolment.certificate.certificate, &key.serialize_pem())))?;
+        let line = Line { preface: stranger.preface, ..Line::new(address, own) };
         Ok(Self {
             device: enrolment.device,
             boot: format!("{number:08x}"),
             machine,
             seq: 0,
             state: State::default(),
-            line: Line::new(address, own),
+            line,
         })
     }
 
@@ -171,6 +187,8 @@ pub async fn report_without_end(
 pub struct Line {
     address: SocketAddr,
     tls: Arc<ClientConfig>,
+    /// What it sends before TLS, as a balancer does.
+    preface: Vec<u8>,
     stream: Option<TlsStream<TcpStream>>,
     buffer: Vec<u8>,
 }
@@ -207,18 +225,29 @@ impl Answer {
 impl Line {
     /// A line to an address; it connects with its first call.
     pub fn new(address: SocketAddr, tls: Arc<ClientConfig>) -> Self {
-        Self { address, tls, stream: None, buffer: Vec::new() }
+        Self { address, tls, preface: Vec::new(), stream: None, buffer: Vec::new() }
     }
 
     /// Another one of the same device's to the same place.
     #[must_use]
     pub fn clone_unconnected(&self) -> Self {
-        Self::new(self.address, Arc::clone(&self.tls))
+        Self { preface: self.preface.clone(), ..Self::new(self.address, Arc::clone(&self.tls)) }
     }
 
     /// From its next connection on it goes to another port.
     pub fn move_to(&mut self, port: u16) {
         self.address.set_port(port);
+        self.stream = None;
+    }
+
+    /// From its next connection on it comes by way of a balancer, from this address of its own.
+    pub fn come_from(&mut self, address: Ipv4Addr) {
+        self.begin_with(&format!("PROXY TCP4 {address} 127.0.0.1 40000 {}\r\n", self.address.port()));
+    }
+
+    /// From its next connection on it sends this before TLS.
+    pub fn begin_with(&mut self, preface: &str) {
+        self.preface = preface.as_bytes().to_vec();
         self.stream = None;
     }
 
@@ -241,8 +270,9 @@ impl Line {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => {
-                let tcp = TcpStream::connect(self.address).await.context("cannot connect")?;
+                let mut tcp = TcpStream::connect(self.address).await.context("cannot connect")?;
                 tcp.set_nodelay(true)?;
+                tcp.write_all(&self.preface).await?;
                 let name = ServerName::from(self.address.ip());
                 let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await;
                 none.insert(tls.context("no TLS")?)

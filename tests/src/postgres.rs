@@ -19,6 +19,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 pub struct Server {
     folder: tempfile::TempDir,
     program: Option<Child>,
+    settings: Vec<String>,
     /// Its port, on 127.0.0.1 and of its socket.
     pub port: u16,
 }
@@ -26,10 +27,16 @@ pub struct Server {
 impl Server {
     /// Makes and starts one.
     pub fn start() -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("farmwatch-pg-").tempdir()?;
+        Self::start_in(&std::env::temp_dir(), &[])
+    }
+
+    /// The same in a folder within another, with settings: `max_connections=20`.
+    pub fn start_in(place: &Path, settings: &[&str]) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("farmwatch-pg-").tempdir_in(place)?;
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let mut server = Self { folder, program: None, port };
+        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let mut server = Self { folder, program: None, settings, port };
         std::fs::create_dir(server.data())?;
         std::fs::write(server.folder.path().join("password"), PASSWORD)?;
         for path in [server.folder.path().to_owned(), server.data(), server.folder.path().join("password")] {
@@ -63,6 +70,12 @@ impl Server {
 
     /// Runs statements; their rows, columns parted by `|`.
     pub fn sql(&self, database: &str, sql: &str) -> anyhow::Result<String> {
+        let mut command = self.psql(database, sql);
+        Ok(String::from_utf8_lossy(&run(&mut command)?.stdout).trim_end().to_owned())
+    }
+
+    /// The command that runs statements.
+    pub fn psql(&self, database: &str, sql: &str) -> Command {
         let mut command = Command::new("psql");
         command.args([
             "-X",
@@ -79,7 +92,7 @@ impl Server {
             sql,
         ]);
         command.arg("-h").arg(self.folder.path()).args(["-p", &self.port.to_string()]);
-        Ok(String::from_utf8_lossy(&run(&mut command)?.stdout).trim_end().to_owned())
+        command
     }
 
     /// Ends it as its service manager does: who is connected is thrown out.
@@ -102,6 +115,9 @@ impl Server {
         command.args(["-p", &self.port.to_string(), "-h", "127.0.0.1"]);
         // A process that is killed loses nothing by these, only a machine without power does.
         for setting in ["fsync=off", "full_page_writes=off", "max_connections=200", "shared_buffers=64MB"] {
+            command.args(["-c", setting]);
+        }
+        for setting in &self.settings {
             command.args(["-c", setting]);
         }
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
@@ -133,7 +149,8 @@ impl Server {
         self.folder.path().join("data")
     }
 
-    fn runs(&mut self) -> bool {
+    /// It has not ended.
+    pub fn runs(&mut self) -> bool {
         self.program.as_mut().is_some_and(|program| matches!(program.try_wait(), Ok(None)))
     }
 

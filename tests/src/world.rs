@@ -121,6 +121,9 @@ impl Drop for Program {
     }
 }
 
+/// Names balancers.
+const PROXIES: &str = "FARMWATCH_AGENTS__PROXIES";
+
 /// A collector with a state folder of its own.
 pub struct Collector {
     folder: PathBuf,
@@ -247,6 +250,16 @@ impl Collector {
             Ok(http_get(port, "/readyz")?.starts_with("HTTP/1.1 200").then_some(()))
         });
         ready.with_context(|| self.said())
+    }
+
+    /// From its next start, what comes from this machine comes by way of a balancer.
+    pub fn stands_behind_a_balancer(&mut self) {
+        self.set_environment(PROXIES, "127.0.0.1");
+    }
+
+    /// Whether it does.
+    pub fn is_behind_a_balancer(&self) -> bool {
+        self.environment.iter().any(|(name, value)| name == PROXIES && value == "127.0.0.1")
     }
 
     /// Its log.
