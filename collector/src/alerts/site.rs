@@ -101,26 +101,49 @@ fn summary(site: &Site, members: &[Member<'_>], weights: &Weights) -> String {
     if hidden > 0 {
         laptops.push(format!("- and {hidden} more"));
     }
-    let joined = if site.is_place() {
-        "stand in one place"
-    } else {
-        "do not stand in one place, but the same somebody seems to work on them"
-    };
+    let said = if site.is_place() { &OF_A_PLACE } else { &OF_AN_OPERATOR };
     format!(
-        "{} {joined} (shared: {}; first seen together {}), and {opening}: probability {} for the place, \
-         where 1 place in {:.0} is one before anything is seen. IT does not know the place as an office, an exit or \
-         a workspace. This says how the laptops are worked on, not by whom.\n\n\
-         What the place shows:\n{place}\n\nEach laptop, with the probability that it is remotely operated given the \
-         others:\n{}\n\n\
-         What would clear it: IT names the place as sanctioned, the people are found to share a home or an office \
-         for a known reason, or each is seen at the own laptop.\n\n\
+        "{} {} (shared: {}; first seen together {}), and {opening}: probability {} {}, where 1 in {:.0} is one before \
+         anything is seen. {}This says how the laptops are worked on, not by whom.\n\n\
+         {}:\n{place}\n\nEach laptop, with the probability that it is remotely operated given the others:\n{}\n\n\
+         What would clear it: {}, or each is seen at the own laptop.\n\n\
          What to do now: do not contact the people through these laptops. Compare where each laptop was shipped \
          with who lives there, check sign-ins, then isolate them together.",
         words::laptops(site.devices.len()),
+        said.joined,
         if shared.is_empty() { "nothing now".to_owned() } else { shared.join(", ") },
         minute(site.created_at),
         words::probability(site.judged.farm),
+        said.of,
         1.0 / weights.prior.farm_place,
+        said.unknown,
+        said.shows,
         laptops.join("\n"),
+        said.clears,
     )
 }
+
+/// What is said otherwise of laptops in one place than of those that only who works on them joins.
+struct Said {
+    joined: &'static str,
+    of: &'static str,
+    unknown: &'static str,
+    shows: &'static str,
+    clears: &'static str,
+}
+
+const OF_A_PLACE: Said = Said {
+    joined: "stand in one place",
+    of: "for the place",
+    unknown: "IT does not know the place as an office, an exit or a workspace. ",
+    shows: "What the place shows",
+    clears: "IT names the place as sanctioned, the people are found to share a home or an office for a known reason",
+};
+
+const OF_AN_OPERATOR: Said = Said {
+    joined: "do not stand in one place, but the same somebody seems to work on them",
+    of: "for them together",
+    unknown: "",
+    shows: "What they show together",
+    clears: "the people are found to share one job, or an account of IT's, for a known reason",
+};

@@ -60,7 +60,7 @@ pub async fn page(
             section.summary aria-labelledby="why" {
                 h2 id="why" { "Why" }
                 (prose(&alert.summary))
-                @if let Some(site) = &alert.site { p { a href={ "/sites/" (site) } { "The place and its anchors" } } }
+                @if let Some(site) = &alert.site { p { a href={ "/sites/" (site) } { "What holds them together" } } }
             }
             (desk(&person, &alert))
         }
