@@ -136,6 +136,11 @@ impl Laptop {
     }
 }
 
+/// A runtime on which laptops live while the test does something else.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
 /// Enrols many, with hardware numbered from `first`, one after the other.
 pub async fn enrol_many(collector: &Collector, first: u32, count: u32) -> anyhow::Result<Vec<Laptop>> {
     let made = collector.ask(&["tokens", "add", "--uses", &count.to_string()])?;

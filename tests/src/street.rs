@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::load::{Laptop, enrol_many};
+use crate::postgres::Server;
 use crate::world::{Collector, wait_for};
 
 /// Who lives there: four laptops of a farm, a couple's two, and others.
@@ -70,6 +71,18 @@ pub struct Standing {
     taken_in_by: Option<String>,
     /// P(farm-operated) or P(farm), then each bar.
     numbers: Vec<(String, f64)>,
+}
+
+/// Starts a collector behind a balancer, with so many connections to its database.
+pub fn start(collector: &mut Collector, connections: u32) -> anyhow::Result<()> {
+    collector.stands_behind_a_balancer();
+    collector.set_environment("FARMWATCH_STORE__CONNECTIONS", &connections.to_string());
+    collector.start()
+}
+
+/// A minute passes: who died with work in his hands has it no more.
+pub fn leases_end(server: &Server) -> anyhow::Result<()> {
+    server.sql("farmwatch", "UPDATE work SET leased_until = 0").map(drop)
 }
 
 impl Street {

@@ -7,35 +7,25 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use farmwatch_tests::books;
+use farmwatch_tests::load::runtime;
 use farmwatch_tests::postgres::Server;
-use farmwatch_tests::street::{Phase, Standing, Street, assert_same};
+use farmwatch_tests::street::{Phase, Standing, Street, assert_same, leases_end, start};
 use farmwatch_tests::world::{Collector, http_get, wait_for};
-use tokio::runtime::Runtime;
 
 const LONG: Duration = Duration::from_mins(2);
 /// For how long the database is away; in the environment, for who has the time, `FARMWATCH_TEST_OUTAGE` in seconds.
 const OUTAGE: u64 = 4;
 
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
-}
-
 fn collector(folder: &Path, server: &Server, database: &str) -> Collector {
     server.create(database).unwrap();
     let mut collector = Collector::init_on(&folder.join(database), &[], Some(&server.url(database))).unwrap();
-    prepare(&mut collector);
+    start(&mut collector, 6).unwrap();
     collector
-}
-
-fn prepare(collector: &mut Collector) {
-    collector.stands_behind_a_balancer();
-    collector.set_environment("FARMWATCH_STORE__CONNECTIONS", "6");
-    collector.start().unwrap();
 }
 
 /// Alerts of a life in which nothing happens.
 fn undisturbed(folder: &Path, server: &Server) -> Vec<Standing> {
-    let (runtime, collector) = (runtime(), collector(folder, server, "quiet"));
+    let (runtime, collector) = (runtime().unwrap(), collector(folder, server, "quiet"));
     let street = runtime.block_on(Street::enrol(&collector)).unwrap();
     let waiting = || books::waiting_on(server, "quiet");
     let street = street.whole_life(&runtime, &[collector.agents_port], waiting, |_| {}).unwrap();
@@ -50,17 +40,16 @@ fn undisturbed(folder: &Path, server: &Server) -> Vec<Standing> {
 /// A life with a fault in it, on two collectors; afterwards the books balance and the alerts are the same.
 fn disturbed(folder: &Path, mut server: Server, mut fault: impl FnMut(Phase, &mut Server, &Collector)) {
     let wanted = undisturbed(folder, &server);
-    let (runtime, first) = (runtime(), collector(folder, &server, "farmwatch"));
+    let (runtime, first) = (runtime().unwrap(), collector(folder, &server, "farmwatch"));
     let mut second = first.beside(&folder.join("second")).unwrap();
-    prepare(&mut second);
+    start(&mut second, 6).unwrap();
     let street = runtime.block_on(Street::enrol(&first)).unwrap();
     let shared = std::cell::RefCell::new(&mut server);
     let waiting = || books::waiting_on(&shared.borrow(), "farmwatch");
     let ports = [first.agents_port, second.agents_port];
     let street = street.whole_life(&runtime, &ports, waiting, |phase| {
         fault(phase, &mut shared.borrow_mut(), &first);
-        // A minute passes: what was taken when the fault came is free again.
-        shared.borrow().sql("farmwatch", "UPDATE work SET leased_until = 0").unwrap();
+        leases_end(&shared.borrow()).unwrap();
     });
     let street = street.unwrap_or_else(|error| panic!("{error:#}\n{}\n{}", first.said(), second.said()));
     let server = shared.into_inner();

@@ -7,18 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use farmwatch_tests::books;
-use farmwatch_tests::load::enrol_many;
+use farmwatch_tests::load::{enrol_many, runtime};
 use farmwatch_tests::postgres::Server;
-use farmwatch_tests::street::{Phase, Standing, Street, assert_same};
+use farmwatch_tests::street::{Phase, Standing, Street, assert_same, leases_end, start};
 use farmwatch_tests::world::{Collector, wait_for};
 use serde_json::json;
-use tokio::runtime::Runtime;
 
 const LONG: Duration = Duration::from_mins(1);
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
-}
 
 /// A collector on a database of its own, or in a file.
 fn collector(folder: &Path, store: Option<(&Server, &str)>) -> Collector {
@@ -27,28 +22,17 @@ fn collector(folder: &Path, store: Option<(&Server, &str)>) -> Collector {
         server.url(database)
     });
     let mut collector = Collector::init_on(folder, &[], url.as_deref()).unwrap();
-    prepare(&mut collector);
+    start(&mut collector, 5).unwrap();
     collector
-}
-
-fn prepare(collector: &mut Collector) {
-    collector.stands_behind_a_balancer();
-    collector.set_environment("FARMWATCH_STORE__CONNECTIONS", "5");
-    collector.start().unwrap();
 }
 
 /// Alerts of a life in which nobody is killed.
 fn undisturbed(folder: &Path) -> Vec<Standing> {
-    let (runtime, collector) = (runtime(), collector(&folder.join("quiet"), None));
+    let (runtime, collector) = (runtime().unwrap(), collector(&folder.join("quiet"), None));
     let street = runtime.block_on(Street::enrol(&collector)).unwrap();
     let waiting = || books::waiting(&collector);
     let street = street.whole_life(&runtime, &[collector.agents_port], waiting, |_| {}).unwrap();
     street.alerts(&collector).unwrap()
-}
-
-/// A minute passes: who died with work in his hands has it no more.
-fn leases_end(server: &Server) {
-    server.sql("farmwatch", "UPDATE work SET leased_until = 0").unwrap();
 }
 
 /// Has the server sleep at an event of a table, within the transaction.
@@ -75,7 +59,7 @@ fn killed_between_commit_and_answer() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start().unwrap();
     let mut collector = collector(folder.path(), Some((&server, "farmwatch")));
-    let runtime = runtime();
+    let runtime = runtime().unwrap();
     let mut laptop = runtime.block_on(enrol_many(&collector, 1, 1)).unwrap().remove(0);
     laptop.line.come_from([203, 0, 113, 9].into());
     let mut said = Vec::new();
@@ -114,7 +98,7 @@ fn killed_in_the_middle_of_a_sites_merge_on_postgresql() {
     let wanted = undisturbed(folder.path());
     let server = Server::start().unwrap();
     let collector = RefCell::new(collector(&folder.path().join("killed"), Some((&server, "farmwatch"))));
-    let runtime = runtime();
+    let runtime = runtime().unwrap();
     let street = runtime.block_on(Street::enrol(&collector.borrow())).unwrap();
     let port = collector.borrow().agents_port;
     let waiting = || books::waiting_on(&server, "farmwatch");
@@ -138,7 +122,7 @@ fn killed_in_the_middle_of_a_sites_merge_on_postgresql() {
         .unwrap();
         server.sql("farmwatch", "DROP TRIGGER slowly ON site").unwrap();
         collector.start().unwrap();
-        leases_end(&server);
+        leases_end(&server).unwrap();
     });
     let street = street.unwrap_or_else(|error| panic!("{error:#}\n{}", collector.borrow().said()));
     assert_eq!(killed, 3);
@@ -155,7 +139,7 @@ fn killed_again_and_again_while_sites_merge_on_sqlite() {
     let wanted = undisturbed(folder.path());
     let collector = RefCell::new(collector(&folder.path().join("killed"), None));
     let file = collector.borrow().folder().join("farmwatch.db");
-    let runtime = runtime();
+    let runtime = runtime().unwrap();
     let street = runtime.block_on(Street::enrol(&collector.borrow())).unwrap();
     let port = collector.borrow().agents_port;
     let waiting = || books::waiting(&collector.borrow());
@@ -194,11 +178,11 @@ fn twenty_collectors_on_one_queue_some_of_them_killed_are_as_one() {
     let mut collectors = vec![collector(&folder.path().join("0"), Some((&server, "farmwatch")))];
     for n in 1..COLLECTORS {
         let mut other = collectors[0].beside(&folder.path().join(n.to_string())).unwrap();
-        prepare(&mut other);
+        start(&mut other, 5).unwrap();
         collectors.push(other);
     }
     let ports: Vec<u16> = collectors.iter().map(|collector| collector.agents_port).collect();
-    let runtime = runtime();
+    let runtime = runtime().unwrap();
     let street = runtime.block_on(Street::enrol(&collectors[0])).unwrap();
     let waiting = || books::waiting_on(&server, "farmwatch");
     let mut killed = 0;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use farmwatch_shared::report::Report;
 use farmwatch_tests::books;
-use farmwatch_tests::load::{Laptop, enrol_many, report_without_end};
+use farmwatch_tests::load::{Laptop, enrol_many, report_without_end, runtime};
 use farmwatch_tests::postgres::Server;
 use farmwatch_tests::world::Collector;
 use serde_json::Value;
@@ -72,7 +72,7 @@ fn a_store_is_backed_up_under_load_moved_to_postgresql_and_back_and_restored_els
     let url = server.url("farmwatch");
     let mut collector = Collector::init(&folder.path().join("collector"), &[]).unwrap();
     collector.start().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = runtime().unwrap();
     let laptops = runtime.block_on(enrol_many(&collector, 1, 4)).unwrap();
     let laptops = laptops.into_iter().map(|laptop| (laptop, Vec::new())).collect();
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use farmwatch_shared::facts::TransitionKind;
 use farmwatch_shared::report::Report;
 use farmwatch_tests::books::{self, Name};
-use farmwatch_tests::load::{enrol_many, report_without_end};
+use farmwatch_tests::load::{enrol_many, report_without_end, runtime};
 use farmwatch_tests::machine::Machine;
 use farmwatch_tests::world::{Agent, Collector, wait_for};
 
@@ -177,7 +177,7 @@ fn a_collector_that_is_killed_again_and_again_loses_nothing_that_it_acknowledged
     const LAPTOPS: u32 = 6;
     let folder = tempfile::tempdir().unwrap();
     let mut collector = running(folder.path());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = runtime().unwrap();
     let laptops = runtime.block_on(enrol_many(&collector, 1, LAPTOPS)).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let tasks: Vec<_> = laptops

@@ -9,11 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use farmwatch_tests::books;
-use farmwatch_tests::load::{Laptop, enrol_many, report_without_end};
+use farmwatch_tests::load::{Laptop, enrol_many, report_without_end, runtime};
 use farmwatch_tests::postgres::Server;
 use farmwatch_tests::world::{Collector, http_get, wait_for};
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
 
 const LONG: Duration = Duration::from_mins(2);
 
@@ -26,10 +25,6 @@ fn two_collectors(folder: &Path) -> (Server, Collector, Collector) {
     first.start().unwrap();
     second.start().unwrap();
     (server, first, second)
-}
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
 /// Keys of all alerts, each as often as it stands there.
@@ -51,7 +46,7 @@ fn two_collectors_on_one_database_raise_each_alert_once_and_deliver_each_others_
     const EACH: u32 = 12;
     let folder = tempfile::tempdir().unwrap();
     let (server, first, second) = two_collectors(folder.path());
-    let runtime = runtime();
+    let runtime = runtime().unwrap();
     let laptops = runtime.block_on(async {
         let mut laptops = enrol_many(&first, 1, EACH).await.unwrap();
         laptops.extend(enrol_many(&second, 1 + EACH, EACH).await.unwrap());
@@ -99,7 +94,7 @@ fn a_database_that_is_restarted_under_load_and_gone_for_a_while_loses_nothing_an
     const RESTARTS: usize = 10;
     let folder = tempfile::tempdir().unwrap();
     let (mut server, first, second) = two_collectors(folder.path());
-    let runtime = runtime();
+    let runtime = runtime().unwrap();
     let mut laptops = runtime.block_on(enrol_many(&first, 1, 3)).unwrap();
     laptops.extend(runtime.block_on(enrol_many(&second, 4, 3)).unwrap());
     let stop = Arc::new(AtomicBool::new(false));

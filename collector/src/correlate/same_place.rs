@@ -66,7 +66,7 @@ pub type Counts = BTreeMap<Anchor, u64>;
 
 /// Two devices belong to one site: in one place, behind one account of a remote-access tool, or under one pair of hands.
 pub fn joined(a: &Stander, b: &Stander, counts: &Counts) -> bool {
-    together(a, b, counts) || one_account(a, b, counts) || one_operator(a, b)
+    together(a, b, counts) || one_hand(a, b, counts)
 }
 
 /// P(same place) is at least [`JOIN`].
@@ -130,15 +130,20 @@ fn of_outages(mut all: Vec<(i64, f64)>) -> f64 {
     all.into_iter().map(|(_, says)| says).take(OUTAGES).sum()
 }
 
+/// The same somebody is behind both, as an account or the times of work say, wherever they stand.
+pub fn one_hand(a: &Stander, b: &Stander, counts: &Counts) -> bool {
+    one_account(a, b, counts) || one_operator(a, b)
+}
+
 /// One account of a remote-access tool is behind both. That says who works on them, not where they stand.
-pub fn one_account(a: &Stander, b: &Stander, counts: &Counts) -> bool {
+fn one_account(a: &Stander, b: &Stander, counts: &Counts) -> bool {
     let accounts = shared(a, b).filter(|(mine, _)| mine.anchor.kind == AnchorKind::ToolAccount);
     let best = accounts.filter_map(|(mine, _)| weight(&mine.anchor, counts)).fold(0.0, f64::max);
     probability(PRIOR + best) >= JOIN
 }
 
 /// One pair of hands works on both, wherever they stand; [`super::operator`] has looked.
-pub fn one_operator(a: &Stander, b: &Stander) -> bool {
+fn one_operator(a: &Stander, b: &Stander) -> bool {
     shared(a, b).any(|(mine, _)| mine.anchor.kind == AnchorKind::Operator)
 }
 
@@ -285,6 +290,17 @@ mod tests {
             "with one home, the other is left alone"
         );
         assert!(!groups[0].contains(&all[3].id) || !groups[0].contains(&all[0].id));
+    }
+
+    #[test]
+    fn one_operator_joins_also_whom_several_gateways_keep_from_being_anywhere() {
+        let hands = (AnchorKind::Operator, "9+3");
+        let mover = stander(9, &[(PublicAddress, "c"), (Gateway, "x"), (Gateway, "y"), hands]);
+        let home = stander(1, &[(PublicAddress, "a"), (Gateway, "x")]);
+        let far = stander(3, &[(PublicAddress, "b"), (Gateway, "z"), hands]);
+        let counts = counts(2, &[(Gateway, "x")]);
+        let groups = super::super::sites::groups(&[home, mover, far], &counts, joined);
+        assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [3]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::Timestamp;
 
-use super::same_place::{Counts, Stander, apart, log_odds, one_account};
+use super::same_place::{Counts, Stander, apart, log_odds, one_hand};
 
 /// A site as it was.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub fn groups(
         let (one, other) = (homes[a], homes[b]);
         (a, b) == (one, other)
             || !apart(&standers[one], &standers[other])
-            || one_account(&standers[a], &standers[b], counts)
+            || one_hand(&standers[a], &standers[b], counts)
     };
     for a in 0..standers.len() {
         for b in a + 1..standers.len() {
