@@ -8,7 +8,7 @@ use farmwatch_shared::weights::Weights;
 
 use super::life::{Draft, Piece, minute};
 use super::{device, words};
-use crate::store::{AlertKind, Severity, Site};
+use crate::store::{AlertKind, Device, Severity, Site};
 
 /// Key of a site's alert.
 pub fn key(site: &SiteId) -> String {
@@ -16,17 +16,24 @@ pub fn key(site: &SiteId) -> String {
 }
 
 /// What a site's alert needs to know of each laptop in it.
-pub struct Member<'a> {
+pub struct Member {
     /// Which.
-    pub id: &'a DeviceId,
+    pub id: DeviceId,
     /// What people call it.
     pub name: String,
     /// Its own judgement.
-    pub judged: &'a Judged,
+    pub judged: Judged,
+}
+
+impl Member {
+    /// A device with its judgement.
+    pub fn of(device: &Device, judged: Judged) -> Self {
+        Self { id: device.id.clone(), name: super::name(device), judged }
+    }
 }
 
 /// The draft for a site, whatever its probability.
-pub fn draft(site: &Site, members: &[Member<'_>], weights: &Weights) -> Draft {
+pub fn draft(site: &Site, members: &[Member], weights: &Weights) -> Draft {
     Draft {
         key: key(&site.id),
         kind: AlertKind::Site,
@@ -51,7 +58,7 @@ fn title(site: &Site) -> String {
     }
 }
 
-fn evidence(site: &Site, members: &[Member<'_>]) -> Vec<Piece> {
+fn evidence(site: &Site, members: &[Member]) -> Vec<Piece> {
     let place = site.judged.bars.iter().filter(|bar| bar.device.is_none() && bar.llr > 0.0);
     let place = place
         .filter(|bar| !bar.rule.is_empty())
@@ -61,7 +68,7 @@ fn evidence(site: &Site, members: &[Member<'_>]) -> Vec<Piece> {
         .iter()
         .map(|m| Piece { id: format!("there: {}", m.id), why: format!("{} {belongs}", m.name) });
     let own = members.iter().flat_map(|member| {
-        device::evidence(member.judged).into_iter().map(|piece| Piece {
+        device::evidence(&member.judged).into_iter().map(|piece| Piece {
             id: format!("{}|{}", member.id, piece.id),
             why: format!("{}: {}", member.name, piece.why),
         })
@@ -73,8 +80,8 @@ fn severity(posterior: f64, threshold: f64) -> Severity {
     if posterior >= threshold { Severity::Critical } else { Severity::High }
 }
 
-fn summary(site: &Site, members: &[Member<'_>], weights: &Weights) -> String {
-    let names: BTreeMap<&DeviceId, &str> = members.iter().map(|m| (m.id, m.name.as_str())).collect();
+fn summary(site: &Site, members: &[Member], weights: &Weights) -> String {
+    let names: BTreeMap<&DeviceId, &str> = members.iter().map(|m| (&m.id, m.name.as_str())).collect();
     let opening = if site.judged.farm >= weights.threshold.site {
         "together they are consistent with laptops that somebody keeps running for others to work on from afar"
     } else {

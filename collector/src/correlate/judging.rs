@@ -60,8 +60,8 @@ pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> a
         None => stored_home(&subject, &around),
     };
     // The site comes first: its alert takes in those of its laptops.
-    writing.site_alerts(known, &around).await?;
-    if !known.covers(&subject.device) {
+    writing.site_alerts(known, &subject, &around).await?;
+    if !known.covers(id) {
         let open = writing.open_alerts().await?;
         writing.policy_alerts(&subject, home.as_ref(), &state, &audit, &open).await?;
         writing.device_alert(&subject, home.as_ref(), &open).await?;
@@ -146,8 +146,8 @@ impl<'a> Writing<'a> {
     }
 
     fn sites(&mut self, around: &Around) {
-        let residents = around.sites.iter().flat_map(|now| &now.residents).map(|resident| &resident.device);
-        let seen: Vec<_> = residents.map(|device| (device.id.clone(), device.site.clone())).collect();
+        let occupants = around.sites.iter().flat_map(|now| &now.occupants);
+        let seen: Vec<_> = occupants.map(|one| (one.id.clone(), one.site.clone())).collect();
         if !seen.is_empty() {
             self.changes.push(Change::Stand(seen));
         }
@@ -250,9 +250,9 @@ impl<'a> Writing<'a> {
         Ok(alert.filter(|alert| alert.state != AlertState::Resolved).map(|alert| alert.id))
     }
 
-    async fn site_alerts(&mut self, known: &Known, around: &Around) -> Result<()> {
+    async fn site_alerts(&mut self, known: &Known, subject: &Subject, around: &Around) -> Result<()> {
         for now in &around.sites {
-            self.site_alert(known, now).await?;
+            self.site_alert(known, subject, now).await?;
         }
         for (gone, into) in &around.gone {
             let Some(alert) = self.app.store.alert_by_key(&format!("site/{gone}")).await? else { continue };
@@ -272,7 +272,7 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    async fn site_alert(&mut self, known: &Known, now: &SiteNow) -> Result<()> {
+    async fn site_alert(&mut self, known: &Known, subject: &Subject, now: &SiteNow) -> Result<()> {
         let site = &now.site;
         let existing = self.app.store.alert_by_key(&site_alert::key(&site.id)).await?;
         let open = existing.as_ref().filter(|alert| alert.state != AlertState::Resolved);
@@ -286,14 +286,15 @@ impl<'a> Writing<'a> {
         if site.judged.farm < self.app.weights.threshold.site && open.is_none() {
             return Ok(());
         }
-        let heard = now.residents.iter().filter(|resident| !known.covers(&resident.device));
-        let members: Vec<site_alert::Member<'_>> = heard
-            .map(|resident| site_alert::Member {
-                id: &resident.device.id,
-                name: crate::alerts::name(&resident.device),
-                judged: &resident.judged,
-            })
-            .collect();
+        let mut members = Vec::new();
+        for one in now.occupants.iter().filter(|one| !known.covers(&one.id)) {
+            if one.id == subject.device.id {
+                members.push(site_alert::Member::of(&subject.device, subject.judged.clone()));
+            } else if let Some(device) = self.app.store.device(&one.id).await? {
+                let judged = device.judged.clone().unwrap_or_default();
+                members.push(site_alert::Member::of(&device, judged));
+            }
+        }
         let draft = site_alert::draft(site, &members, &self.app.weights);
         let Some(alert) = self.bring(existing, draft).await? else { return Ok(()) };
         if alert.state != AlertState::Resolved {
@@ -306,12 +307,12 @@ impl<'a> Writing<'a> {
     /// The open alerts about a site's laptops come under its alert: those of what they show, and those of tools and
     /// hardware. The subject's own follow by themselves.
     async fn absorb_members(&mut self, now: &SiteNow, alert: &Alert) -> Result<()> {
-        for resident in &now.residents {
-            if resident.device.id == self.subject {
+        for one in &now.occupants {
+            if one.id == self.subject {
                 continue;
             }
             let filter = AlertFilter {
-                device: Some(resident.device.id.clone()),
+                device: Some(one.id.clone()),
                 states: OPEN.to_vec(),
                 absorbed: true,
                 ..AlertFilter::default()

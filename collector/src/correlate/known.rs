@@ -59,10 +59,10 @@ impl Known {
     }
 
     /// An exception covers all about the device.
-    pub fn covers(&self, device: &Device) -> bool {
+    pub fn covers(&self, device: &DeviceId) -> bool {
         self.exceptions
             .iter()
-            .any(|e| matches!(&e.scope, ExceptionScope::Device(id) if id == device.id.as_str()))
+            .any(|e| matches!(&e.scope, ExceptionScope::Device(id) if id == device.as_str()))
     }
 
     /// The address is an exit's: laptops that stand elsewhere come out of it.

@@ -57,13 +57,13 @@ pub async fn shown(
     }
     let paid = ln_pairs(app.store.count_at(&candidates).await?);
     for other in app.store.devices_at(&candidates, MOST).await? {
-        if other.device == *id {
+        if other == *id {
             continue;
         }
-        let habit = app.habits.of(&app.store, &other.device, look_back(now)).await?;
+        let habit = app.habits.of(&app.store, &other, look_back(now)).await?;
         let turns = Turns::of(usage, &habit.usage);
-        app.habits.keep(&other.device, habit);
-        let anchor = pair(id, &other.device);
+        app.habits.keep(&other, habit);
+        let anchor = pair(id, &other);
         let enough = if joined.contains(&anchor) { PART } else { JOIN };
         if turns.speaks() && turns.nats() - paid >= enough {
             shown.insert(anchor);

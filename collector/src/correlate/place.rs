@@ -9,12 +9,12 @@ use farmwatch_shared::usage::Usage;
 use jiff::Timestamp;
 
 use super::known::Known;
-use super::same_place::{Counts, MOST_AT_ANCHOR, Stander, joined, together};
+use super::same_place::{Counts, MOST_AT_ANCHOR, Stander, could_join, joined, together};
 use super::sites::{Old, groups, regroup};
 use super::view::{Member, SiteView};
 use super::{anchors, evidence};
 use crate::app::App;
-use crate::store::{Anchor, AnchorSeen, Asset, Device, Result, Site};
+use crate::store::{Anchor, AnchorSeen, Asset, Device, Occupant, Result, Site};
 
 /// When laptops were worked on is read where it could carry a place's P(farm) over the threshold, and nowhere else.
 const RHYTHM_MATTERS: f64 = 5e-5;
@@ -39,14 +39,22 @@ pub struct Subject {
     pub refreshed: bool,
 }
 
-/// A device of a site.
-pub struct Resident {
-    /// As stored.
-    pub device: Device,
-    /// Its judgement; the subject's is the new one.
-    pub judged: Judged,
-    asset: Option<Asset>,
-    anchors: Vec<AnchorSeen>,
+impl Subject {
+    fn as_occupant(&self) -> Occupant {
+        let device = &self.device;
+        Occupant {
+            id: device.id.clone(),
+            standing: device.standing,
+            enrolled_at: device.enrolled_at,
+            last_seen: device.last_seen.unwrap_or(device.enrolled_at),
+            public_address: device.public_address,
+            site: device.site.clone(),
+            asset: self.asset.clone(),
+            llr: self.judged.llr,
+            honest_llr: self.judged.honest_llr,
+            anchors: self.anchors.clone(),
+        }
+    }
 }
 
 /// A site as it is now.
@@ -54,7 +62,7 @@ pub struct SiteNow {
     /// As it is to be written.
     pub site: Site,
     /// Who is there.
-    pub residents: Vec<Resident>,
+    pub occupants: Vec<Occupant>,
 }
 
 /// What a change makes of the sites around a device.
@@ -78,16 +86,11 @@ pub async fn around(app: &App, known: &Known, subject: &Subject, now: Timestamp)
         return Ok(Around::default());
     }
     let mut old: Vec<Site> = old.into_iter().collect();
-    let (near, met) = if subject.moved { near(app, subject).await? } else { Default::default() };
-    let mut residents = residents(app, subject, near, &mut old).await?;
-    let counts = counts(app, subject, &residents).await?;
-    let standers: Vec<Stander> = residents.values().map(stander).collect();
-
-    let found = if subject.moved {
-        groups(&standers, &counts, joined)
-    } else {
-        old.iter().map(|site| site.devices.clone()).collect()
-    };
+    let Near { devices, met } = if subject.moved { near(app, subject).await? } else { Near::default() };
+    let mut occupants = occupants(app, subject, devices, &mut old).await?;
+    let counts = counts(app, subject, &occupants).await?;
+    let standers: Vec<Stander> = occupants.values().map(stander).collect();
+    let found = groups(&standers, &counts, joined);
     let before = old.iter().map(|site| Old {
         id: site.id.clone(),
         created_at: site.created_at,
@@ -110,107 +113,99 @@ pub async fn around(app: &App, known: &Known, subject: &Subject, now: Timestamp)
         if same && !devices.contains(&subject.device.id) {
             continue;
         }
-        let here: Vec<Resident> = devices.iter().filter_map(|id| residents.remove(id)).collect();
+        let here: Vec<Occupant> = devices.iter().filter_map(|id| occupants.remove(id)).collect();
         let mut site = judged_site(app, known, id, was, &here, &counts, &Rhythms::new(), now);
         if site.sanctioned.is_none() && site.judged.farm >= RHYTHM_MATTERS {
             let rhythms = rhythms(app, &here, since).await?;
             site = judged_site(app, known, site.id, was, &here, &counts, &rhythms, now);
         }
-        sites.push(SiteNow { site, residents: here });
+        sites.push(SiteNow { site, occupants: here });
     }
     Ok(Around { sites, gone, met })
 }
 
-/// Devices that show now what the subject shows now, where that is not shown by too many; and how many show each of that.
+/// Whom a device that moved may stand with.
+#[derive(Default)]
+struct Near {
+    devices: BTreeSet<DeviceId>,
+    /// How many show each anchor by which they were looked for.
+    met: Vec<(Anchor, u64)>,
+}
+
+/// Devices that show now what the subject shows now, where so few show it that they could be joined by that.
 ///
 /// Who is the first too many still looks at them all: what the value said until then it says no more, and whom nothing
 /// else joins part. Those who come later find nobody to look at.
-async fn near(app: &App, subject: &Subject) -> Result<(BTreeSet<DeviceId>, Vec<(Anchor, u64)>)> {
-    let (mut near, mut met) = (BTreeSet::new(), Vec::new());
-    let limit = u32::try_from(MOST_AT_ANCHOR + 1).unwrap_or(u32::MAX);
+async fn near(app: &App, subject: &Subject) -> Result<Near> {
+    let (mut met, mut counts) = (Vec::new(), Counts::new());
+    let (mut shared, mut let_go): (BTreeMap<DeviceId, Vec<&Anchor>>, BTreeSet<DeviceId>) = Default::default();
+    // The subject itself, all that may be looked at, and one more, by which a crowd is told.
+    let limit = u32::try_from(MOST_AT_ANCHOR + 2).unwrap_or(u32::MAX);
     for seen in subject.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins()) {
         let mut others = app.store.devices_at(&seen.anchor, limit).await?;
-        others.retain(|other| other.device != subject.device.id);
+        others.retain(|other| *other != subject.device.id);
         let count = others.len() as u64;
-        if count <= MOST_AT_ANCHOR {
-            met.push((seen.anchor.clone(), count + 1));
-            near.extend(others.into_iter().map(|other| other.device));
+        if count > MOST_AT_ANCHOR {
+            continue;
         }
-        if near.len() >= MOST {
-            break;
+        met.push((seen.anchor.clone(), count + 1));
+        counts.insert(seen.anchor.clone(), count + 1);
+        if count == MOST_AT_ANCHOR {
+            let_go.extend(others);
+        } else {
+            others.into_iter().for_each(|other| shared.entry(other).or_default().push(&seen.anchor));
         }
     }
-    near.remove(&subject.device.id);
-    Ok((near, met))
+    let joinable = shared.into_iter().filter(|(_, shared)| could_join(shared.iter().copied(), &counts));
+    let devices = joinable.map(|(id, _)| id).chain(let_go).take(MOST).collect();
+    Ok(Near { devices, met })
 }
 
 /// The subject, those near it, and all of the sites that any of them is in, which are added to `old`: a site is
 /// looked at whole or not at all.
-async fn residents(
+async fn occupants(
     app: &App,
     subject: &Subject,
     near: BTreeSet<DeviceId>,
     old: &mut Vec<Site>,
-) -> Result<BTreeMap<DeviceId, Resident>> {
-    let me = Resident {
-        device: subject.device.clone(),
-        judged: subject.judged.clone(),
-        asset: subject.asset.clone(),
-        anchors: Vec::new(),
-    };
-    let mut all = BTreeMap::from([(subject.device.id.clone(), me)]);
+) -> Result<BTreeMap<DeviceId, Occupant>> {
+    let mut all = BTreeMap::from([(subject.device.id.clone(), subject.as_occupant())]);
     let own: Vec<DeviceId> = old.iter().flat_map(|site| site.devices.clone()).collect();
-    for id in own {
-        add(app, &mut all, &id).await?;
-    }
-    for id in near {
-        if all.contains_key(&id) {
+    add(app, &mut all, &own).await?;
+    let near: Vec<DeviceId> = near.into_iter().filter(|id| !all.contains_key(id)).collect();
+    for one in app.store.occupants(&near).await? {
+        if all.contains_key(&one.id) {
             continue;
         }
-        let Some(device) = app.store.device(&id).await? else { continue };
-        let Some(site) = &device.site else {
+        let Some(site) = &one.site else {
             if all.len() < MOST {
-                add(app, &mut all, &id).await?;
+                all.insert(one.id.clone(), one);
             }
             continue;
         };
         if let Some(site) = app.store.site(site).await?
             && all.len() + site.devices.len() <= MOST
         {
-            for id in &site.devices {
-                add(app, &mut all, id).await?;
-            }
+            add(app, &mut all, &site.devices).await?;
             old.push(site);
         }
-    }
-    let ids: Vec<DeviceId> = all.keys().filter(|id| **id != subject.device.id).cloned().collect();
-    for seen in app.store.anchors_of_all(&ids).await? {
-        if let Some(resident) = all.get_mut(&seen.device) {
-            resident.anchors.push(seen);
-        }
-    }
-    if let Some(me) = all.get_mut(&subject.device.id) {
-        me.anchors.clone_from(&subject.anchors);
     }
     Ok(all)
 }
 
-async fn add(app: &App, all: &mut BTreeMap<DeviceId, Resident>, id: &DeviceId) -> Result<()> {
-    if all.contains_key(id) {
-        return Ok(());
+async fn add(app: &App, all: &mut BTreeMap<DeviceId, Occupant>, ids: &[DeviceId]) -> Result<()> {
+    let new: Vec<DeviceId> = ids.iter().filter(|id| !all.contains_key(id)).cloned().collect();
+    if !new.is_empty() {
+        all.extend(app.store.occupants(&new).await?.into_iter().map(|one| (one.id.clone(), one)));
     }
-    let Some(device) = app.store.device(id).await? else { return Ok(()) };
-    let asset = app.store.asset_of(&device).await?;
-    let judged = device.judged.clone().unwrap_or_default();
-    all.insert(id.clone(), Resident { device, judged, asset, anchors: Vec::new() });
     Ok(())
 }
 
 /// How many devices of the fleet show each anchor that at least two of these show now. The store does not know
 /// yet what the subject shows only since this change.
-async fn counts(app: &App, subject: &Subject, residents: &BTreeMap<DeviceId, Resident>) -> Result<Counts> {
+async fn counts(app: &App, subject: &Subject, occupants: &BTreeMap<DeviceId, Occupant>) -> Result<Counts> {
     let mut here: BTreeMap<&Anchor, u64> = BTreeMap::new();
-    for seen in residents.values().flat_map(|resident| &resident.anchors).filter(|seen| seen.current) {
+    for seen in occupants.values().flat_map(|one| &one.anchors).filter(|seen| seen.current) {
         *here.entry(&seen.anchor).or_default() += 1;
     }
     let mut counts = Counts::new();
@@ -223,17 +218,15 @@ async fn counts(app: &App, subject: &Subject, residents: &BTreeMap<DeviceId, Res
     Ok(counts)
 }
 
-fn stander(resident: &Resident) -> Stander {
-    let current = resident.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins()).cloned();
-    let last_seen = resident.device.last_seen.unwrap_or(resident.device.enrolled_at);
-    Stander::new(resident.device.id.clone(), current.collect(), last_seen)
+fn stander(one: &Occupant) -> Stander {
+    let current = one.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins()).cloned();
+    Stander::new(one.id.clone(), current.collect(), one.last_seen)
 }
 
 /// When each was worked on.
-async fn rhythms(app: &App, residents: &[Resident], since: Timestamp) -> Result<Rhythms> {
+async fn rhythms(app: &App, occupants: &[Occupant], since: Timestamp) -> Result<Rhythms> {
     let mut all = Rhythms::new();
-    for resident in residents {
-        let id = &resident.device.id;
+    for Occupant { id, .. } in occupants {
         let habit = app.habits.of(&app.store, id, since).await?;
         all.insert(id.clone(), habit.usage.clone());
         app.habits.keep(id, habit);
@@ -247,25 +240,25 @@ fn judged_site(
     known: &Known,
     id: SiteId,
     was: Option<&Site>,
-    residents: &[Resident],
+    occupants: &[Occupant],
     counts: &Counts,
     rhythms: &Rhythms,
     now: Timestamp,
 ) -> Site {
-    let sanctioned = sanctioned(known, residents);
-    let heard: Vec<&Resident> = residents.iter().filter(|r| !known.covers(&r.device)).collect();
+    let sanctioned = sanctioned(known, occupants);
+    let heard: Vec<&Occupant> = occupants.iter().filter(|one| !known.covers(&one.id)).collect();
     let judged = if sanctioned.is_some() {
         judge::site(&[], &[], &app.weights)
     } else {
         let view = view(app, known, &heard, counts, rhythms, now);
         let devices: Vec<(DeviceId, f64, f64)> =
-            heard.iter().map(|r| (r.device.id.clone(), r.judged.llr, r.judged.honest_llr)).collect();
+            heard.iter().map(|one| (one.id.clone(), one.llr, one.honest_llr)).collect();
         judge::site(&evidence::of(&view), &devices, &app.weights)
     };
     Site {
         id,
-        devices: residents.iter().map(|r| r.device.id.clone()).collect(),
-        anchors: shared_now(residents),
+        devices: occupants.iter().map(|one| one.id.clone()).collect(),
+        anchors: shared_now(occupants),
         sanctioned,
         judged,
         created_at: was.map_or(now, |was| was.created_at),
@@ -276,24 +269,21 @@ fn judged_site(
 fn view<'a>(
     app: &'a App,
     known: &Known,
-    residents: &[&Resident],
+    occupants: &[&Occupant],
     counts: &'a Counts,
     rhythms: &'a Rhythms,
     now: Timestamp,
 ) -> SiteView<'a> {
-    let members = residents.iter().map(|resident| {
-        let Device { id, standing, enrolled_at, public_address, .. } = &resident.device;
-        Member {
-            id: id.clone(),
-            asset: resident.asset.clone(),
-            standing: *standing,
-            enrolled_at: *enrolled_at,
-            address: public_address.filter(|address| !known.is_exit(Some(*address))),
-            anchors: resident.anchors.clone(),
-            llr: resident.judged.llr,
-        }
+    let members = occupants.iter().map(|one| Member {
+        id: one.id.clone(),
+        asset: one.asset.clone(),
+        standing: one.standing,
+        enrolled_at: one.enrolled_at,
+        address: one.public_address.filter(|address| !known.is_exit(Some(*address))),
+        anchors: one.anchors.clone(),
+        llr: one.llr,
     });
-    let standers: Vec<Stander> = residents.iter().map(|resident| stander(resident)).collect();
+    let standers: Vec<Stander> = occupants.iter().map(|one| stander(one)).collect();
     let placed = groups(&standers, counts, together).into_iter().max_by_key(Vec::len).unwrap_or_default();
     SiteView {
         members: members.collect(),
@@ -307,23 +297,23 @@ fn view<'a>(
 }
 
 /// The sanctioned place that most of them stand in.
-fn sanctioned(known: &Known, residents: &[Resident]) -> Option<String> {
+fn sanctioned(known: &Known, occupants: &[Occupant]) -> Option<String> {
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
-    for resident in residents {
-        let shown = anchors::current(&resident.anchors);
-        if let Some(name) = known.stands_in(resident.device.public_address, &shown) {
+    for one in occupants {
+        let shown = anchors::current(&one.anchors);
+        if let Some(name) = known.stands_in(one.public_address, &shown) {
             *names.entry(name).or_default() += 1;
         }
     }
     let (name, count) = names.into_iter().max_by_key(|(_, count)| *count)?;
-    (2 * count >= residents.len()).then_some(name)
+    (2 * count >= occupants.len()).then_some(name)
 }
 
 /// Anchors that at least two of them show now.
-fn shared_now(residents: &[Resident]) -> Vec<Anchor> {
+fn shared_now(occupants: &[Occupant]) -> Vec<Anchor> {
     let mut here: BTreeMap<&Anchor, usize> = BTreeMap::new();
     let joins = |seen: &&AnchorSeen| seen.current && seen.anchor.kind.joins();
-    for seen in residents.iter().flat_map(|resident| &resident.anchors).filter(joins) {
+    for seen in occupants.iter().flat_map(|one| &one.anchors).filter(joins) {
         *here.entry(&seen.anchor).or_default() += 1;
     }
     here.into_iter().filter(|(_, count)| *count > 1).map(|(anchor, _)| anchor.clone()).collect()

@@ -89,38 +89,74 @@ fn probability(log_odds: f64) -> f64 {
 
 /// ln P(same place) / P(not).
 pub fn log_odds(a: &Stander, b: &Stander, counts: &Counts) -> f64 {
-    let mut best: BTreeMap<AnchorKind, f64> = BTreeMap::new();
-    let mut neighbours = 0.0f64;
-    let mut outages: Vec<(i64, f64)> = Vec::new();
+    let mut common = Common::default();
     for (mine, theirs) in shared(a, b) {
-        let Some(says) = weight(&mine.anchor, counts) else { continue };
-        if mine.anchor.kind == AnchorKind::PublicAddress && apart_in_time(a, mine, b, theirs) {
-            continue;
+        if mine.anchor.kind != AnchorKind::PublicAddress || !apart_in_time(a, mine, b, theirs) {
+            common.add(&mine.anchor, counts);
         }
-        if mine.anchor.kind == AnchorKind::Outage {
-            outages.extend(outages::began(&mine.anchor).map(|began| (began, says)));
-        }
-        let slot = best.entry(mine.anchor.kind).or_insert(says);
-        *slot = slot.max(says);
-        neighbours += f64::from(u8::from(mine.anchor.kind == AnchorKind::Neighbour));
     }
-    let says = |kind| best.get(&kind).copied();
-    // One quantity: what the local network shows, the strongest of its three.
-    let near = says(AnchorKind::Neighbour).map(|n| n + (0.7 * neighbours.ln()).clamp(0.0, MANY_NEIGHBOURS));
-    let network = strongest(strongest(says(AnchorKind::Gateway), says(AnchorKind::DhcpServer)), near);
-    let address = says(AnchorKind::PublicAddress);
-    let thing = strongest(says(AnchorKind::UsbSerial), says(AnchorKind::DisplaySerial));
-    let door = says(AnchorKind::ShippedTo).unwrap_or(0.0);
-    let outages = of_outages(outages);
-    let mut sum =
-        PRIOR + network.unwrap_or(0.0) + address.unwrap_or(0.0) + thing.unwrap_or(0.0) + door + outages;
-    if network.is_none() && both_show(a, b, AnchorKind::Gateway) {
+    let mut sum = PRIOR + common.says();
+    if common.network().is_none() && both_show(a, b, AnchorKind::Gateway) {
         sum += GATEWAYS_DIFFER;
     }
-    if address.is_none() && addresses_differ(a, b) {
+    if common.best(AnchorKind::PublicAddress).is_none() && addresses_differ(a, b) {
         sum += ADDRESSES_DIFFER;
     }
     sum
+}
+
+/// Two that share these could be joined, for all that is known before the rest of what they show is looked at.
+pub fn could_join<'a>(shared: impl IntoIterator<Item = &'a Anchor>, counts: &Counts) -> bool {
+    let mut common = Common::default();
+    for anchor in shared {
+        if anchor.kind == AnchorKind::Operator {
+            return true;
+        }
+        common.add(anchor, counts);
+    }
+    let account = common.best(AnchorKind::ToolAccount).unwrap_or(0.0);
+    probability(PRIOR + common.says().max(account)) >= JOIN
+}
+
+/// What two share, as far as it says something.
+#[derive(Default)]
+struct Common {
+    best: BTreeMap<AnchorKind, f64>,
+    neighbours: f64,
+    /// When each began, and what it says.
+    outages: Vec<(i64, f64)>,
+}
+
+impl Common {
+    fn add(&mut self, anchor: &Anchor, counts: &Counts) {
+        let Some(says) = weight(anchor, counts) else { return };
+        if anchor.kind == AnchorKind::Outage {
+            self.outages.extend(outages::began(anchor).map(|began| (began, says)));
+        }
+        let slot = self.best.entry(anchor.kind).or_insert(says);
+        *slot = slot.max(says);
+        self.neighbours += f64::from(u8::from(anchor.kind == AnchorKind::Neighbour));
+    }
+
+    fn best(&self, kind: AnchorKind) -> Option<f64> {
+        self.best.get(&kind).copied()
+    }
+
+    /// One quantity: what the local network shows, the strongest of its three.
+    fn network(&self) -> Option<f64> {
+        let many = (0.7 * self.neighbours.ln()).clamp(0.0, MANY_NEIGHBOURS);
+        let near = self.best(AnchorKind::Neighbour).map(|says| says + many);
+        strongest(strongest(self.best(AnchorKind::Gateway), self.best(AnchorKind::DhcpServer)), near)
+    }
+
+    /// The sum.
+    fn says(&self) -> f64 {
+        let thing = strongest(self.best(AnchorKind::UsbSerial), self.best(AnchorKind::DisplaySerial));
+        let address = self.best(AnchorKind::PublicAddress);
+        let door = self.best(AnchorKind::ShippedTo);
+        let all = [self.network(), address, thing, door];
+        all.into_iter().flatten().sum::<f64>() + of_outages(self.outages.clone())
+    }
 }
 
 /// What common outages say, each once: a power cut takes mains and network along, and stands in two slots.

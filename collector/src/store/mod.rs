@@ -33,7 +33,7 @@ pub use context::{Asset, Exception, ExceptionScope, Operator, Place};
 pub use devices::{Device, DeviceFilter, Devices, Glance, Standing};
 pub use orders::{OrderState, Orders, StoredOrder};
 pub use reports::{Arrival, Observed, Receipt, Recorded, Reports, SentReport};
-pub use sites::{Anchor, AnchorKind, AnchorSeen, Site, Sites};
+pub use sites::{Anchor, AnchorKind, AnchorSeen, Occupant, Site, Sites};
 pub use work::{Work, queue_all};
 
 /// The whole store.

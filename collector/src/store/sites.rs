@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::convert::ms;
-use super::{Page, Result};
+use super::{Asset, Page, Result, Standing};
 
 /// A value by which devices can be found to stand together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,6 +91,31 @@ pub struct AnchorSeen {
     pub current: bool,
 }
 
+/// What of a device its place is judged by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Occupant {
+    /// Which.
+    pub id: DeviceId,
+    /// Whether it may report.
+    pub standing: Standing,
+    /// When it enrolled.
+    pub enrolled_at: Timestamp,
+    /// When it was last heard: at its enrolment, if never since.
+    pub last_seen: Timestamp,
+    /// The address that its reports come from.
+    pub public_address: Option<IpAddr>,
+    /// The site that it is in.
+    pub site: Option<SiteId>,
+    /// What IT knows of it.
+    pub asset: Option<Asset>,
+    /// Λ of its own facts, in nats.
+    pub llr: f64,
+    /// B of its own facts, in nats.
+    pub honest_llr: f64,
+    /// All that it has shown, current or not, by kind's word and value.
+    pub anchors: Vec<AnchorSeen>,
+}
+
 /// Devices in one place, or worked on by the same somebody.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Site {
@@ -130,21 +156,15 @@ pub(super) fn seen_again(before: &[AnchorSeen], now: &[AnchorSeen]) -> Option<Ti
     (before.len() == now.len() && now.iter().all(same)).then_some(at)
 }
 
-/// Of a site as it is kept, the time alone.
-#[derive(Deserialize)]
-pub(super) struct SiteTime {
-    pub(super) updated_at: Timestamp,
-}
-
 /// Anchors and sites.
 #[async_trait]
 pub trait Sites {
     /// All anchors that a device has shown, current or not.
     async fn anchors_of(&self, device: &DeviceId) -> Result<Vec<AnchorSeen>>;
     /// Devices that show an anchor now, at most `limit`.
-    async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<AnchorSeen>>;
-    /// What each of several devices has shown, current or not.
-    async fn anchors_of_all(&self, devices: &[DeviceId]) -> Result<Vec<AnchorSeen>>;
+    async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<DeviceId>>;
+    /// Of some devices those that there are, in their order, each with what its place is judged by.
+    async fn occupants(&self, devices: &[DeviceId]) -> Result<Vec<Occupant>>;
     /// How many devices show an anchor now.
     async fn count_at(&self, anchor: &Anchor) -> Result<u64>;
     /// When a site was last judged.

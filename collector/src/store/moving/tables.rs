@@ -44,10 +44,10 @@ pub const TABLES: [Table; COUNT] = [
     same("sent", "device seq received_at report"),
     same("rtt", "device day ms"),
     same("work", "device queued_at generation taken leased_until"),
-    same("judged", "device value"),
+    same("judged", "device value llr honest_llr"),
     same("anchor", "device kind value first_seen last_seen current"),
     same("anchor_count", "kind value devices"),
-    same("site", "id farm value"),
+    same("site", "id farm value judged_at"),
     Table {
         derived: Some(("summary", "json_extract(value, '$.summary')")),
         numbered: Some("number"),

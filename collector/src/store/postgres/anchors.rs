@@ -91,19 +91,8 @@ pub async fn of(line: &Line, number: i64, device: &DeviceId) -> Result<Vec<Ancho
     line.rows(query, &[&number]).await?.iter().map(|row| seen(row, device.clone())).collect()
 }
 
-/// All anchors that each of several devices has shown.
-pub async fn of_all(line: &Line, devices: &[DeviceId]) -> Result<Vec<AnchorSeen>, Fault> {
-    let ids: Vec<&str> = devices.iter().map(DeviceId::as_str).collect();
-    // devices by UNIQUE id, then primary key
-    let query = "SELECT a.kind, a.value, a.first_seen, a.last_seen, a.current, d.id
-         FROM unnest($1::text[]) WITH ORDINALITY AS j (id, place)
-         JOIN device d ON d.id = j.id JOIN anchor a ON a.device = d.number
-         ORDER BY j.place, a.kind, a.value";
-    line.rows(query, &[&ids]).await?.iter().map(|row| seen(row, id(get(row, 5)?)?)).collect()
-}
-
 /// A row of kind, value, first and last sighting, current.
-fn seen(row: &Row, device: DeviceId) -> Result<AnchorSeen, Fault> {
+pub fn seen(row: &Row, device: DeviceId) -> Result<AnchorSeen, Fault> {
     Ok(AnchorSeen {
         device,
         anchor: Anchor { kind: from_word(get(row, 0)?)?, value: get(row, 1)? },
@@ -114,14 +103,13 @@ fn seen(row: &Row, device: DeviceId) -> Result<AnchorSeen, Fault> {
 }
 
 /// Devices that show an anchor now.
-pub async fn devices_at(line: &Line, anchor: &Anchor, limit: u32) -> Result<Vec<AnchorSeen>, Fault> {
+pub async fn devices_at(line: &Line, anchor: &Anchor, limit: u32) -> Result<Vec<DeviceId>, Fault> {
     let (kind, value) = name(anchor)?;
-    // index anchor_devices, then each row by primary key
-    let query = "SELECT a.kind, a.value, a.first_seen, a.last_seen, a.current, d.id
-         FROM anchor a JOIN device d ON d.number = a.device
+    // index anchor_devices, then each by primary key
+    let query = "SELECT d.id FROM anchor a JOIN device d ON d.number = a.device
          WHERE a.kind = $1 AND a.value = $2 AND a.current ORDER BY a.device LIMIT $3";
     let rows = line.rows(query, &[&kind, &value, &i64::from(limit)]).await?;
-    rows.iter().map(|row| seen(row, id(get(row, 5)?)?)).collect()
+    rows.iter().map(|row| Ok(id(get(row, 0)?)?)).collect()
 }
 
 /// How many devices show an anchor now.

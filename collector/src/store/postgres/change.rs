@@ -2,7 +2,6 @@
 
 use farmwatch_shared::id::{DeviceId, SiteId};
 
-use super::super::convert::json;
 use super::super::{Change, Result, StoreError};
 use super::fault::Fault;
 use super::line::Line;
@@ -67,10 +66,7 @@ async fn apply(line: &Line, change: &Change) -> Result<(), Fault> {
     match change {
         Change::Judged(device, judged) => {
             let number = devices::number(line, device).await?;
-            let statement = "INSERT INTO judged (device, value) VALUES ($1, $2)
-                 ON CONFLICT (device) DO UPDATE SET value = excluded.value";
-            line.change(statement, &[&number, &json(judged)?]).await?;
-            Ok(())
+            devices::put_judged(line, number, judged).await
         }
         Change::Anchors(device, seen) => {
             anchors::put(line, devices::number(line, device).await?, device, seen).await

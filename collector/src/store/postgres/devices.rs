@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
+use farmwatch_shared::judge::Judged;
 use farmwatch_shared::state::Digest;
 use tokio_postgres::Row;
 
@@ -208,12 +209,19 @@ async fn add(line: &Line, d: &Device) -> Result<(), Fault> {
     )
     .await?;
     if let Some(judged) = &d.judged {
-        let statement = "INSERT INTO judged (device, value) VALUES ($1, $2)";
-        line.change(statement, &[&number, &json(judged)?]).await?;
+        put_judged(line, number, judged).await?;
     }
     Ok(())
 }
 
 fn found(changed: u64, id: &DeviceId) -> Result<()> {
     if changed == 1 { Ok(()) } else { Err(StoreError::Conflict(format!("there is no device {id}"))) }
+}
+
+/// Writes a device's judgement; what its place is judged by stands beside it.
+pub async fn put_judged(line: &Line, number: i64, judged: &Judged) -> Result<(), Fault> {
+    let statement = "INSERT INTO judged (device, value, llr, honest_llr) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (device) DO UPDATE SET value = excluded.value, llr = excluded.llr, honest_llr = excluded.honest_llr";
+    line.change(statement, &[&number, &json(judged)?, &judged.llr, &judged.honest_llr]).await?;
+    Ok(())
 }

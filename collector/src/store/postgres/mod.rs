@@ -23,6 +23,7 @@ mod ingest;
 mod lanes;
 mod line;
 mod locks;
+mod occupants;
 mod orders;
 mod reports;
 pub(super) mod rows;

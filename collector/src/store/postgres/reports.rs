@@ -128,6 +128,7 @@ async fn recorded(line: &Line, number: i64, since: Timestamp, after: Option<u64>
     let row = line.row("SELECT seq FROM head WHERE device = $1", &[&number]).await?;
     let upto = uncount(row.as_ref().map_or(Ok(0), |row| get(row, 0))?);
     let reports = match after {
+        Some(after) if after == upto => Some(Vec::new()),
         Some(after) => reports_after(line, number, after).await?,
         None => None,
     };

@@ -2,22 +2,21 @@ use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::Timestamp;
 
-use super::super::convert::{from_json, json, plain};
-use super::super::sites::SiteTime;
-use super::super::{Anchor, AnchorSeen, Page, Result, Site, Sites, StoreError};
+use super::super::convert::{from_json, json, ms, plain, time};
+use super::super::{Anchor, AnchorSeen, Occupant, Page, Result, Site, Sites, StoreError};
 use super::Postgres;
 use super::fault::Fault;
 use super::line::{Line, get};
-use super::{anchors, devices};
+use super::{anchors, devices, occupants};
 
 /// Writes a site; see [`super::super::Change::PutSite`]. Devices that have left it name none, until another
 /// site names them.
 pub async fn put(line: &Line, site: &Site) -> Result<(), Fault> {
     let id = site.id.as_str();
     line.change(
-        "INSERT INTO site (id, farm, value) VALUES ($1, $2, $3)
-         ON CONFLICT (id) DO UPDATE SET farm = excluded.farm, value = excluded.value",
-        &[&id, &site.judged.farm, &json(site)?],
+        "INSERT INTO site (id, farm, value, judged_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (id) DO UPDATE SET farm = excluded.farm, value = excluded.value, judged_at = excluded.judged_at",
+        &[&id, &site.judged.farm, &json(site)?, &ms(site.updated_at)],
     )
     .await?;
     let now: Vec<&str> = site.devices.iter().map(DeviceId::as_str).collect();
@@ -59,12 +58,12 @@ impl Sites for Postgres {
         }
     }
 
-    async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<AnchorSeen>> {
+    async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<DeviceId>> {
         Ok(anchors::devices_at(&self.line().await?, anchor, limit).await?)
     }
 
-    async fn anchors_of_all(&self, devices: &[DeviceId]) -> Result<Vec<AnchorSeen>> {
-        Ok(anchors::of_all(&self.line().await?, devices).await?)
+    async fn occupants(&self, devices: &[DeviceId]) -> Result<Vec<Occupant>> {
+        Ok(occupants::of(&self.line().await?, devices).await?)
     }
 
     async fn count_at(&self, anchor: &Anchor) -> Result<u64> {
@@ -73,9 +72,8 @@ impl Sites for Postgres {
 
     async fn site_judged_at(&self, id: &SiteId) -> Result<Option<Timestamp>> {
         let line = self.line().await?;
-        let row = line.row("SELECT value FROM site WHERE id = $1", &[&id.as_str()]).await?;
-        let time = row.as_ref().map(|row| from_json::<SiteTime>(get::<&str>(row, 0)?)).transpose()?;
-        Ok(time.map(|time| time.updated_at))
+        let row = line.row("SELECT judged_at FROM site WHERE id = $1", &[&id.as_str()]).await?;
+        Ok(row.as_ref().map(|row| time(get(row, 0)?)).transpose()?)
     }
 
     async fn site(&self, id: &SiteId) -> Result<Option<Site>> {

@@ -68,24 +68,8 @@ pub fn of(conn: &Connection, number: i64, device: &DeviceId) -> Result<Vec<Ancho
     Ok(anchors)
 }
 
-/// All anchors that each of several devices has shown; `devices` is a JSON list of ids.
-pub fn of_all(conn: &Connection, devices: &str) -> Result<Vec<AnchorSeen>> {
-    // devices by UNIQUE id, then primary key
-    let mut statement = conn.prepare_cached(
-        "SELECT a.kind, a.value, a.first_seen, a.last_seen, a.current, d.id
-         FROM json_each(?1) j CROSS JOIN device d ON d.id = j.value CROSS JOIN anchor a ON a.device = d.number
-         ORDER BY j.key, a.kind, a.value",
-    )?;
-    let mut rows = statement.query([devices])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(seen(row, super::convert::id(row.get(5)?)?)?);
-    }
-    Ok(found)
-}
-
 /// A row of kind, value, first and last sighting, current.
-fn seen(row: &Row<'_>, device: DeviceId) -> Result<AnchorSeen> {
+pub fn seen(row: &Row<'_>, device: DeviceId) -> Result<AnchorSeen> {
     Ok(AnchorSeen {
         device,
         anchor: Anchor { kind: from_word(&row.get::<_, String>(0)?)?, value: row.get(1)? },
@@ -96,17 +80,16 @@ fn seen(row: &Row<'_>, device: DeviceId) -> Result<AnchorSeen> {
 }
 
 /// Devices that show an anchor now.
-pub fn devices_at(conn: &Connection, anchor: &Anchor, limit: u32) -> Result<Vec<AnchorSeen>> {
-    // index anchor_devices, then each row by primary key
+pub fn devices_at(conn: &Connection, anchor: &Anchor, limit: u32) -> Result<Vec<DeviceId>> {
+    // index anchor_devices, then each by primary key
     let mut statement = conn.prepare_cached(
-        "SELECT a.kind, a.value, a.first_seen, a.last_seen, a.current, d.id
-         FROM anchor a JOIN device d ON d.number = a.device
+        "SELECT d.id FROM anchor a JOIN device d ON d.number = a.device
          WHERE a.kind = ?1 AND a.value = ?2 AND a.current = 1 ORDER BY a.device LIMIT ?3",
     )?;
     let mut rows = statement.query(params![word(anchor.kind)?, anchor.value, limit])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(seen(row, super::convert::id(row.get(5)?)?)?);
+        found.push(super::convert::id(row.get(0)?)?);
     }
     Ok(found)
 }

@@ -1,23 +1,18 @@
 //! What a judgement ends in: many writes, one transaction.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _};
 
 use farmwatch_shared::id::DeviceId;
 
 use super::super::{Change, Result, StoreError};
-use super::convert::json;
 use super::writer::Hand;
-use super::{alerts, anchors, audit, orders, sites, work};
+use super::{alerts, anchors, audit, devices, orders, sites, work};
 
 /// Applies one change.
 pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
     let conn = &hand.conn;
     match change {
-        Change::Judged(device, judged) => {
-            conn.prepare_cached("INSERT OR REPLACE INTO judged (device, value) VALUES (?1, ?2)")?
-                .execute(params![number(conn, device)?, json(judged)?])?;
-            Ok(())
-        }
+        Change::Judged(device, judged) => devices::put_judged(conn, number(conn, device)?, judged),
         Change::Anchors(device, seen) => anchors::put(conn, number(conn, device)?, device, seen),
         Change::Stand(seen) => sites::stand(conn, seen),
         Change::NoMoreThan(seen) => anchors::no_more_than(conn, seen),

@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
+use farmwatch_shared::judge::Judged;
 use farmwatch_shared::state::Digest;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
@@ -134,7 +135,7 @@ impl Devices for Sqlite {
                 count(d.dropped_windows)
             ])?;
             if let Some(judged) = &d.judged {
-                conn.execute("INSERT INTO judged (device, value) VALUES (?1, ?2)", params![number, json(judged)?])?;
+                put_judged(conn, number, judged)?;
             }
             Ok(())
         })
@@ -218,6 +219,15 @@ impl Devices for Sqlite {
         })
         .await
     }
+}
+
+/// Writes a device's judgement; what its place is judged by stands beside it.
+pub fn put_judged(conn: &Connection, number: i64, judged: &Judged) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO judged (device, value, llr, honest_llr) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![number, json(judged)?, judged.llr, judged.honest_llr])?;
+    Ok(())
 }
 
 fn found(changed: usize, id: &DeviceId) -> Result<()> {

@@ -15,6 +15,7 @@ mod convert;
 mod devices;
 mod facts;
 mod heads;
+mod occupants;
 mod orders;
 mod readers;
 mod reports;

@@ -147,6 +147,7 @@ fn recorded(conn: &Connection, number: i64, since: Timestamp, after: Option<u64>
         .prepare_cached("SELECT seq FROM head WHERE device = ?1")?
         .query_row([number], |row| row.get(0).map(uncount))?;
     let reports = match after {
+        Some(after) if after == upto => Some(Vec::new()),
         Some(after) => reports_after(conn, number, after)?,
         None => None,
     };

@@ -5,17 +5,16 @@ use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::sites::SiteTime;
-use super::super::{Anchor, AnchorSeen, Page, Result, Site, Sites, StoreError};
+use super::super::{Anchor, AnchorSeen, Occupant, Page, Result, Site, Sites, StoreError};
 use super::Sqlite;
-use super::convert::{from_json, json};
-use super::{anchors, change};
+use super::convert::{from_json, json, ms, time};
+use super::{anchors, change, occupants};
 
 /// Writes a site; see [`super::super::Change::PutSite`]. Devices that have left it name none, until another
 /// site names them.
 pub fn put(conn: &Connection, site: &Site) -> Result<()> {
-    conn.prepare_cached("INSERT OR REPLACE INTO site (id, farm, value) VALUES (?1, ?2, ?3)")?
-        .execute(params![site.id.as_str(), site.judged.farm, json(site)?])?;
+    conn.prepare_cached("INSERT OR REPLACE INTO site (id, farm, value, judged_at) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![site.id.as_str(), site.judged.farm, json(site)?, ms(site.updated_at)])?;
     let now: BTreeSet<&str> = site.devices.iter().map(DeviceId::as_str).collect();
     let before = members(conn, &site.id)?;
     // both by UNIQUE id
@@ -68,14 +67,14 @@ impl Sites for Sqlite {
         .await
     }
 
-    async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<AnchorSeen>> {
+    async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<DeviceId>> {
         let anchor = anchor.clone();
         self.read(move |conn| anchors::devices_at(conn, &anchor, limit)).await
     }
 
-    async fn anchors_of_all(&self, devices: &[DeviceId]) -> Result<Vec<AnchorSeen>> {
+    async fn occupants(&self, devices: &[DeviceId]) -> Result<Vec<Occupant>> {
         let devices = json(&devices)?;
-        self.read(move |conn| anchors::of_all(conn, &devices)).await
+        self.read(move |conn| occupants::of(conn, &devices)).await
     }
 
     async fn count_at(&self, anchor: &Anchor) -> Result<u64> {
@@ -86,11 +85,9 @@ impl Sites for Sqlite {
     async fn site_judged_at(&self, id: &SiteId) -> Result<Option<Timestamp>> {
         let id = id.clone();
         self.read(move |conn| {
-            let mut statement = conn.prepare_cached("SELECT value FROM site WHERE id = ?1")?;
-            let mut rows = statement.query([id.as_str()])?;
-            let Some(row) = rows.next()? else { return Ok(None) };
-            let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-            Ok(Some(from_json::<SiteTime>(text)?.updated_at))
+            // primary key
+            let mut statement = conn.prepare_cached("SELECT judged_at FROM site WHERE id = ?1")?;
+            statement.query_row([id.as_str()], |row| row.get(0)).optional()?.map(time).transpose()
         })
         .await
     }

@@ -1,10 +1,10 @@
 //! Anchors and sites.
 
 use farmwatch_shared::id::{DeviceId, SiteId};
-use farmwatch_shared::judge::JudgedSite;
+use farmwatch_shared::judge::{Judged, JudgedSite};
 
 use super::super::{
-    Anchor, AnchorKind, AnchorSeen, Change, DeviceFilter, Page, SharedStore, Site, StoreError,
+    Anchor, AnchorKind, AnchorSeen, Asset, Change, DeviceFilter, Page, SharedStore, Site, StoreError,
 };
 use super::{Case, enrol, laptop, minute};
 
@@ -39,12 +39,33 @@ async fn anchors(store: SharedStore) {
     let router = Anchor { kind: AnchorKind::Gateway, value: "router".into() };
     assert_eq!(store.count_at(&router).await.unwrap(), 3);
     let at = store.devices_at(&router, 2).await.unwrap();
-    assert_eq!(at, [seen(&devices[0], "router", 1, 1), seen(&devices[1], "router", 1, 1)]);
+    assert_eq!(at, devices[..2]);
     let two = [devices[2].clone(), laptop(99), devices[0].clone()];
     let each = [store.anchors_of(&two[0]).await.unwrap(), store.anchors_of(&two[2]).await.unwrap()].concat();
-    assert_eq!(store.anchors_of_all(&two).await.unwrap(), each);
+    let judged = Judged { llr: 2.5, honest_llr: 0.1 + 0.2, ..Judged::default() };
+    store.apply(vec![Change::Judged(two[2].clone(), Box::new(judged))]).await.unwrap();
+    let asset = Asset { serial: "SN3".into(), user: "Anna Berg".into(), ..Asset::default() };
+    store.put_assets(vec![asset.clone()]).await.unwrap();
+    let found = store.occupants(&two).await.unwrap();
+    assert_eq!(found.iter().flat_map(|one| one.anchors.clone()).collect::<Vec<_>>(), each);
     assert_eq!(each.len(), 4);
-    assert_eq!(store.anchors_of_all(&[]).await.unwrap(), []);
+    for (one, id) in found.iter().zip([&two[0], &two[2]]) {
+        let device = store.device(id).await.unwrap().unwrap();
+        let asset = store.asset_of(&device).await.unwrap();
+        let judged = device.judged.unwrap_or_default();
+        let heard = device.last_seen.unwrap_or(device.enrolled_at);
+        assert_eq!((&one.id, one.standing, one.enrolled_at), (id, device.standing, device.enrolled_at));
+        assert_eq!(
+            (one.last_seen, one.public_address, &one.site),
+            (heard, device.public_address, &device.site)
+        );
+        assert_eq!(
+            (one.llr.to_bits(), one.honest_llr.to_bits()),
+            (judged.llr.to_bits(), judged.honest_llr.to_bits())
+        );
+        assert_eq!(one.asset, asset);
+    }
+    assert_eq!(store.occupants(&[]).await.unwrap(), []);
     let other_kind = Anchor { kind: AnchorKind::UsbSerial, value: "router".into() };
     assert_eq!(store.count_at(&other_kind).await.unwrap(), 0);
     assert_eq!(store.anchors_of(&devices[2]).await.unwrap().len(), 2);

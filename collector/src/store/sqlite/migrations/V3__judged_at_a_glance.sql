@@ -1,0 +1,6 @@
+-- What places are judged by, without reading whole judgements.
+ALTER TABLE judged ADD COLUMN llr REAL NOT NULL DEFAULT 0;
+ALTER TABLE judged ADD COLUMN honest_llr REAL NOT NULL DEFAULT 0;
+UPDATE judged SET llr = value ->> '$.llr', honest_llr = value ->> '$.honest_llr';
+-- When a site was last judged; those of before are judged again with the next report.
+ALTER TABLE site ADD COLUMN judged_at INTEGER NOT NULL DEFAULT 0;
