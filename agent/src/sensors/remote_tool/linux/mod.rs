@@ -144,7 +144,7 @@ impl Eyes {
             events.follow(self.table.found.iter().map(|(pid, process)| (*pid, process.started)));
         }
         self.remark(scanned, out);
-        let tools = self.tools(config.level_2);
+        let tools = self.tools(config.level_2, out);
         tools.all().for_each(|(id, tool)| out.fact(id, tool));
         Ok(())
     }
@@ -228,12 +228,15 @@ impl Eyes {
         }
     }
 
-    fn tools(&self, level_2: bool) -> Tools {
+    fn tools(&self, level_2: bool, out: &mut Sensed) -> Tools {
         let mut tools = Tools::of(Os::Linux);
         let mut sockets = sockets::Reader::new(&self.root, self.live);
         for (pid, process) in &self.table.found {
             let sockets = sockets.of(*pid, self.catalogue.waits_on_udp(&process.hit.tool));
             tools.runs(&self.catalogue, &Runs { hit: &process.hit, since: process.since, sockets: &sockets });
+        }
+        if let Some(trouble) = sockets.trouble() {
+            out.partly(SensorError::Blind(trouble));
         }
         for (by, hit) in self.installed.all() {
             tools.installed(&self.catalogue, by, hit);

@@ -24,6 +24,7 @@ pub(super) struct Reader<'a> {
     /// The agent's own namespace, of which the kernel tells at less cost; `None` below a test's folder.
     own: Option<PathBuf>,
     tables: BTreeMap<PathBuf, Table>,
+    stuffed: bool,
 }
 
 /// The sockets of one namespace.
@@ -74,13 +75,22 @@ impl Connected {
 impl<'a> Reader<'a> {
     pub(super) fn new(root: &'a Path, live: bool) -> Self {
         let own = live.then(|| read::link(&root.join("proc/self/ns/net")).ok()).flatten();
-        Self { root, own, tables: BTreeMap::new() }
+        Self { root, own, tables: BTreeMap::new(), stuffed: false }
+    }
+
+    /// Why some sockets cannot be seen.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let why = format!("a tool's ports cannot be seen: it has more than {MOST_FILES} files open");
+        self.stuffed.then_some(why)
     }
 
     /// Sockets of a process, those of UDP if asked for; none if it may not be looked at.
     pub(super) fn of(&mut self, pid: u32, with_udp: bool) -> Sockets {
         let folder = self.root.join("proc").join(pid.to_string());
-        let inodes = inodes(&folder.join("fd"));
+        let inodes = inodes(&folder.join("fd")).unwrap_or_else(|error| {
+            self.stuffed |= error.is_stuffed();
+            HashSet::new()
+        });
         if inodes.is_empty() {
             return Sockets::default();
         }
@@ -124,13 +134,13 @@ fn connected() -> Connected {
 }
 
 /// Inodes of the sockets among a process's files.
-pub(super) fn inodes(files: &Path) -> HashSet<u64> {
-    let names = read::names(files, MOST_FILES).unwrap_or_default();
+pub(super) fn inodes(files: &Path) -> Result<HashSet<u64>, read::ReadError> {
+    let names = read::names(files, MOST_FILES)?;
     let inode = |name: &String| {
         let target = read::link(&files.join(name)).ok()?;
         target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
     };
-    names.iter().filter_map(inode).collect()
+    Ok(names.iter().filter_map(inode).collect())
 }
 
 fn read_table(net: &Path) -> Table {
@@ -257,6 +267,22 @@ mod tests {
         let mut reader = Reader::new(root.path(), false);
         assert_eq!(reader.of(9, false), Sockets::default());
         assert_eq!(reader.of(9, true).udp, [9993, 41_641].into());
+    }
+
+    #[test]
+    fn a_tool_that_hides_its_sockets_among_too_many_files_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &[("proc/9/net/udp", UDP), ("proc/9/fd/0", "")]);
+        symlink("socket:[6001]", root.path().join("proc/9/fd/7")).unwrap();
+        let open =
+            |n: usize| symlink("/dev/null", root.path().join("proc/9/fd").join(format!("x{n}"))).unwrap();
+        (2..MOST_FILES).for_each(open);
+        let mut reader = Reader::new(root.path(), false);
+        assert_eq!((reader.of(9, true).udp.len(), reader.trouble()), (1, None));
+        open(MOST_FILES);
+        let hidden = reader.of(9, true);
+        let told = "a tool's ports cannot be seen: it has more than 4096 files open";
+        assert_eq!((hidden, reader.trouble().unwrap().as_str()), (Sockets::default(), told));
     }
 
     #[test]
