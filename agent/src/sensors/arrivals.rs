@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use farmwatch_shared::state::FactKey;
 use jiff::{SignedDuration, Timestamp};
@@ -20,7 +20,7 @@ const GRAIN: i64 = 10;
 /// Most things that are remembered; sensors see fewer.
 pub(super) const MOST: usize = 4096;
 /// A laptop that starts finds its screens and devices one after the other.
-const SETTLES: SignedDuration = SignedDuration::from_mins(2);
+const SETTLES: Duration = Duration::from_mins(2);
 
 /// What was there at the last look, and since when.
 #[derive(Debug, Default)]
@@ -29,6 +29,8 @@ pub(super) struct Arrivals {
     last: Looked,
     /// What an earlier run of the agent kept, and this one has not found yet.
     earlier: Looked,
+    /// How long after the first look the laptop still finds what was there before.
+    settles: Duration,
     kept: Option<Kept>,
 }
 
@@ -41,9 +43,13 @@ pub(super) struct There {
 }
 
 impl Arrivals {
-    /// Of one family's things, kept in the agent's state folder if it has one.
-    pub(super) fn of(family: &'static str, state: Option<&Path>) -> Self {
-        Self { kept: state.map(|state| Kept::of(state, family)), ..Self::default() }
+    /// Of one family's things, kept in the agent's state folder if it has one. `up`: how long the laptop has been up. Of
+    /// one that is not only starting the first look finds all that is there: what comes after it came then, whether or
+    /// not the same was there before. (Whether it started since the earlier run, as its boot id would tell, is the same to
+    /// what is there: it is there again, or came while nobody looked.)
+    pub(super) fn of(family: &'static str, state: Option<&Path>, up: Duration) -> Self {
+        let kept = state.map(|state| Kept::of(state, family));
+        Self { kept, settles: SETTLES.saturating_sub(up), ..Self::default() }
     }
 
     /// What is there could not be kept yet.
@@ -59,7 +65,8 @@ impl Arrivals {
         if let Some(kept) = self.kept.as_mut().filter(|_| is_first) {
             self.earlier = kept.read();
         }
-        if now.duration_since(first) > SETTLES {
+        let settled = SignedDuration::try_from(self.settles).unwrap_or(SignedDuration::MAX);
+        if now.duration_since(first) > settled {
             self.earlier.there.clear();
         }
         // A clock that an earlier run's was ahead of (its battery is empty) tells no time.
@@ -163,7 +170,7 @@ mod tests {
     #[test]
     fn a_restart_keeps_what_is_there_still_and_knows_no_time_of_what_came_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
-        let run = || Arrivals::of("display", Some(folder.path()));
+        let run = || Arrivals::of("display", Some(folder.path()), Duration::ZERO);
         let (kvm, other) = (json!({"edid": {"product": 1}}), json!({"edid": {"product": 2}}));
         let mut first = run();
         since(&mut first, &[], 0);
@@ -178,7 +185,7 @@ mod tests {
     #[test]
     fn a_laptop_that_starts_finds_its_things_one_by_one_and_a_minute_later_they_come_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let run = || Arrivals::of("display", Some(folder.path()));
+        let run = || Arrivals::of("display", Some(folder.path()), Duration::from_secs(20));
         let kvm = [("DP-1", json!({"edid": {"product": 1}}))];
         let mut first = run();
         since(&mut first, &[], 0);
@@ -191,9 +198,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_away_while_the_agent_was_off_came_anew_unless_the_laptop_is_only_starting() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |up| Arrivals::of("display", Some(folder.path()), up);
+        let kvm = [("DP-1", json!({"edid": {"product": 1}}))];
+        let mut first = run(Duration::ZERO);
+        since(&mut first, &[], 0);
+        let came = since(&mut first, &kvm, 60);
+        // The agent is updated; meanwhile somebody pulls it out, and plugs it in again a little later.
+        let mut second = run(Duration::from_hours(3));
+        since(&mut second, &[], 900);
+        let again = since(&mut second, &kvm, 940);
+        assert_eq!(again, json!(at(940).to_string()));
+        // The laptop starts anew with the agent switched off, which somebody starts by hand: it is there at the first look.
+        assert_eq!(since(&mut run(Duration::from_hours(1)), &kvm, 9000), again);
+        // With the agent on: it is found some time after the first look.
+        let mut booted = run(Duration::from_secs(20));
+        since(&mut booted, &[], 20_000);
+        assert_eq!(since(&mut booted, &kvm, 20_090), again);
+        assert_ne!(again, came);
+    }
+
+    #[test]
     fn a_clock_that_jumps_tells_no_time_to_come_and_none_that_it_cannot_know() {
         let folder = tempfile::tempdir().unwrap();
-        let run = || Arrivals::of("display", Some(folder.path()));
+        let run = || Arrivals::of("display", Some(folder.path()), Duration::ZERO);
         let kvm = json!({"edid": {"product": 1}});
         let mut first = run();
         since(&mut first, &[], 0);

@@ -9,6 +9,7 @@ use super::arrivals::Arrivals;
 use super::kept;
 use super::kernel_events::{self, Listener};
 use super::{Config, Sensed, Sensor, SensorError, Wake};
+use crate::clock::Now;
 
 /// One kind of things: which, and how to look at them.
 #[derive(Debug)]
@@ -26,7 +27,8 @@ pub(super) struct Kind {
 
 /// Makes the sensor of a kind.
 pub(super) fn sensor(kind: &'static Kind, config: &Config) -> Box<dyn Sensor> {
-    let arrivals = Arrivals::of(kind.family, config.state.as_deref());
+    let up = if config.is_live() { Now::read().mono.since_boot() } else { Duration::ZERO };
+    let arrivals = Arrivals::of(kind.family, config.state.as_deref(), up);
     Box::new(HotPlugSensor { kind, live: config.is_live(), events: None, arrivals })
 }
 

@@ -15,6 +15,8 @@ mod assignments;
 pub(crate) mod devnode;
 mod frame;
 mod hot_plug;
+#[cfg(target_os = "linux")]
+mod inet_sockets;
 mod kept;
 #[cfg_attr(target_os = "linux", path = "kernel_events/linux.rs")]
 #[cfg_attr(target_os = "macos", path = "kernel_events/macos.rs")]
@@ -27,8 +29,6 @@ pub mod read;
 mod run;
 #[cfg(target_os = "linux")]
 mod sysfs;
-#[cfg(target_os = "linux")]
-mod tcp_sockets;
 
 mod activity;
 mod display;

@@ -66,6 +66,11 @@ impl ReadError {
     pub fn is_missing(&self) -> bool {
         self.why == Why::Missing
     }
+
+    /// There is more of it than is read: somebody may hide something behind.
+    pub fn is_stuffed(&self) -> bool {
+        matches!(self.why, Why::TooLong(_) | Why::TooMany(_))
+    }
 }
 
 /// The whole of a regular file of at most `most` bytes.

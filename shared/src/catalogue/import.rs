@@ -192,9 +192,10 @@ impl Plan {
                 let claim = claim(line);
                 let others = owners.get(claim.as_str()).is_some_and(|owner| owner != id);
                 let (head, options) = line.split_once(" ; ").unwrap_or((line, ""));
-                // The same name with other arguments, and another field of the same file, are ways of their own.
+                // The same name with other arguments, another field of the same file, and the same number of
+                // another protocol are ways of their own.
                 let with_args = options.contains("args ");
-                let whole = with_args || head.split(' ').nth(1) == Some("account");
+                let whole = with_args || matches!(head.split(' ').nth(1), Some("account" | "port"));
                 let key = if whole { line.to_lowercase() } else { head.to_lowercase() };
                 let covered = options.is_empty() && lolrmm::covered(line, lines.iter().map(String::as_str));
                 if (!others || with_args) && !covered && taken.insert(key) {
@@ -214,10 +215,11 @@ impl Plan {
     }
 }
 
-/// Kind and pattern, lower-cased: two tools never claim the same.
+/// Kind and pattern, lower-cased: two tools never claim the same. Ports of UDP are nobody else's than their tool's.
 fn claim(line: &str) -> String {
-    let head = line.split(" ; ").next().unwrap_or(line);
-    head.to_lowercase()
+    let mut parts = line.split(" ; ");
+    let head = parts.next().unwrap_or(line).to_lowercase();
+    if parts.any(|option| option == "udp") { format!("{head} udp") } else { head }
 }
 
 /// The pattern of an entry's line.
@@ -268,6 +270,14 @@ mod tests {
     fn accounts_stay_in_the_order_in_which_they_count() {
         let lines = "linux account /etc/x.conf ; field tenant\nlinux account /etc/x.conf ; field id";
         let made = import("", &format!("tool x rmm X\n{lines}")).unwrap();
+        assert!(made.text.contains(lines), "{}", made.text);
+    }
+
+    #[test]
+    fn the_same_port_of_tcp_and_of_udp_are_two_ways() {
+        let lines = "all port 9993\nall port 9993 ; udp\n";
+        let made =
+            import("", &format!("tool x overlay X\n{lines}tool y overlay Y\nlinux process yd")).unwrap();
         assert!(made.text.contains(lines), "{}", made.text);
     }
 

@@ -10,11 +10,12 @@
 //! all process code ; presence
 //! all process code ; args tunnel ; serving
 //! all domain *.tunnels.api.visualstudio.com
+//! all port 9993 ; udp
 //! windows account HKLM\SOFTWARE\TeamViewer ; field ClientID
 //! ```
 //!
 //! `tool ID CLASS NAME` begins a tool; each line below it, `OS KIND PATTERN [; option]…`, is one way to see it. What an
-//! `account` line says stands in `account.rs`.
+//! `account` line says stands in `account.rs`. A port is TCP's unless it says `udp`.
 //! The text stays as it is and the entries point into it: an embedded catalogue costs no memory of its own.
 
 use super::{Proves, glob};
@@ -103,6 +104,8 @@ pub(super) struct Entry {
     pub(super) os: u8,
     pub(super) serving: Option<bool>,
     pub(super) session: bool,
+    /// A port of UDP's.
+    pub(super) udp: bool,
     pub(super) proves: Proves,
     pub(super) pattern: Span,
     /// Words that the command line must have, or the field of an account; empty if none.
@@ -214,6 +217,7 @@ fn entry(text: &str, line: &str, tool: u16) -> Result<Option<Entry>, String> {
         os,
         serving: None,
         session: false,
+        udp: false,
         proves: Proves::Use,
         pattern: Span::new(text, pattern),
         args: Span::default(),
@@ -225,6 +229,7 @@ fn entry(text: &str, line: &str, tool: u16) -> Result<Option<Entry>, String> {
             "presence" => entry.proves = Proves::Presence,
             "hint" => entry.proves = Proves::Hint,
             "session" => entry.session = true,
+            "udp" if kind == Kind::Port => entry.udp = true,
             _ => match (kind, option.split_once(' ')) {
                 (Kind::Process, Some(("args", args))) => entry.args = Span::new(text, args.trim()),
                 (Kind::Account, Some(("field", field))) => entry.args = Span::new(text, field.trim()),

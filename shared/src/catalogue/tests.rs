@@ -63,6 +63,11 @@ fn services_packages_files_and_relays_are_known() {
     assert_eq!(id(c.by_file(Os::Linux, "/home/anna/.config/rustdesk/RustDesk2.toml")), "rustdesk");
     assert_eq!(id(c.by_domain("relay-0b975d23.net.anydesk.com")), "anydesk");
     assert_eq!(id(c.by_port(Os::Linux, 5900)), "x11vnc");
+    assert_eq!(id(c.by_port(Os::Linux, 41_641)), "", "one of UDP's");
+    assert_eq!(c.by_udp_port(Os::Linux, "zerotier", 9993).unwrap().what, "9993/udp");
+    assert_eq!(id(c.by_udp_port(Os::Windows, "sunshine", 9993)), "", "another tool's");
+    assert!(c.by_udp_port(Os::Macos, "sunshine", 47_998).unwrap().session);
+    assert!(c.waits_on_udp("tailscale") && !c.waits_on_udp("x11vnc"));
     assert_eq!(id(c.by_extension("inomeogfingihgjfjlpeplalcfajhgai")), "chrome-remote-desktop");
     assert!(c.files(Os::Linux).any(|(tool, path)| &*tool.id == "x11vnc" && path == "/usr/bin/x11vnc"));
     let remote_pc = r"C:\Program Files (x86)\RemotePC\Helper\anything.exe";

@@ -4,8 +4,9 @@
 //! - **Measure**: the *share of active time* with input from the laptop's own keyboard, touchpad or touch
 //!   screen. A facilitator's daily minute changes it by little. "Nobody" is said of the last days without a gap, so that the
 //!   day on which a laptop was unpacked ends nothing. Where software makes most of the input, [`super::input`] counts its days.
-//! - **Not seen** on Linux: unlocking by finger or face. logind's files do not say how, fprintd's only whose fingers it
-//!   knows, and its signals go over the system bus, for which the agent carries no client.
+//! - **Not seen** on Linux: unlocking by finger or face. logind's files say neither that a session is locked nor how it
+//!   was unlocked, fprintd's only whose fingers it knows, and both tell the rest over the system bus, for which the agent
+//!   carries no client. An unlock beside which no key was pressed counts nowhere: a shell far away unlocks like that, too.
 //! - **Cap**: assumption, until there are windows of real fleets.
 //! - **Innocent twins**: docked workers use another keyboard for weeks, but carry the laptop, open its lid, run
 //!   it on battery now and then: each of these ends "nobody's hands", and days on which it was carried to another network

@@ -18,6 +18,8 @@ const DISGUISED: &str =
     "plug 0x413c 0x2113 Dell 'Dell KB216 Wired Keyboard' '' high-speed keyboard pointer drive; sleep 1";
 /// Longest that one program runs.
 const MOST_MINUTES: u32 = 180;
+/// How long it runs on before its windows are looked at again: a window's length.
+const AGAIN: u32 = 5;
 
 /// Puts the guest's clock back, so that what follows ends before now.
 pub fn turn_back_the_clock(laptop: &mut Laptop) {
@@ -34,11 +36,12 @@ pub fn of_three_kinds(laptop: &mut Laptop) {
     laptop.guest.pass(WINDOW.saturating_sub(Duration::from_secs(second))).unwrap();
     for _ in 0..5 {
         laptop.guest.press("t h e space q u i c k ret").unwrap();
-        laptop.guest.run("operate").unwrap();
+        laptop.guest.at_speed(4, "operate").unwrap();
     }
     laptop.guest.run("ip route del default; sleep 3; ip route add default via 10.0.2.2").unwrap();
     laptop.guest.run("kill $(cat /tmp/jiggle.pid)").unwrap();
-    laptop.guest.pass(WINDOW).unwrap();
+    // Not at full pace: a machine that is busy with others' work would observe less of the window.
+    laptop.guest.at_speed(40, "sleep 300").unwrap();
 
     let reports =
         laptop.until_sent("a window of activity", |reports| all(reports, "windows").any(|w| used_by_all(&w)));
@@ -71,13 +74,12 @@ fn used_by_all(window: &Value) -> bool {
         && sources["virtual"]["active_seconds"].as_u64() > Some(2)
 }
 
-/// A jiggler that moves every half minute while nobody is there. At half the pace: a machine that stalls for a moment
-/// then takes less of the metronome's beat.
+/// A jiggler that moves every half minute while nobody is there, until an hour of windows says so.
 pub fn of_a_jiggler(laptop: &mut Laptop) {
     let steady = |window: &Value| u64::from(window["periodic_permille"].as_u64() >= Some(900));
     by_software(
         laptop,
-        "jiggle 30",
+        ("jiggle 30", 65),
         (12, steady),
         "the pointer moved like a metronome and no key was pressed",
     );
@@ -86,12 +88,17 @@ pub fn of_a_jiggler(laptop: &mut Laptop) {
 /// Software that points and types for more than an hour.
 pub fn of_injection(laptop: &mut Laptop) {
     let seconds = |window: &Value| window["sources"]["virtual"]["active_seconds"].as_u64().unwrap_or(0);
-    by_software(laptop, "inject", (3700, seconds), "had input that software made and no device");
+    by_software(laptop, ("inject", 70), (3700, seconds), "had input that software made and no device");
 }
 
-/// Runs it until its windows come to so much: how long that takes depends on how busy the machine is that runs the
-/// guest. The program's end is news, which the collector judges at once; windows alone it judges now and then.
-fn by_software(laptop: &mut Laptop, program: &str, enough: (u64, fn(&Value) -> u64), verdict: &str) {
+/// Runs it for so many minutes, and on until its windows come to so much: how long that takes depends on how busy the
+/// machine is that runs the guest. The program's end is news, which the collector judges at once; windows alone it judges now and then.
+fn by_software(
+    laptop: &mut Laptop,
+    (program, mut minutes): (&str, u32),
+    enough: (u64, fn(&Value) -> u64),
+    verdict: &str,
+) {
     let windows = |laptop: &mut Laptop| all(&laptop.sent(), "windows").collect::<Vec<_>>();
     let sum = |windows: &[Value]| windows.iter().map(enough.1).sum::<u64>();
     let before = sum(&windows(laptop));
@@ -103,8 +110,8 @@ fn by_software(laptop: &mut Laptop, program: &str, enough: (u64, fn(&Value) -> u
             break;
         }
         assert!(passed < MOST_MINUTES, "{program}: {passed} minutes do not suffice: {now:?}");
-        passed += 20;
-        laptop.guest.at_speed(60, "sleep 1200").unwrap();
+        laptop.guest.pass(Duration::from_mins(minutes.into())).unwrap();
+        passed += std::mem::replace(&mut minutes, AGAIN);
     }
     laptop.guest.run("kill $(cat /tmp/software.pid)").unwrap();
     println!("{program}, {passed} minutes: {}", laptop.until_judged(program, &[verdict]));
@@ -120,7 +127,7 @@ pub fn of_a_mouse_at_hand(laptop: &mut Laptop) {
     for _ in 0..3 {
         laptop
             .guest
-            .at_speed(-4, "lab_guest point $(report_device mouse) relative /etc/pointer/desk 4")
+            .at_speed(-4, "lab_guest point $(report_device mouse) relative /etc/pointer/desk 3")
             .unwrap();
         laptop.guest.pass(WINDOW).unwrap();
     }
@@ -160,14 +167,12 @@ pub fn of_an_absolute_pointer(laptop: &mut Laptop) {
     laptop.guest.run(DISGUISED).unwrap();
     laptop.guest.run("printf '2000\\t2000\\n' >/tmp/slow").unwrap();
     let put = |laptop: &mut Laptop| all(&laptop.sent(), "windows").filter(is_put_to_places).count();
-    let mut passed = 0;
+    let (mut passed, mut minutes) = (0, 90);
     while put(laptop) < 24 {
         assert!(passed < MOST_MINUTES, "{passed} minutes do not suffice");
-        passed += 20;
-        laptop
-            .guest
-            .at_speed(120, "lab_guest point $(report_device pointer) absolute /tmp/slow 1200")
-            .unwrap();
+        let point = format!("lab_guest point $(report_device pointer) absolute /tmp/slow {}", minutes * 60);
+        laptop.guest.at_speed(120, &point).unwrap();
+        passed += std::mem::replace(&mut minutes, AGAIN);
     }
     laptop.guest.run(&format!("unplug; sleep 1; {DISGUISED}")).unwrap();
     let verdict = ["413c:2113", "windows the pointer was put to places instead of moved, over USB"];

@@ -84,6 +84,12 @@ impl Laptop {
         .unwrap_or_else(|error| panic!("{error:#}\n{}", self.said()))
     }
 
+    /// Gives the agent the seconds after which it looks again: it takes no more than its share of a processor, which here
+    /// is slow.
+    pub fn let_it_look(&mut self) {
+        self.guest.at_speed(4, "sleep 6").unwrap();
+    }
+
     /// Waits for something; on failure tells what the page and the agent say.
     pub fn until<T>(&mut self, what: &str, mut look: impl FnMut(&Self) -> Option<T>) -> T {
         let seen = wait_for(what, LIMIT, || Ok(look(self)));

@@ -89,6 +89,7 @@ pub fn pikvm(laptop: &mut Laptop) {
 pub fn disguises_and_twins(laptop: &mut Laptop) {
     for thing in &THINGS {
         laptop.guest.run(&format!("made_by {}; {}", thing.made_by, thing.plug)).unwrap();
+        laptop.let_it_look();
         // The verdict is on the whole device: what is innocent is so because it was seen.
         laptop.until(thing.name, |laptop| {
             let functions = laptop.facts().get("usb_device/1-1")?["interfaces"].as_array()?.len();
@@ -98,6 +99,7 @@ pub fn disguises_and_twins(laptop: &mut Laptop) {
         laptop.until_judged(thing.name, &words);
         println!("{}: P(farm-operated) = {}", thing.name, thing.probability);
         laptop.guest.run("unplug").unwrap();
+        laptop.let_it_look();
         laptop.until(&format!("{} to be gone", thing.name), |laptop| {
             (!laptop.facts().contains_key("usb_device/1-1")).then_some(())
         });

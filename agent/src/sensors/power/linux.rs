@@ -42,7 +42,20 @@ pub(super) fn supply(config: &Config) -> Result<SupplyNow, SensorError> {
 }
 
 pub(super) fn settings(config: &Config) -> Settings {
-    Settings { never_sleeps: never_sleeps(config), keep_awake: keep_awake(config) }
+    let mut trouble = None;
+    let never_sleeps = never_sleeps(config, &mut trouble);
+    Settings { never_sleeps, keep_awake: keep_awake(config, &mut trouble), trouble }
+}
+
+/// Settings that are stuffed so that they cannot be read are told. The file's name is the system's, never somebody's.
+fn told<T: Default>(read: Result<T, read::ReadError>, what: &str, trouble: &mut Option<String>) -> T {
+    if let Err(error) = &read
+        && error.is_stuffed()
+    {
+        trouble
+            .get_or_insert(format!("whether the laptop may sleep cannot be told: {what} is {}", error.why));
+    }
+    read.unwrap_or_default()
 }
 
 /// How long the machine has slept since it started: one clock goes on in sleep, the other does not.
@@ -110,14 +123,14 @@ fn lid_closed(config: &Config) -> Option<bool> {
 
 /// Somebody set the machine never to sleep, or logind puts it to sleep; `None` where only a desktop's own
 /// settings decide.
-fn never_sleeps(config: &Config) -> Option<bool> {
+fn never_sleeps(config: &Config, trouble: &mut Option<String>) -> Option<bool> {
     let masked = ["sleep.target", "suspend.target"].iter().any(|unit| {
         let link = read::link(&config.path("etc/systemd/system").join(unit));
         link.is_ok_and(|target| target.as_os_str() == "/dev/null")
     });
-    let sleep = configured(config, "sleep.conf");
+    let sleep = configured(config, "sleep.conf", trouble);
     let no_suspend = assignments::last(&sleep, "AllowSuspend").is_some_and(is_no);
-    let logind = configured(config, "logind.conf");
+    let logind = configured(config, "logind.conf", trouble);
     let ignores = |key| assignments::last(&logind, key).is_some_and(|action| action == "ignore");
     let lid = "HandleLidSwitch";
     let on_mains = assignments::last(&logind, "HandleLidSwitchExternalPower");
@@ -136,25 +149,27 @@ fn is_no(value: &str) -> bool {
 }
 
 /// A configuration of systemd's with its drop-ins, in the order in which they win.
-fn configured(config: &Config, name: &str) -> Vec<(String, String)> {
+fn configured(config: &Config, name: &str, trouble: &mut Option<String>) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for folder in ["usr/lib/systemd", "etc/systemd", "run/systemd"] {
         let folder = config.path(folder);
-        all.extend(assignments::of_file(&folder.join(name)).unwrap_or_default());
+        all.extend(told(assignments::of_file(&folder.join(name)), name, trouble));
         let drop_ins = folder.join(format!("{name}.d"));
-        let names = read::names(&drop_ins, MOST).unwrap_or_default();
+        let names = told(read::names(&drop_ins, MOST), &format!("{name}.d"), trouble);
         let is_conf =
             |file: &&String| Path::new(file).extension().is_some_and(|extension| extension == "conf");
         for file in names.iter().filter(is_conf) {
-            all.extend(assignments::of_file(&drop_ins.join(file)).unwrap_or_default());
+            let what = format!("a file of {name}.d");
+            all.extend(told(assignments::of_file(&drop_ins.join(file)), &what, trouble));
         }
     }
     all
 }
 
 /// Who holds the machine awake by one of logind's inhibitors.
-fn keep_awake(config: &Config) -> Vec<String> {
-    let names = read::names(&config.path(INHIBITORS), MOST * 2).unwrap_or_default();
+fn keep_awake(config: &Config, trouble: &mut Option<String>) -> Vec<String> {
+    let names =
+        told(read::names(&config.path(INHIBITORS), MOST * 2), "the list of what holds it awake", trouble);
     let files = names.iter().filter(|name| !name.contains('.')).take(MOST);
     let holder = |name: &String| {
         let settings = assignments::of_file(&config.path(INHIBITORS).join(name)).ok()?;
@@ -241,9 +256,38 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), &[("etc/systemd/system/x", "")]);
         symlink("/dev/null", root.path().join("etc/systemd/system/suspend.target")).unwrap();
-        assert_eq!(never_sleeps(&config(root.path())), Some(true));
+        assert_eq!(never_sleeps(&config(root.path()), &mut None), Some(true));
         let status: SensorStatus = look("power", root.path()).state.get("power").unwrap();
         assert_eq!(status.state, SensorState::NotSupported);
+    }
+
+    #[test]
+    fn settings_that_are_stuffed_to_hide_one_are_blind_with_the_reason() {
+        let long = format!("#{}\n[Login]\nHandleLidSwitch=ignore\n", "x".repeat(read::SMALL));
+        let whole = format!("#{}\n[Login]\nHandleLidSwitch=ignore\n", "x".repeat(read::SMALL / 2));
+        let cases = [
+            ("etc/systemd/logind.conf", "logind.conf is larger than 65536 bytes"),
+            ("etc/systemd/logind.conf.d/z.conf", "a file of logind.conf.d is larger than 65536 bytes"),
+            ("run/systemd/sleep.conf.d/z.conf", "a file of sleep.conf.d is larger than 65536 bytes"),
+        ];
+        for (file, reason) in cases {
+            let root = tempfile::tempdir().unwrap();
+            write(root.path(), &LAPTOP[..2]);
+            let status = || look("power", root.path()).state.get::<SensorStatus>("power").unwrap();
+            write(root.path(), &[(file, &whole)]);
+            assert_eq!(status().state, SensorState::Ok, "{file}");
+            write(root.path(), &[(file, &long)]);
+            let status = status();
+            assert_eq!(status.state, SensorState::Blind, "{file}");
+            assert!(status.reason.unwrap().ends_with(reason), "{file}");
+        }
+        let root = tempfile::tempdir().unwrap();
+        for n in 0..=MOST {
+            write(root.path(), &[(&format!("etc/systemd/logind.conf.d/{n}.conf"), "")]);
+        }
+        let mut trouble = None;
+        never_sleeps(&config(root.path()), &mut trouble);
+        assert!(trouble.unwrap().ends_with("logind.conf.d is more than 64 entries"));
     }
 
     #[test]
@@ -258,13 +302,13 @@ mod tests {
                 root.path(),
                 &[("etc/systemd/logind.conf", &junk), ("etc/systemd/sleep.conf", &junk), ("run/systemd/inhibit/4", &inhibitor)],
             );
-            let _ = never_sleeps(&config);
-            let held = keep_awake(&config);
+            let _ = never_sleeps(&config, &mut None);
+            let held = keep_awake(&config, &mut None);
             let known = |name: &String| name == "other" || SERVICES.contains(&&**name) || tools.contains(&&**name);
             prop_assert!(held.len() == 1 && held.iter().all(known), "{held:?}");
             // A drop-in wins over whatever stands before it.
             write(root.path(), &[("run/systemd/sleep.conf.d/x.conf", "[Sleep]\nAllowSuspend=no\n")]);
-            prop_assert_eq!(never_sleeps(&config), Some(true));
+            prop_assert_eq!(never_sleeps(&config, &mut None), Some(true));
             std::fs::remove_file(root.path().join("run/systemd/sleep.conf.d/x.conf")).unwrap();
         });
     }

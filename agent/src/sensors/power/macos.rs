@@ -24,6 +24,7 @@ pub(super) fn settings(config: &Config) -> Settings {
     Settings {
         never_sleeps: never_sleeps(),
         keep_awake: from_macos::keep_awake(&config.catalogue, &assertions, system::name_of),
+        trouble: None,
     }
 }
 

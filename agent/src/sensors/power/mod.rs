@@ -37,6 +37,8 @@ struct SupplyNow {
 struct Settings {
     never_sleeps: Option<bool>,
     keep_awake: Vec<String>,
+    /// Why some of it cannot be told.
+    trouble: Option<String>,
 }
 
 /// States the fact `power/self`.
@@ -85,7 +87,10 @@ impl Sensor for PowerSensor {
         };
         happened.into_iter().for_each(|(at, kind)| out.transition(at, kind));
         self.before = Some(moment);
-        let Settings { never_sleeps, keep_awake } = self.settings.clone();
+        let Settings { never_sleeps, keep_awake, trouble } = self.settings.clone();
+        if let Some(trouble) = trouble {
+            out.partly(SensorError::Blind(trouble));
+        }
         let SupplyNow { mains, battery, lid_closed } = supply;
         out.fact("self", &Power { mains, battery, lid_closed, never_sleeps, keep_awake });
         Ok(())

@@ -47,7 +47,7 @@ pub(super) fn settings(config: &Config) -> Settings {
     let mut keep_awake: Vec<String> = from_windows::holders(&requests()).into_iter().map(name).collect();
     keep_awake.sort_unstable();
     keep_awake.dedup();
-    Settings { never_sleeps: standby_seconds().map(|seconds| seconds == 0), keep_awake }
+    Settings { never_sleeps: standby_seconds().map(|seconds| seconds == 0), keep_awake, trouble: None }
 }
 
 /// Who asked Windows to stay awake, as `powercfg /requests` knows it; empty for who may not ask.

@@ -5,46 +5,61 @@ use std::collections::BTreeSet;
 use farmwatch_shared::catalogue::{Catalogue, Match, Os, Proves};
 use farmwatch_shared::program::Program;
 
-use super::tools::Hit;
+use super::tools::{Hit, Sockets};
 use crate::apple::plist::{Dict, Plist, text};
 
 /// Most ports that are told of one process.
 const MOST_PORTS: usize = 16;
 /// Most arguments of a program.
 const MOST_ARGUMENTS: i32 = 256;
-/// Bytes of a `socket_fdinfo` (sys/proc_info.h), and where in it are: the kind of socket, the port here in the
-/// network's order, TCP's state.
+/// Bytes of a `socket_fdinfo` (sys/proc_info.h), and where in it are: the protocol, the kind of socket, the port at the
+/// other end and the port here in the network's order, TCP's state.
 pub(super) const SOCKET: usize = 792;
+const PROTOCOL: usize = 180;
 const KIND: usize = 256;
+const PEER_PORT: usize = 264;
 const PORT: usize = 268;
 const STATE: usize = 344;
-/// `SOCKINFO_TCP`, `TSI_S_LISTEN`, `TSI_S_ESTABLISHED`.
+/// `SOCKINFO_IN`, `IPPROTO_UDP`; `SOCKINFO_TCP`, `TSI_S_LISTEN`, `TSI_S_ESTABLISHED`.
+const INTERNET: i32 = 1;
+const UDP: i32 = 17;
 const TCP: i32 = 2;
 const LISTENS: i32 = 1;
 const ESTABLISHED: i32 = 4;
 /// What `csops` writes before a text: a word of zeros, the length of all.
 const HEADER: usize = 8;
 
-/// A TCP socket of a process.
+/// A socket of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Socket {
     pub(super) pid: u32,
     /// The port at this end.
     pub(super) port: u16,
-    /// It waits for somebody; else somebody is at the other end.
-    pub(super) listens: bool,
+    pub(super) is: Is,
 }
 
-/// A TCP socket that listens or is connected, from what `proc_pidfdinfo(PROC_PIDFDSOCKETINFO)` returns.
+/// What a socket is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Is {
+    /// TCP: it waits for somebody.
+    Listening,
+    /// TCP: somebody is at the other end.
+    Connected,
+    /// UDP: it takes from anybody.
+    Waiting,
+}
+
+/// A TCP socket that listens or is connected, or a UDP socket that is not, from what `proc_pidfdinfo(PROC_PIDFDSOCKETINFO)` returns.
 pub(super) fn socket(pid: u32, info: &[u8]) -> Option<Socket> {
     let word = |at: usize| Some(i32::from_ne_bytes(info.get(at..at + 4)?.try_into().ok()?));
     let port = u16::from_be_bytes(info.get(PORT..PORT + 2)?.try_into().ok()?);
-    let listens = match (word(KIND)?, word(STATE)?) {
-        (TCP, LISTENS) => true,
-        (TCP, ESTABLISHED) => false,
+    let is = match (word(KIND)?, word(STATE)?) {
+        (TCP, LISTENS) => Is::Listening,
+        (TCP, ESTABLISHED) => Is::Connected,
+        (INTERNET, _) if word(PROTOCOL)? == UDP && word(PEER_PORT)? == 0 && port != 0 => Is::Waiting,
         _ => return None,
     };
-    Some(Socket { pid, port, listens })
+    Some(Socket { pid, port, is })
 }
 
 /// A text from what `csops(CS_OPS_IDENTITY)` and `csops(CS_OPS_TEAMID)` return.
@@ -70,13 +85,18 @@ pub(super) fn whose(
     catalogue.by_program(Os::Macos, &program).filter(proves_use).map(Hit::from)
 }
 
-/// Ports that a process listens on, and whether somebody is connected to one of them: by whichever process, since
-/// launchd listens for the programs that it starts.
-pub(super) fn serves(sockets: &[Socket], pid: u32) -> (BTreeSet<u16>, bool) {
-    let listening = sockets.iter().filter(|socket| socket.listens && socket.pid == pid);
-    let ports: BTreeSet<u16> = listening.map(|socket| socket.port).take(MOST_PORTS).collect();
-    let connected = sockets.iter().any(|socket| !socket.listens && ports.contains(&socket.port));
-    (ports, connected)
+/// What a process's sockets say. Somebody is connected to a port by whichever process, since launchd listens for the
+/// programs that it starts.
+pub(super) fn serves(sockets: &[Socket], pid: u32) -> Sockets {
+    let own = |is| sockets.iter().filter(move |socket| socket.is == is && socket.pid == pid);
+    let ports: BTreeSet<u16> = own(Is::Listening).map(|socket| socket.port).take(MOST_PORTS).collect();
+    let udp = own(Is::Waiting).map(|socket| socket.port).collect();
+    Sockets { connected: sockets.iter().any(|socket| is_connected(*socket, &ports)), ports, udp }
+}
+
+/// Somebody is at the other end of one of these ports.
+pub(super) fn is_connected(socket: Socket, ports: &BTreeSet<u16>) -> bool {
+    socket.is == Is::Connected && ports.contains(&socket.port)
 }
 
 /// A program's arguments from what `sysctl(KERN_PROCARGS2)` returns: their number, the program's path, zeros, the
@@ -172,9 +192,10 @@ macos process vncserver ; serving
     fn listening_ports_and_connections_are_told_apart_and_all_else_is_left_out() {
         let listens = socket(866, &info(TCP, 5000, LISTENS)).unwrap();
         let connected = socket(797, &info(TCP, 58_641, ESTABLISHED)).unwrap();
-        assert_eq!(connected, Socket { pid: 797, port: 58_641, listens: false });
-        assert_eq!(serves(&[listens, connected], 866), ([5000].into(), false));
-        assert_eq!(socket(224, &info(1, 5353, 0)), None, "UDP");
+        assert_eq!(connected, Socket { pid: 797, port: 58_641, is: Is::Connected });
+        let expected = Sockets { ports: [5000].into(), ..Sockets::default() };
+        assert_eq!(serves(&[listens, connected], 866), expected);
+        assert_eq!(socket(224, &info(INTERNET, 5353, 0)), None, "neither TCP nor UDP: a raw socket");
         assert_eq!(socket(224, &info(TCP, 5000, 0)), None, "closed");
         assert_eq!(socket(224, &info(TCP, 5000, LISTENS)[..STATE]), None);
     }
@@ -182,11 +203,27 @@ macos process vncserver ; serving
     #[test]
     fn what_launchd_listens_for_is_connected_when_its_program_is() {
         let found = [
-            Socket { pid: 1, port: 5900, listens: true },
-            Socket { pid: 1, port: 5900, listens: true },
-            Socket { pid: 911, port: 5900, listens: false },
+            Socket { pid: 1, port: 5900, is: Is::Listening },
+            Socket { pid: 1, port: 5900, is: Is::Listening },
+            Socket { pid: 911, port: 5900, is: Is::Connected },
         ];
-        assert_eq!(serves(&found, 1), ([5900].into(), true));
+        let expected = Sockets { ports: [5900].into(), connected: true, ..Sockets::default() };
+        assert_eq!(serves(&found, 1), expected);
+    }
+
+    #[test]
+    fn a_udp_socket_waits_unless_it_is_connected_or_has_no_port_yet() {
+        let udp = |port: u16, peer: u16| {
+            let mut bytes = info(INTERNET, port, 0);
+            bytes[PROTOCOL..PROTOCOL + 4].copy_from_slice(&UDP.to_ne_bytes());
+            bytes[PEER_PORT..PEER_PORT + 2].copy_from_slice(&peer.to_be_bytes());
+            socket(7, &bytes)
+        };
+        let waits = udp(41_641, 0).unwrap();
+        assert_eq!(waits, Socket { pid: 7, port: 41_641, is: Is::Waiting });
+        assert_eq!((udp(53_122, 443), udp(0, 0)), (None, None));
+        assert_eq!(serves(&[waits], 7), Sockets { udp: [41_641].into(), ..Sockets::default() });
+        assert_eq!(serves(&[waits], 8), Sockets::default());
     }
 
     #[test]
@@ -253,7 +290,8 @@ macos process vncserver ; serving
             let mut made = info(kind, 22, state);
             made.truncate(bytes.len());
             for socket in [socket(1, &bytes), socket(1, &made)].into_iter().flatten() {
-                prop_assert!(serves(&[socket], socket.pid).0.len() <= 1);
+                let serves = serves(&[socket], socket.pid);
+                prop_assert!(serves.ports.len() + serves.udp.len() <= 1);
             }
         }
     }
@@ -262,8 +300,9 @@ macos process vncserver ; serving
     fn a_million_arguments_and_sockets_are_bounded() {
         let bytes = [&i32::MAX.to_ne_bytes()[..], b"/bin/x\0\0", &b"a\0".repeat(1_000_000)].concat();
         assert_eq!(arguments(&bytes).unwrap().split('\0').count(), 256);
-        let many: Vec<Socket> =
-            (0..1_000_000u32).map(|n| Socket { pid: 1, port: (n % 60_000) as u16, listens: true }).collect();
-        assert_eq!(serves(&many, 1).0.len(), MOST_PORTS);
+        let many: Vec<Socket> = (0..1_000_000u32)
+            .map(|n| Socket { pid: 1, port: (n % 60_000) as u16, is: Is::Listening })
+            .collect();
+        assert_eq!(serves(&many, 1).ports.len(), MOST_PORTS);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use farmwatch_shared::catalogue::{Catalogue, Match, Proves};
+use farmwatch_shared::catalogue::{Catalogue, Match, Os, Proves};
 use farmwatch_shared::facts::{RemoteTool, Seen, SeenBy, ToolClass};
 use farmwatch_shared::id::KeyedHash;
 use jiff::Timestamp;
@@ -46,17 +46,34 @@ pub(super) struct Runs<'a> {
     pub(super) hit: &'a Hit,
     /// Its start, to the minute.
     pub(super) since: Option<Timestamp>,
-    /// Ports it listens on.
-    pub(super) ports: &'a BTreeSet<u16>,
+    pub(super) sockets: &'a Sockets,
+}
+
+/// What a process's sockets say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sockets {
+    /// TCP ports it listens on.
+    pub(super) ports: BTreeSet<u16>,
     /// Somebody is connected to one of them.
     pub(super) connected: bool,
+    /// UDP ports it waits on: a server's, or for an answer to a client. Only the catalogue can tell, so where it names
+    /// none of the tool's these need not be read.
+    pub(super) udp: BTreeSet<u16>,
 }
 
 /// Tools by id.
-#[derive(Debug, Default)]
-pub(super) struct Tools(BTreeMap<Box<str>, RemoteTool>);
+#[derive(Debug)]
+pub(super) struct Tools {
+    os: Os,
+    by_id: BTreeMap<Box<str>, RemoteTool>,
+}
 
 impl Tools {
+    /// None yet, of this system.
+    pub(super) fn of(os: Os) -> Self {
+        Self { os, by_id: BTreeMap::new() }
+    }
+
     /// Adds a running process.
     ///
     /// What the system ships is told only while it runs, as built in; other things that merely could let
@@ -67,9 +84,12 @@ impl Tools {
         if hit.presence && class != ToolClass::BuiltIn {
             return;
         }
+        let Sockets { ports, connected, udp } = process.sockets;
+        let waits = udp.iter().filter_map(|port| catalogue.by_udp_port(self.os, &hit.tool, *port));
+        let waits: Vec<Match<'_>> = waits.collect();
         let tool = self.tool(&hit.tool, name, class);
         // A port of its own is the second sign.
-        if hit.hint && process.ports.is_empty() {
+        if hit.hint && ports.is_empty() && waits.is_empty() {
             return see(tool, SeenBy::Hint, &SeenBy::Process.hint(&hit.what));
         }
         let by = if hit.presence { SeenBy::BuiltIn } else { SeenBy::Process };
@@ -81,14 +101,15 @@ impl Tools {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        if hit.session {
+        if hit.session || waits.iter().any(|port| port.session) {
             tool.session_open = Some(true);
         }
-        let listens = !process.ports.is_empty();
-        tool.serving |= hit.serving.unwrap_or(listens);
+        let listens = !ports.is_empty();
+        tool.serving |= hit.serving.unwrap_or(listens || !waits.is_empty());
+        waits.iter().for_each(|port| see(tool, SeenBy::Listening, &port.what));
         if listens {
-            process.ports.iter().for_each(|port| see(tool, SeenBy::Listening, &port.to_string()));
-            tool.session_open = Some(tool.session_open == Some(true) || process.connected);
+            ports.iter().for_each(|port| see(tool, SeenBy::Listening, &port.to_string()));
+            tool.session_open = Some(tool.session_open == Some(true) || *connected);
         }
     }
 
@@ -104,19 +125,19 @@ impl Tools {
 
     /// Adds the account that a tool is set up with, if the tool was seen.
     pub(super) fn account(&mut self, tool: &str, account: &KeyedHash) {
-        if let Some(tool) = self.0.get_mut(tool) {
+        if let Some(tool) = self.by_id.get_mut(tool) {
             tool.account = Some(account.clone());
         }
     }
 
     /// All tools.
     pub(super) fn all(&self) -> impl Iterator<Item = (&str, &RemoteTool)> {
-        self.0.iter().map(|(id, tool)| (&**id, tool))
+        self.by_id.iter().map(|(id, tool)| (&**id, tool))
     }
 
     fn tool(&mut self, id: &str, name: &str, class: ToolClass) -> &mut RemoteTool {
         let fresh = || RemoteTool { name: name.to_owned(), class, ..RemoteTool::default() };
-        self.0.entry(id.into()).or_insert_with(fresh)
+        self.by_id.entry(id.into()).or_insert_with(fresh)
     }
 }
 
@@ -147,18 +168,63 @@ tool sshd built_in OpenSSH
 linux process sshd ; presence
 tool editor ide_tunnel An editor
 linux process editor ; presence
+tool mesh overlay A mesh network
+linux process meshd
+linux process mesh ; hint
+all port 9993 ; udp
+tool stream streaming A streaming server
+linux process streamd ; serving
+linux port 47998 ; udp ; session
 ";
 
     fn tool(lines: &[(&str, &[u16], bool)]) -> Vec<(String, RemoteTool)> {
         let catalogue = Catalogue::parse(CATALOGUE).unwrap();
-        let mut tools = Tools::default();
+        let mut tools = Tools::of(Os::Linux);
         for (name, ports, connected) in lines {
-            let hit =
-                catalogue.by_process(farmwatch_shared::catalogue::Os::Linux, name, None).unwrap().into();
             let ports = ports.iter().copied().collect();
-            tools.runs(&catalogue, &Runs { hit: &hit, since: None, ports: &ports, connected: *connected });
+            let sockets = Sockets { ports, connected: *connected, ..Sockets::default() };
+            runs(&mut tools, &catalogue, name, &sockets);
         }
         tools.all().map(|(id, tool)| (id.to_owned(), tool.clone())).collect()
+    }
+
+    fn runs(tools: &mut Tools, catalogue: &Catalogue, name: &str, sockets: &Sockets) {
+        let hit = catalogue.by_process(Os::Linux, name, None).unwrap().into();
+        tools.runs(catalogue, &Runs { hit: &hit, since: None, sockets });
+    }
+
+    fn on_udp(name: &str, udp: &[u16]) -> RemoteTool {
+        let catalogue = Catalogue::parse(CATALOGUE).unwrap();
+        let mut tools = Tools::of(Os::Linux);
+        let udp = udp.iter().copied().collect();
+        runs(&mut tools, &catalogue, name, &Sockets { udp, ..Sockets::default() });
+        tools.all().next().unwrap().1.clone()
+    }
+
+    #[test]
+    fn a_tool_that_waits_on_a_udp_port_of_its_own_serves_and_a_client_of_any_does_not() {
+        let mesh = on_udp("meshd", &[9993, 53_122]);
+        assert!(
+            mesh.serving && mesh.session_open.is_none(),
+            "nothing tells who sends to a UDP port: {mesh:?}"
+        );
+        let ports: Vec<_> = mesh.seen.iter().filter(|seen| seen.by == SeenBy::Listening).collect();
+        assert_eq!(ports, [&Seen { by: SeenBy::Listening, what: "9993/udp".into() }]);
+        let client = on_udp("meshd", &[5353, 53_122, 47_998]);
+        assert!(!client.serving && client.running(), "a port of nobody's, and of another tool's");
+        assert_eq!(on_udp("mesh", &[53_122]).seen[0].by, SeenBy::Hint);
+        assert!(on_udp("mesh", &[9993]).running(), "its own port is the second sign");
+    }
+
+    #[test]
+    fn a_port_that_is_open_only_while_somebody_is_connected_is_a_session() {
+        assert_eq!(on_udp("streamd", &[47_998]).session_open, Some(true));
+        assert_eq!(on_udp("streamd", &[50_000]).session_open, None);
+        let catalogue = Catalogue::parse(CATALOGUE).unwrap();
+        let mut tools = Tools::of(Os::Linux);
+        let sockets = Sockets { ports: [47_989].into(), connected: false, udp: [47_998].into() };
+        runs(&mut tools, &catalogue, "streamd", &sockets);
+        assert_eq!(tools.all().next().unwrap().1.session_open, Some(true));
     }
 
     #[test]

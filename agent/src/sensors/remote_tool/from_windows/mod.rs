@@ -12,7 +12,7 @@ use farmwatch_shared::program::Program;
 use jiff::Timestamp;
 
 use super::relays::{Relays, is_browser};
-use super::tools::Hit;
+use super::tools::{Hit, Sockets};
 
 /// Most processes that are taken from a list.
 const MOST: usize = 1 << 16;
@@ -108,9 +108,6 @@ pub(super) fn tcp6(table: &[u8]) -> Vec<Socket> {
 /// `at`: where a row's state, own port and process stand.
 fn rows(table: &[u8], size: usize, at: [usize; 3], peer: impl Fn(&[u8]) -> Option<IpAddr>) -> Vec<Socket> {
     let [state, port, pid] = at;
-    let count = number::<4>(table, 0).map(u32::from_le_bytes).unwrap_or_default();
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let rows = table.get(4..).unwrap_or_default().chunks_exact(size).take(count);
     let socket = |row: &[u8]| {
         let listens = match u32::from_le_bytes(number(row, state)?) {
             LISTENS => true,
@@ -121,15 +118,48 @@ fn rows(table: &[u8], size: usize, at: [usize; 3], peer: impl Fn(&[u8]) -> Optio
         let peer = if listens { None } else { peer(row) };
         Some(Socket { pid: u32::from_le_bytes(number(row, pid)?), port, listens, peer })
     };
-    rows.filter_map(socket).collect()
+    counted(table, size).filter_map(socket).collect()
 }
 
-/// What a process's sockets say: the ports it listens on, and whether somebody is connected to one of them.
-pub(super) fn serves(sockets: &[Socket], pid: u32) -> (BTreeSet<u16>, bool) {
+/// Rows of a table that begins with their number.
+fn counted(table: &[u8], size: usize) -> impl Iterator<Item = &[u8]> {
+    let count = number::<4>(table, 0).map(u32::from_le_bytes).unwrap_or_default();
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    table.get(4..).unwrap_or_default().chunks_exact(size).take(count)
+}
+
+/// A UDP socket and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) pid: u32,
+    pub(super) port: u16,
+}
+
+/// Rows of `GetExtendedUdpTable(UDP_TABLE_OWNER_PID)` for IPv4: a count, then local address, local port, process, four
+/// bytes each; ports in the network's order.
+pub(super) fn udp4(table: &[u8]) -> Vec<Waiting> {
+    let row = |row: &[u8]| waiting(row, 4, 8);
+    counted(table, 12).filter_map(row).collect()
+}
+
+/// The same for IPv6: local address (16), scope, local port, process.
+pub(super) fn udp6(table: &[u8]) -> Vec<Waiting> {
+    let row = |row: &[u8]| waiting(row, 20, 24);
+    counted(table, 28).filter_map(row).collect()
+}
+
+fn waiting(row: &[u8], port: usize, pid: usize) -> Option<Waiting> {
+    let port = u16::from_be_bytes(number(row, port)?);
+    Some(Waiting { pid: u32::from_le_bytes(number(row, pid)?), port })
+}
+
+/// What a process's sockets say.
+pub(super) fn serves(sockets: &[Socket], waiting: &[Waiting], pid: u32) -> Sockets {
     let listening = sockets.iter().filter(|socket| socket.listens && socket.pid == pid);
     let ports: BTreeSet<u16> = listening.map(|socket| socket.port).take(MOST_PORTS).collect();
     let connected = sockets.iter().any(|socket| !socket.listens && ports.contains(&socket.port));
-    (ports, connected)
+    let udp = waiting.iter().filter(|socket| socket.pid == pid).map(|socket| socket.port).collect();
+    Sockets { ports, connected, udp }
 }
 
 /// Tools whose relays are at the far end of a program's connection. `program` tells a process's path.
@@ -237,8 +267,9 @@ mod tests {
         }
         let sockets = tcp4(&table);
         assert_eq!(sockets.len(), 2);
-        assert_eq!(serves(&sockets, 9), ([7070].into(), true));
-        assert_eq!(serves(&sockets, 8), (BTreeSet::new(), false));
+        let expected = Sockets { ports: [7070].into(), connected: true, udp: BTreeSet::new() };
+        assert_eq!(serves(&sockets, &[], 9), expected);
+        assert_eq!(serves(&sockets, &[], 8), Sockets::default());
         let mut six = vec![0u8; 60];
         six[0] = 1;
         six[24..26].copy_from_slice(&5900u16.to_be_bytes());
@@ -248,6 +279,32 @@ mod tests {
         six[52] = 5;
         six[38..44].copy_from_slice(&[0xff, 0xff, 203, 0, 113, 9]);
         assert_eq!(tcp6(&six)[0].peer, Some([203, 0, 113, 9].into()));
+    }
+
+    #[test]
+    fn udp_ports_are_those_of_the_process_in_either_family() {
+        // 0.0.0.0:9993 and 127.0.0.1:53 of two processes; [::]:41641 of the first.
+        let mut four = 2u32.to_le_bytes().to_vec();
+        four.extend([0, 0, 0, 0, 0x27, 0x09, 0, 0, 9, 0, 0, 0]);
+        four.extend([127, 0, 0, 1, 0, 53, 0, 0, 8, 0, 0, 0]);
+        let mut six = 1u32.to_le_bytes().to_vec();
+        six.extend([0; 20]);
+        six.extend([0xa2, 0xa9, 0, 0, 9, 0, 0, 0]);
+        let waiting: Vec<Waiting> = udp4(&four).into_iter().chain(udp6(&six)).collect();
+        assert_eq!(waiting.len(), 3);
+        assert_eq!(serves(&[], &waiting, 9).udp, [9993, 41_641].into());
+        assert_eq!(serves(&[], &waiting, 8).udp, [53].into());
+        assert_eq!(udp4(&four[..20]).len(), 1, "cut");
+    }
+
+    #[test]
+    fn a_million_sockets_are_looked_through_in_a_moment() {
+        let mut table = u32::MAX.to_le_bytes().to_vec();
+        table.extend([0, 0, 0, 0, 0x27, 0x09, 0, 0, 9, 0, 0, 0].repeat(1_000_000));
+        let start = std::time::Instant::now();
+        let waiting = udp4(&table);
+        assert_eq!((waiting.len(), serves(&[], &waiting, 9).udp), (1_000_000, [9993].into()));
+        assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
     }
 
     #[test]
@@ -281,6 +338,7 @@ mod tests {
         fn junk_lists_end(bytes in prop::collection::vec(any::<u8>(), 0..2000), base in any::<u64>()) {
             let _ = processes(&bytes, base);
             prop_assert!(tcp4(&bytes).len() + tcp6(&bytes).len() <= bytes.len() / 12);
+            prop_assert!(udp4(&bytes).len() <= bytes.len() / 12 && udp6(&bytes).len() <= bytes.len() / 28);
         }
 
         #[test]

@@ -20,7 +20,7 @@ pub(super) fn to(relays: &BTreeMap<u64, Hit>, reader: &mut Reader) -> Vec<Hit> {
         if is_stock(&program) || is_browser(&program) {
             continue;
         }
-        let inodes = sockets::inodes(&process.join("fd"));
+        let Ok(inodes) = sockets::inodes(&process.join("fd")) else { continue };
         hits.extend(relays.iter().filter(|(inode, _)| inodes.contains(inode)).map(|(_, hit)| hit.clone()));
     }
     hits.dedup();

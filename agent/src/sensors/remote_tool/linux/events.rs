@@ -24,7 +24,7 @@ use super::processes::{Looked, Reader};
 use super::relays::Answers;
 use super::rounds::Round;
 use super::starts::{Heard, Starts};
-use crate::sensors::tcp_sockets::Socket;
+use crate::sensors::inet_sockets::Socket;
 
 /// From the first start after a quiet time until starts are looked at …
 const GATHER: Duration = Duration::from_millis(50);

@@ -29,10 +29,9 @@ use farmwatch_shared::id::KeyedHash;
 use self::events::Events;
 use self::processes::{Reader, Table};
 use self::renamed::Renamed;
-use self::sockets::Sockets;
 use super::tools::{Hit, Runs, Tools};
 use super::{Config, Sensed, SensorError, Wake, accounts};
-use crate::sensors::tcp_sockets;
+use crate::sensors::inet_sockets;
 
 /// All processes are looked at this often where the kernel tells of starts …
 const SCAN_WITH_EVENTS: Duration = Duration::from_mins(5);
@@ -145,7 +144,7 @@ impl Eyes {
             events.follow(self.table.found.iter().map(|(pid, process)| (*pid, process.started)));
         }
         self.remark(scanned, out);
-        let tools = self.tools(config.level_2);
+        let tools = self.tools(config.level_2, out);
         tools.all().for_each(|(id, tool)| out.fact(id, tool));
         Ok(())
     }
@@ -198,7 +197,7 @@ impl Eyes {
             self.look_connected = now;
         }
         let Some(events) = self.events.as_ref().filter(|_| now >= self.look_connected) else { return };
-        let relays = events.relays(|| tcp_sockets::connected().unwrap_or_default());
+        let relays = events.relays(|| inet_sockets::connected().unwrap_or_default());
         self.connected = connected::to(&relays, &mut self.reader);
         // Soon again while it was only just asked for.
         self.look_connected = if self.follow_ups.is_empty() { now + RELAYS } else { now };
@@ -229,13 +228,15 @@ impl Eyes {
         }
     }
 
-    fn tools(&self, level_2: bool) -> Tools {
-        let mut tools = Tools::default();
+    fn tools(&self, level_2: bool, out: &mut Sensed) -> Tools {
+        let mut tools = Tools::of(Os::Linux);
         let mut sockets = sockets::Reader::new(&self.root, self.live);
         for (pid, process) in &self.table.found {
-            let Sockets { ports, connected } = sockets.of(*pid);
-            let runs = Runs { hit: &process.hit, since: process.since, ports: &ports, connected };
-            tools.runs(&self.catalogue, &runs);
+            let sockets = sockets.of(*pid, self.catalogue.waits_on_udp(&process.hit.tool));
+            tools.runs(&self.catalogue, &Runs { hit: &process.hit, since: process.since, sockets: &sockets });
+        }
+        if let Some(trouble) = sockets.trouble() {
+            out.partly(SensorError::Blind(trouble));
         }
         for (by, hit) in self.installed.all() {
             tools.installed(&self.catalogue, by, hit);

@@ -34,7 +34,9 @@ pub(super) fn all(config: &Config, homes: &[PathBuf], trouble: &mut Option<Strin
     }
     let at_home = homes.iter().map(|home| home.join(WRITTEN_AT_HOME));
     for folder in WRITTEN.iter().map(|folder| config.path(folder)).chain(at_home) {
-        for name in names(&folder, trouble).iter().filter(|name| name.contains(".service")).take(MOST_READ) {
+        let names = names(&folder, trouble);
+        let services: Vec<&String> = names.iter().filter(|name| name.contains(".service")).collect();
+        for name in first(&services, MOST_READ, "units in a folder", trouble) {
             hits.extend(
                 by_name(config, name)
                     .or_else(|| by_command(config, &folder.join(name), "ExecStart", trouble)),
@@ -43,7 +45,7 @@ pub(super) fn all(config: &Config, homes: &[PathBuf], trouble: &mut Option<Strin
     }
     let at_home = homes.iter().map(|home| home.join(AUTOSTART_AT_HOME));
     for folder in [config.path(AUTOSTART)].into_iter().chain(at_home) {
-        for name in names(&folder, trouble).iter().take(MOST_READ) {
+        for name in first(&names(&folder, trouble), MOST_READ, "entries in a folder", trouble) {
             let Some(stem) = name.strip_suffix(".desktop") else { continue };
             hits.extend(
                 by_name(config, stem).or_else(|| by_command(config, &folder.join(name), "Exec", trouble)),
@@ -59,9 +61,19 @@ fn names(folder: &Path, trouble: &mut Option<String>) -> Vec<String> {
 
 /// What is stuffed so that it cannot be read is told, without the name of somebody's home.
 fn blind(trouble: &mut Option<String>, error: &read::ReadError) {
-    if matches!(error.why, read::Why::TooMany(_) | read::Why::TooLong(_)) {
+    if error.is_stuffed() {
         trouble.get_or_insert(format!("some of what starts by itself cannot be read: {}", error.why));
     }
+}
+
+/// As many as are looked at; that there are more is told.
+fn first<'a, T>(all: &'a [T], most: usize, what: &str, trouble: &mut Option<String>) -> &'a [T] {
+    if all.len() > most {
+        trouble.get_or_insert(format!(
+            "some of what starts by itself is not looked at: more than {most} {what}"
+        ));
+    }
+    all.get(..most).unwrap_or(all)
 }
 
 /// `name.service`, `name@.service` and `name@instance.service` are all `name`'s.
@@ -78,14 +90,14 @@ fn by_command(config: &Config, file: &Path, key: &str, trouble: &mut Option<Stri
     if assignments::last(&settings, "Hidden") == Some("true") {
         return None;
     }
-    let commands = settings.iter().filter(|(k, _)| k == key);
-    let hit = |(_, command): &(String, String)| {
+    let commands: Vec<&(String, String)> = settings.iter().filter(|(k, _)| k == key).collect();
+    let hit = |(_, command): &&(String, String)| {
         // systemd's marks before a command say how it is started.
         let command = command.trim_start_matches(['-', '@', ':', '+', '!', '|']);
         let program = command.split_whitespace().next()?;
         config.catalogue.by_process(Os::Linux, program, Some(command)).map(Hit::from)
     };
-    commands.take(MOST_COMMANDS).find_map(hit)
+    first(&commands, MOST_COMMANDS, "commands in a unit", trouble).iter().find_map(hit)
 }
 
 #[cfg(test)]
@@ -132,6 +144,42 @@ mod tests {
         let mut trouble = None;
         all(&config(root.path()), &[root.path().join("home/anna")], &mut trouble);
         assert_eq!(trouble.unwrap(), "some of what starts by itself cannot be read: more than 4096 entries");
+    }
+
+    #[test]
+    fn a_unit_that_is_not_looked_at_because_of_its_number_is_told_and_as_many_as_are_looked_at_are_not() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("etc/systemd/system");
+        std::fs::create_dir_all(&folder).unwrap();
+        let unit = |n: usize| std::fs::write(folder.join(format!("{n:04}.service")), "[Service]\n").unwrap();
+        (0..MOST_READ).for_each(unit);
+        // What is no service takes no room.
+        std::fs::write(folder.join("0000.timer"), "").unwrap();
+        let look = || {
+            let mut trouble = None;
+            all(&config(root.path()), &[], &mut trouble);
+            trouble
+        };
+        assert_eq!(look(), None);
+        unit(MOST_READ);
+        let told = "some of what starts by itself is not looked at: more than 512 units in a folder";
+        assert_eq!(look().unwrap(), told);
+    }
+
+    #[test]
+    fn a_command_behind_too_many_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("x.service");
+        let tool = "ExecStart=x11vnc\n";
+        for (before, trouble) in
+            [(MOST_COMMANDS - 1, None), (MOST_COMMANDS, Some("more than 64 commands in a unit"))]
+        {
+            std::fs::write(&file, format!("{}{tool}", "ExecStart=/bin/true\n".repeat(before))).unwrap();
+            let mut told = None;
+            let hit = by_command(&config(root.path()), &file, "ExecStart", &mut told);
+            assert_eq!((hit.is_some(), told.is_some()), (trouble.is_none(), trouble.is_some()), "{before}");
+            assert!(told.unwrap_or_default().ends_with(trouble.unwrap_or_default()));
+        }
     }
 
     #[test]

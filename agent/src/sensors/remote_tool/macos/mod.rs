@@ -13,7 +13,7 @@ use farmwatch_shared::id::KeyedHash;
 
 use self::processes::Process;
 use super::from_macos::{self, Socket};
-use super::tools::{Hit, Runs, Tools};
+use super::tools::{Hit, Runs, Sockets, Tools};
 use super::{Config, Sensed, SensorError, Wake, accounts};
 
 /// What is new among the processes is looked for this often: two calls to the kernel, and three for each process that is
@@ -120,16 +120,16 @@ impl Eyes {
     }
 
     fn tools(&self) -> Tools {
-        let mut tools = Tools::default();
+        let mut tools = Tools::of(Os::Macos);
         for (pid, process) in &self.found {
-            let (ports, connected) = from_macos::serves(&self.sockets, *pid);
-            let runs = Runs { hit: &process.hit, since: process.since, ports: &ports, connected };
-            tools.runs(&self.catalogue, &runs);
+            let sockets = from_macos::serves(&self.sockets, *pid);
+            tools.runs(&self.catalogue, &Runs { hit: &process.hit, since: process.since, sockets: &sockets });
         }
         for (hit, port) in &self.built_in {
-            let connected = self.sockets.iter().any(|socket| !socket.listens && socket.port == *port);
             let ports = BTreeSet::from([*port]);
-            tools.runs(&self.catalogue, &Runs { hit, since: None, ports: &ports, connected });
+            let connected = self.sockets.iter().any(|socket| from_macos::is_connected(*socket, &ports));
+            let sockets = Sockets { ports, connected, udp: BTreeSet::new() };
+            tools.runs(&self.catalogue, &Runs { hit, since: None, sockets: &sockets });
         }
         self.installed.iter().for_each(|(by, hit)| tools.installed(&self.catalogue, *by, hit));
         self.accounts.iter().for_each(|(tool, account)| tools.account(tool, account));

@@ -71,7 +71,7 @@ pub(super) fn look(catalogue: &Catalogue, pid: u32) -> Option<Process> {
     Some(Process { started, since, hit })
 }
 
-/// TCP sockets of a process that listen or are connected.
+/// Sockets of a process: those of TCP that listen or are connected, those of UDP that take from anybody.
 pub(super) fn sockets(pid: u32) -> Vec<Socket> {
     let Ok(id) = c_int::try_from(pid) else { return Vec::new() };
     let empty = libc::proc_fdinfo { proc_fd: 0, proc_fdtype: 0 };

@@ -23,7 +23,7 @@ use self::events::Events;
 use self::processes::Reader;
 use self::programs::Programs;
 use super::from_windows::{self, Listed};
-use super::tools::{Hit, Runs, Tools};
+use super::tools::{Hit, Runs, Sockets, Tools};
 use super::{Config, Sensed, SensorError, Wake};
 use crate::windows::registry;
 
@@ -271,22 +271,23 @@ impl Eyes {
     }
 
     fn tools(&self) -> Tools {
-        let mut tools = Tools::default();
+        let mut tools = Tools::of(Os::Windows);
         let remote_desktop = remote_desktop(&self.catalogue);
         let relays = self.events.as_ref().is_some_and(Events::knows_relays);
         let asked = !self.found.is_empty() || remote_desktop.is_some() || relays;
         let sockets = if asked { processes::sockets() } else { Vec::new() };
+        let by_udp = self.found.values().any(|process| self.catalogue.waits_on_udp(&process.hit.tool));
+        let waiting = if by_udp { processes::waiting() } else { Vec::new() };
         for (pid, process) in &self.found {
-            let (ports, connected) = from_windows::serves(&sockets, *pid);
-            let runs = Runs { hit: &process.hit, since: process.since, ports: &ports, connected };
-            tools.runs(&self.catalogue, &runs);
+            let sockets = from_windows::serves(&sockets, &waiting, *pid);
+            tools.runs(&self.catalogue, &Runs { hit: &process.hit, since: process.since, sockets: &sockets });
         }
         if let Some((hit, port)) = &remote_desktop
             && sockets.iter().any(|socket| socket.listens && socket.port == *port)
         {
             let connected = sockets.iter().any(|socket| !socket.listens && socket.port == *port);
-            let ports = BTreeSet::from([*port]);
-            tools.runs(&self.catalogue, &Runs { hit, since: None, ports: &ports, connected });
+            let sockets = Sockets { ports: BTreeSet::from([*port]), connected, udp: BTreeSet::new() };
+            tools.runs(&self.catalogue, &Runs { hit, since: None, sockets: &sockets });
         }
         let connected = self.events.as_ref().map(|events| events.connected(&sockets));
         for hit in connected.iter().flatten() {

@@ -11,13 +11,15 @@ use windows_sys::Wdk::System::Threading::{NtQueryInformationProcess, ProcessComm
 use windows_sys::Win32::Foundation::{
     ERROR_INSUFFICIENT_BUFFER, NO_ERROR, STATUS_INFO_LENGTH_MISMATCH, UNICODE_STRING,
 };
-use windows_sys::Win32::NetworkManagement::IpHelper::{GetExtendedTcpTable, TCP_TABLE_OWNER_PID_ALL};
+use windows_sys::Win32::NetworkManagement::IpHelper::{
+    GetExtendedTcpTable, GetExtendedUdpTable, TCP_TABLE_OWNER_PID_ALL, UDP_TABLE_OWNER_PID,
+};
 use windows_sys::Win32::Networking::WinSock::{AF_INET, AF_INET6};
 use windows_sys::Win32::System::Threading::{
     OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
 };
 
-use super::super::from_windows::{self, Listed, Socket};
+use super::super::from_windows::{self, Listed, Socket, Waiting};
 use super::super::tools::Hit;
 use crate::sensors::SensorError;
 
@@ -146,27 +148,36 @@ fn command_line(process: &OwnedHandle) -> Option<String> {
 
 /// All TCP sockets.
 pub(super) fn sockets() -> Vec<Socket> {
+    let table = |family| {
+        // SAFETY: the buffer has the length that is told and is aligned for rows of four-byte numbers.
+        table(|buffer, length| unsafe {
+            GetExtendedTcpTable(buffer, length, 0, u32::from(family), TCP_TABLE_OWNER_PID_ALL, 0)
+        })
+    };
     let mut sockets = from_windows::tcp4(&table(AF_INET));
     sockets.extend(from_windows::tcp6(&table(AF_INET6)));
     sockets
 }
 
-fn table(family: u16) -> Vec<u8> {
+/// All UDP sockets.
+pub(super) fn waiting() -> Vec<Waiting> {
+    let table = |family| {
+        // SAFETY: the buffer has the length that is told and is aligned for rows of four-byte numbers.
+        table(|buffer, length| unsafe {
+            GetExtendedUdpTable(buffer, length, 0, u32::from(family), UDP_TABLE_OWNER_PID, 0)
+        })
+    };
+    let mut sockets = from_windows::udp4(&table(AF_INET));
+    sockets.extend(from_windows::udp6(&table(AF_INET6)));
+    sockets
+}
+
+/// What `fill` writes to a buffer of the length that it is told, which it makes longer where that is too little.
+fn table(fill: impl Fn(*mut c_void, *mut u32) -> u32) -> Vec<u8> {
     let mut length = 16 << 10;
     for _ in 0..4 {
         let mut table = vec![0u32; length as usize / 4];
-        // SAFETY: the buffer has the length that is told and is aligned for rows of four-byte numbers.
-        let result = unsafe {
-            GetExtendedTcpTable(
-                table.as_mut_ptr().cast::<c_void>(),
-                &raw mut length,
-                0,
-                u32::from(family),
-                TCP_TABLE_OWNER_PID_ALL,
-                0,
-            )
-        };
-        match result {
+        match fill(table.as_mut_ptr().cast::<c_void>(), &raw mut length) {
             NO_ERROR => return table.iter().flat_map(|number| number.to_le_bytes()).collect(),
             ERROR_INSUFFICIENT_BUFFER if length < MOST_TABLE => length += 4096,
             _ => break,

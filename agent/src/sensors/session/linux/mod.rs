@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use farmwatch_shared::facts::SessionKind;
 
-use super::super::{assignments, read, tcp_sockets};
+use super::super::{assignments, inet_sockets, read};
 use super::{Config, SensorError, Session};
 
 const SESSIONS: &str = "run/systemd/sessions";
@@ -99,7 +99,7 @@ fn virtual_displays(config: &Config) -> Vec<u16> {
 /// Ports on which sshd offers another machine's screen to programs here.
 fn forwarded_displays(config: &Config) -> Vec<u16> {
     if config.is_live()
-        && let Ok(sockets) = tcp_sockets::listening()
+        && let Ok(sockets) = inet_sockets::listening()
     {
         let local = sockets.iter().filter(|socket| socket.address == Ipv4Addr::LOCALHOST);
         return local.map(|socket| socket.port).filter(|port| FORWARDED.contains(port)).collect();

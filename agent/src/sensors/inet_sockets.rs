@@ -1,4 +1,4 @@
-//! The machine's TCP sockets, as the kernel lists them on request (sock_diag(7)).
+//! The machine's TCP and UDP sockets, as the kernel lists them on request (sock_diag(7)).
 //!
 //! `/proc/net/tcp` tells the same, but walks through the whole table of connections, which on a machine with much
 //! memory has a quarter of a million empty places: some milliseconds, however little is asked for.
@@ -17,11 +17,13 @@ const DONE: u16 = 3;
 /// `NLM_F_REQUEST | NLM_F_DUMP`
 const DUMP: u16 = 0x301;
 const TCP: u8 = 6;
+const UDP: u8 = 17;
 /// `struct nlmsghdr`; the request behind it (`struct inet_diag_req_v2`).
 const HEAD: usize = 16;
 const REQUEST: usize = 56;
-/// `TCP_ESTABLISHED`, `TCP_LISTEN`.
+/// `TCP_ESTABLISHED`, `TCP_CLOSE`, in which a UDP socket is that nobody connected, and `TCP_LISTEN`.
 const ESTABLISHED: u8 = 1;
+const CLOSE: u8 = 7;
 const LISTEN: u8 = 10;
 /// Where a socket's local port, address, the other end's address, and its inode stand in its `struct inet_diag_msg`.
 const PORT: usize = 4;
@@ -40,34 +42,39 @@ pub struct Socket {
     pub peer: Option<IpAddr>,
     /// By which a process's file is known to be this socket.
     pub inode: u64,
-    /// It waits for connections; otherwise it is one.
+    /// It waits for whoever comes; otherwise it is a connection.
     pub listens: bool,
 }
 
 /// Sockets that wait for connections.
 pub fn listening() -> io::Result<Vec<Socket>> {
-    all(1 << LISTEN)
+    all(TCP, 1 << LISTEN)
 }
 
 /// Sockets that are connected.
 pub fn connected() -> io::Result<Vec<Socket>> {
-    all(1 << ESTABLISHED)
+    all(TCP, 1 << ESTABLISHED)
 }
 
-fn all(states: u32) -> io::Result<Vec<Socket>> {
+/// UDP sockets that have a port and take from anybody: servers', and those of clients that never connected theirs.
+pub fn waiting() -> io::Result<Vec<Socket>> {
+    all(UDP, 1 << CLOSE)
+}
+
+fn all(protocol: u8, states: u32) -> io::Result<Vec<Socket>> {
     let mut sockets = Vec::new();
     for family in [AddressFamily::INET, AddressFamily::INET6] {
-        dump(family, states, &mut sockets)?;
+        dump(family, protocol, states, &mut sockets)?;
     }
     Ok(sockets)
 }
 
-fn dump(family: AddressFamily, states: u32, sockets: &mut Vec<Socket>) -> io::Result<()> {
+fn dump(family: AddressFamily, protocol: u8, states: u32, sockets: &mut Vec<Socket>) -> io::Result<()> {
     let flags = SocketFlags::CLOEXEC;
     let socket =
         rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(netlink::SOCK_DIAG))?;
     let kernel = SocketAddrNetlink::new(0, 0);
-    rustix::net::sendto(&socket, &request(family, states), SendFlags::empty(), &kernel)?;
+    rustix::net::sendto(&socket, &request(family, protocol, states), SendFlags::empty(), &kernel)?;
     let mut buffer = vec![0; 32 << 10];
     loop {
         // The kernel has the next part ready before it hands out this one: nothing ever has to be waited for.
@@ -78,14 +85,14 @@ fn dump(family: AddressFamily, states: u32, sockets: &mut Vec<Socket>) -> io::Re
     }
 }
 
-fn request(family: AddressFamily, states: u32) -> Vec<u8> {
+fn request(family: AddressFamily, protocol: u8, states: u32) -> Vec<u8> {
     let length = u32::try_from(HEAD + REQUEST).unwrap_or_default();
     let mut message = Vec::with_capacity(HEAD + REQUEST);
     message.extend(length.to_ne_bytes());
     message.extend(BY_FAMILY.to_ne_bytes());
     message.extend(DUMP.to_ne_bytes());
     message.extend([0; 8]);
-    message.extend([u8::try_from(family.as_raw()).unwrap_or_default(), TCP, 0, 0]);
+    message.extend([u8::try_from(family.as_raw()).unwrap_or_default(), protocol, 0, 0]);
     message.extend(states.to_ne_bytes());
     message.resize(HEAD + REQUEST, 0);
     message
@@ -116,7 +123,7 @@ fn one(message: &[u8]) -> Option<Socket> {
     let (family, state) = (*message.first()?, *message.get(1)?);
     let port = u16::from_be_bytes(message.get(PORT..PORT + 2)?.try_into().ok()?);
     let at = |place: usize| address(family, message.get(place..place + 16)?.try_into().ok()?);
-    let listens = state == LISTEN;
+    let listens = state != ESTABLISHED;
     let (address, peer) = (at(ADDRESS)?, at(PEER)?);
     let inode = u32::from_ne_bytes(message.get(INODE..INODE + 4)?.try_into().ok()?);
     Some(Socket { address, port, peer: (!listens).then_some(peer), inode: inode.into(), listens })
@@ -133,7 +140,7 @@ fn address(family: u8, bytes: [u8; 16]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
     use std::os::unix::fs::MetadataExt as _;
 
     use proptest::prelude::*;
@@ -162,6 +169,19 @@ mod tests {
             let here = |socket: &&Socket| (socket.address, socket.port) == (address, port);
             assert_eq!(found.iter().find(here).unwrap().peer, Some(address));
             assert!(found.iter().all(|socket| !socket.listens));
+        }
+    }
+
+    #[test]
+    fn a_udp_socket_waits_until_it_is_connected() {
+        for address in [Ipv4Addr::LOCALHOST.into(), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+            let server = UdpSocket::bind((address, 0)).expect("loopback of both families");
+            let port = server.local_addr().unwrap().port();
+            let here = |socket: &Socket| (socket.address, socket.port) == (address, port);
+            let found = waiting().expect("the kernel's module udp_diag");
+            assert!(found.iter().any(|socket| here(socket) && socket.listens && socket.peer.is_none()));
+            server.connect((address, 9)).unwrap();
+            assert!(!waiting().unwrap().iter().any(here), "a client's");
         }
     }
 
