@@ -1,6 +1,7 @@
 -- What places are judged by, without reading whole judgements.
 ALTER TABLE judged ADD COLUMN llr REAL NOT NULL DEFAULT 0;
 ALTER TABLE judged ADD COLUMN honest_llr REAL NOT NULL DEFAULT 0;
-UPDATE judged SET llr = value ->> '$.llr', honest_llr = value ->> '$.honest_llr';
+UPDATE judged SET llr = coalesce(value ->> '$.llr', 0), honest_llr = coalesce(value ->> '$.honest_llr', 0)
+WHERE json_valid(value);
 -- When a site was last judged; those of before are judged again with the next report.
 ALTER TABLE site ADD COLUMN judged_at INTEGER NOT NULL DEFAULT 0;
