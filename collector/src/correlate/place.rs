@@ -322,3 +322,7 @@ fn shared_now(occupants: &[Occupant]) -> Vec<Anchor> {
 fn new_id(app: &App, now: Timestamp) -> SiteId {
     SiteId::new(u64::try_from(now.as_millisecond()).unwrap_or(0), (app.draw)())
 }
+
+#[cfg(test)]
+#[path = "place_tests.rs"]
+mod tests;
