@@ -20,6 +20,9 @@ const DISGUISED: &str =
 const MOST_MINUTES: u32 = 180;
 /// How long it runs on before its windows are looked at again: a window's length.
 const AGAIN: u32 = 5;
+/// How many times as fast its time goes at first, and at least: a machine that is busy with others' work loses of what is
+/// done at the faster pace.
+const PACE: (i8, i8) = (120, 15);
 
 /// Puts the guest's clock back, so that what follows ends before now.
 pub fn turn_back_the_clock(laptop: &mut Laptop) {
@@ -91,8 +94,9 @@ pub fn of_injection(laptop: &mut Laptop) {
     by_software(laptop, ("inject", 70), (3700, seconds), "had input that software made and no device");
 }
 
-/// Runs it for so many minutes, and on until its windows come to so much: how long that takes depends on how busy the
-/// machine is that runs the guest. The program's end is news, which the collector judges at once; windows alone it judges now and then.
+/// Runs it for so many minutes, and on at ever half the pace until its windows come to so much: how long that takes
+/// depends on how busy the machine is that runs the guest. The program's end is news, which the collector judges at once;
+/// windows alone it judges now and then.
 fn by_software(
     laptop: &mut Laptop,
     (program, mut minutes): (&str, u32),
@@ -103,14 +107,15 @@ fn by_software(
     let sum = |windows: &[Value]| windows.iter().map(enough.1).sum::<u64>();
     let before = sum(&windows(laptop));
     laptop.guest.run(&format!("lab_guest {program} 2>/tmp/software & echo $! >/tmp/software.pid")).unwrap();
-    let mut passed = 0;
+    let (mut passed, mut pace) = (0, PACE.0);
     loop {
         let now = windows(laptop);
         if sum(&now) >= before + enough.0 {
             break;
         }
         assert!(passed < MOST_MINUTES, "{program}: {passed} minutes do not suffice: {now:?}");
-        laptop.guest.pass(Duration::from_mins(minutes.into())).unwrap();
+        laptop.guest.at_speed(pace, &format!("sleep {}", minutes * 60)).unwrap();
+        pace = PACE.1.max(pace / 2);
         passed += std::mem::replace(&mut minutes, AGAIN);
     }
     laptop.guest.run("kill $(cat /tmp/software.pid)").unwrap();
@@ -167,11 +172,12 @@ pub fn of_an_absolute_pointer(laptop: &mut Laptop) {
     laptop.guest.run(DISGUISED).unwrap();
     laptop.guest.run("printf '2000\\t2000\\n' >/tmp/slow").unwrap();
     let put = |laptop: &mut Laptop| all(&laptop.sent(), "windows").filter(is_put_to_places).count();
-    let (mut passed, mut minutes) = (0, 90);
+    let (mut passed, mut minutes, mut pace) = (0, 90, PACE.0);
     while put(laptop) < 24 {
         assert!(passed < MOST_MINUTES, "{passed} minutes do not suffice");
         let point = format!("lab_guest point $(report_device pointer) absolute /tmp/slow {}", minutes * 60);
-        laptop.guest.at_speed(120, &point).unwrap();
+        laptop.guest.at_speed(pace, &point).unwrap();
+        pace = PACE.1.max(pace / 2);
         passed += std::mem::replace(&mut minutes, AGAIN);
     }
     laptop.guest.run(&format!("unplug; sleep 1; {DISGUISED}")).unwrap();
