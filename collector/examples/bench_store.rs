@@ -187,7 +187,7 @@ fn direct(path: &Path, devices: u64, seconds: u64, heartbeats: bool) -> Result<f
                 "INSERT INTO sent (device, seq, received_at, report) VALUES (?1, ?2, ?3, ?4)",
             )?;
             let mut queue = tx.prepare_cached(
-                "INSERT INTO work (device, queued_at, generation) VALUES (?1, ?2, 1)
+                "INSERT INTO work (device, due_at, generation) VALUES (?1, ?2, 1)
                  ON CONFLICT DO UPDATE SET generation = generation + 1",
             )?;
             for _ in 0..BATCH {

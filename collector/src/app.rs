@@ -32,8 +32,6 @@ pub struct App {
     pub hash_key: HashKey,
     /// Counter of the catalogue in force; 0 while agents have only the one that they ship with.
     pub catalogue: u64,
-    /// What correlation remembers to save work.
-    pub recent: crate::correlate::Recent,
     /// What correlation remembers of devices' windows and transitions.
     pub habits: crate::correlate::Habits,
     /// Draws 128 random bits for ids; replay draws the same ones each time.
@@ -52,7 +50,6 @@ impl App {
             order_key: SigningKey::from_bytes(&[1; 32]),
             hash_key: HashKey::new([2; 32]),
             catalogue: 0,
-            recent: crate::correlate::Recent::default(),
             habits: crate::correlate::Habits::default(),
             draw: Box::new(move || u128::from(drawn.fetch_add(1, Ordering::Relaxed))),
         }

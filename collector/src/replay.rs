@@ -21,7 +21,7 @@ use crate::access::peer::Peer;
 use crate::app::App;
 use crate::correlate::{check_silence, judge_devices};
 use crate::ingest::{Ingest, Places, Refused};
-use crate::store::{Alert, AlertKind, Asset, Device, Place};
+use crate::store::{Alert, AlertKind, Asset, Device, Place, WINDOWS_WAIT};
 
 /// Lines that arrive within this time are judged together, as a running collector does.
 const TOGETHER: SignedDuration = SignedDuration::from_secs(1);
@@ -156,9 +156,13 @@ impl Replay {
         Ok(told)
     }
 
-    /// Judges what still waits, at the last line's time.
+    /// Judges what still waits, at the last line's time, though some of it would have waited longer.
     pub async fn finish(&mut self) -> anyhow::Result<Vec<Told>> {
-        self.pass().await
+        let mut told = self.pass().await?;
+        if self.judges {
+            told.extend(self.judge(self.now + WINDOWS_WAIT).await?);
+        }
+        Ok(told)
     }
 
     /// What was not taken since this was last asked for: sentences.
@@ -190,21 +194,28 @@ impl Replay {
         if !self.judges {
             return Ok(Vec::new());
         }
-        let mut alerts = Vec::new();
-        loop {
-            let ids = self.app.store.take_work(BATCH, now).await?;
-            if ids.is_empty() {
-                break;
-            }
-            alerts.extend(judge_devices(&self.app, &ids, now).await);
-        }
+        let mut all = self.judge(now).await?;
         if self.looked.is_none_or(|looked| looked + SILENCE <= now) {
             if self.looked.is_some() {
-                alerts.extend(check_silence(&self.app, now).await?);
+                let silent = check_silence(&self.app, now).await?;
+                all.extend(silent.into_iter().map(|alert| told(alert, now)));
             }
             self.looked = Some(now);
         }
-        Ok(alerts.into_iter().map(|alert| told(alert, now)).collect())
+        Ok(all)
+    }
+
+    /// Judges, at the last line's time, what is due by a time.
+    async fn judge(&self, due: Timestamp) -> anyhow::Result<Vec<Told>> {
+        let mut all = Vec::new();
+        loop {
+            let ids = self.app.store.take_work(BATCH, due).await?;
+            if ids.is_empty() {
+                return Ok(all);
+            }
+            let alerts = judge_devices(&self.app, &ids, self.now).await;
+            all.extend(alerts.into_iter().map(|alert| told(alert, self.now)));
+        }
     }
 
     /// A device that is not known is added at first sight.

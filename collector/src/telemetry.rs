@@ -77,5 +77,5 @@ fn describe() {
     gauge!("farmwatch_orders_waiting", "Devices that wait for orders on an open connection.");
     counter!("farmwatch_order_results_total", "What devices say became of orders, by outcome.");
     gauge!("farmwatch_devices", "Devices by state.");
-    gauge!("farmwatch_work_waiting", "Devices that wait to be judged.");
+    gauge!("farmwatch_work_waiting", "Devices that are due to be judged.");
 }

@@ -75,7 +75,6 @@ impl Context {
             order_key: SigningKey::from_bytes(&folder.read_key(&folder.order_key())?),
             hash_key: HashKey::new(folder.read_key(&folder.store_hash_key())?),
             catalogue: 0,
-            recent: crate::correlate::Recent::default(),
             habits: crate::correlate::Habits::default(),
             draw: Box::new(draw_from_system),
         })

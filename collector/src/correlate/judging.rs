@@ -18,30 +18,20 @@ use crate::alerts::{Draft, device as device_alert, learning, policy, report, sit
 use crate::app::App;
 use crate::quarantine::{Batch, consider};
 use crate::store::{
-    Alert, AlertFilter, AlertKind, AlertState, AuditEntry, Change, Device, Page, Result, Standing,
+    Alert, AlertFilter, AlertKind, AlertState, AuditEntry, Change, Dossier, Page, Result, Standing,
 };
 
 /// A site whose laptops and facts stay as they are is judged again after so long: time itself is evidence.
 const SITE_WAIT: SignedDuration = SignedDuration::from_hours(6);
-/// Entries of the audit about a device that are looked at.
-const AUDIT: u32 = 30;
-const OPEN: [AlertState; 2] = [AlertState::New, AlertState::InProgress];
+/// Most open alerts of a laptop that come under a site's.
+const OPEN: u32 = 200;
 
 /// Judges a device and its site, and writes what follows in one transaction. Gives the alerts that were raised
 /// or materially changed.
 pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> anyhow::Result<Vec<Alert>> {
-    let Some(glance) = app.store.glance(id).await? else { return Ok(Vec::new()) };
-    if app.recent.knows(id, &glance, known.fingerprint, now) {
-        app.store.apply(vec![Change::Done(id.clone())]).await?;
-        return Ok(Vec::new());
-    }
-    let Some(device) = app.store.device(id).await? else { return Ok(Vec::new()) };
-    let audit = match glance.audit {
-        0 => Vec::new(),
-        _ => app.store.audit_entries(Some(id.as_str()), &Page::first(AUDIT)).await?,
-    };
-    let state = app.store.state(id).await?;
-    let subject = subject(app, known, device, &state, now).await?;
+    let Some(dossier) = app.store.dossier(id, look_back(now)).await? else { return Ok(Vec::new()) };
+    let Dossier { state, audit, open, .. } = &dossier;
+    let subject = subject(app, known, &dossier, now).await?;
     let mut writing = Writing::new(app, id, now);
     if subject.refreshed {
         writing.changes.push(Change::Anchors(id.clone(), subject.anchors.clone()));
@@ -62,26 +52,23 @@ pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> a
     // The site comes first: its alert takes in those of its laptops.
     writing.site_alerts(known, &subject, &around).await?;
     if !known.covers(id) {
-        let open = writing.open_alerts().await?;
-        writing.policy_alerts(&subject, home.as_ref(), &state, &audit, &open).await?;
-        writing.device_alert(&subject, home.as_ref(), &open).await?;
+        writing.policy_alerts(&subject, home.as_ref(), state, audit, open).await?;
+        writing.device_alert(&subject, home.as_ref(), open).await?;
     }
     writing.quarantine(&around, home.as_ref()).await?;
 
     let Writing { mut changes, told, .. } = writing;
     changes.push(Change::Done(id.clone()));
     app.store.apply(changes).await?;
-    app.recent.remember(id, glance, known.fingerprint, now);
     Ok(told)
 }
 
 /// The device with everything that is judged of it. A revoked device is judged on nothing: it leaves its site.
-async fn subject(app: &App, known: &Known, device: Device, state: &State, now: Timestamp) -> Result<Subject> {
-    let asset = app.store.asset_of(&device).await?;
+async fn subject(app: &App, known: &Known, dossier: &Dossier, now: Timestamp) -> Result<Subject> {
+    let Dossier { device, state, asset, anchors: before, .. } = dossier;
     let address = device.public_address.filter(|address| !known.is_exit(Some(*address)));
     let revoked = device.standing == Standing::Revoked;
-    let since = look_back(now);
-    let habit = app.habits.of(&app.store, &device.id, since).await?;
+    let habit = app.habits.of(&app.store, &device.id, look_back(now)).await?;
     let (usage, transitions) = (&habit.usage, &habit.transitions);
     let mut shown = if revoked {
         BTreeSet::new()
@@ -93,18 +80,17 @@ async fn subject(app: &App, known: &Known, device: Device, state: &State, now: T
         shown.extend(anchors::shipped_to(asset.as_ref(), &app.hash_key));
         shown
     };
-    let before = app.store.anchors_of(&device.id).await?;
-    let min_rtt_ms = app.store.min_rtt_ms(&device.id, since).await?;
-    let context = known.context(&device, asset.as_ref(), &shown, min_rtt_ms);
+    let context = known.context(device, asset.as_ref(), &shown, dossier.min_rtt_ms);
     let evidence = Evidence { state, usage, transitions, context: &context, now };
     let findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
     let judged = judge::device(findings, &app.weights);
-    shown.extend(operator::shown(app, &device.id, &judged, usage, &before, now).await?);
-    let moved = anchors::current(&before) != shown;
-    let sightings = anchors::sightings(&device.id, &before, &shown, now);
+    shown.extend(operator::shown(app, &device.id, &judged, usage, before, now).await?);
+    let moved = anchors::current(before) != shown;
+    let sightings = anchors::sightings(&device.id, before, &shown, now);
     app.habits.keep(&device.id, habit);
     let refreshed = sightings.is_some();
-    Ok(Subject { device, asset, judged, anchors: sightings.unwrap_or(before), moved, refreshed })
+    let anchors = sightings.unwrap_or_else(|| before.clone());
+    Ok(Subject { device: device.clone(), asset: asset.clone(), judged, anchors, moved, refreshed })
 }
 
 /// Neither place nor judgement changed since its site was looked at lately: the site need not be judged again.
@@ -176,17 +162,6 @@ impl<'a> Writing<'a> {
         let alert = written.as_ref().map(|written| written.alert.clone()).or(existing);
         self.write(written);
         Ok(alert)
-    }
-
-    /// The open alerts about the subject, as they are stored.
-    async fn open_alerts(&self) -> Result<Vec<Alert>> {
-        let filter = AlertFilter {
-            device: Some(self.subject.clone()),
-            states: OPEN.to_vec(),
-            absorbed: true,
-            ..AlertFilter::default()
-        };
-        self.app.store.alerts(&filter, &Page::first(200)).await
     }
 
     async fn policy_alerts(
@@ -311,13 +286,7 @@ impl<'a> Writing<'a> {
             if one.id == self.subject {
                 continue;
             }
-            let filter = AlertFilter {
-                device: Some(one.id.clone()),
-                states: OPEN.to_vec(),
-                absorbed: true,
-                ..AlertFilter::default()
-            };
-            for own in self.app.store.alerts(&filter, &Page::first(200)).await? {
+            for own in self.app.store.alerts(&AlertFilter::open_of(&one.id), &Page::first(OPEN)).await? {
                 let comes = match own.kind {
                     AlertKind::Device => true,
                     AlertKind::Policy => policy::is_about_a_thing(&own.key),

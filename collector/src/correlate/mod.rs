@@ -12,7 +12,6 @@ pub mod known;
 mod operator;
 mod outages;
 mod place;
-mod recent;
 pub mod same_place;
 mod silence;
 pub mod sites;
@@ -29,7 +28,6 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 pub use habits::Habits;
-pub use recent::Recent;
 pub use silence::check_silence;
 
 use crate::app::{App, draw_from_system};

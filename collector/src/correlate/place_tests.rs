@@ -40,7 +40,11 @@ async fn one_of_a_crowd_that_moves_is_judged_at_once_whoever_came_first() {
     }
     replay.finish().await.unwrap();
     assert_eq!(replay.take_refused(), Vec::<String>::new());
-    assert_eq!(store.work_waiting().await.unwrap(), 0, "nobody is told again and again that others came");
+    assert_eq!(
+        store.work_due(Timestamp::MAX).await.unwrap(),
+        0,
+        "nobody is told again and again that others came"
+    );
     let sites = store.sites(&Page::first(9)).await.unwrap();
     let together: Vec<Vec<DeviceId>> = sites.into_iter().map(|site| site.devices).collect();
     assert_eq!(together, [[DeviceId::new(1, 1), DeviceId::new(1, crowd)]]);

@@ -66,7 +66,8 @@ async fn what_is_acknowledged_is_stored_hashed_again_and_queued() {
     let device = store.device(&suite::laptop(1)).await.unwrap().unwrap();
     assert_eq!(device.public_address, Some("203.0.113.7".parse().unwrap()));
     assert_eq!(store.take_work(9, Timestamp::now()).await.unwrap(), [suite::laptop(1)]);
-    assert_eq!(store.min_rtt_ms(&suite::laptop(1), Timestamp::UNIX_EPOCH).await.unwrap(), Some(20));
+    let dossier = store.dossier(&suite::laptop(1), Timestamp::UNIX_EPOCH).await.unwrap().unwrap();
+    assert_eq!(dossier.min_rtt_ms, Some(20));
 }
 
 #[tokio::test]

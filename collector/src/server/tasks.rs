@@ -65,7 +65,7 @@ pub async fn gauges(app: Arc<App>, shutdown: CancellationToken) {
             metrics::gauge!("farmwatch_devices", "state" => "enrolled").set(active as f64);
             metrics::gauge!("farmwatch_devices", "state" => "revoked").set(revoked as f64);
         }
-        if let Ok(waiting) = app.store.work_waiting().await {
+        if let Ok(waiting) = app.store.work_due(Timestamp::now()).await {
             metrics::gauge!("farmwatch_work_waiting").set(waiting as f64);
         }
         if !waits(&shutdown, Duration::from_secs(15)).await {

@@ -139,6 +139,14 @@ pub struct AlertFilter {
     pub since: Option<Timestamp>,
 }
 
+impl AlertFilter {
+    /// What nobody has closed about a device, also where a site alert has taken it in.
+    pub fn open_of(device: &DeviceId) -> Self {
+        let states = vec![AlertState::New, AlertState::InProgress];
+        Self { device: Some(device.clone()), states, absorbed: true, ..Self::default() }
+    }
+}
+
 /// Alerts.
 #[async_trait]
 pub trait Alerts {

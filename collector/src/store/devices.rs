@@ -80,19 +80,6 @@ impl Device {
     }
 }
 
-/// What a device is judged anew for, if it changed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Glance {
-    /// Whether it may report.
-    pub standing: Standing,
-    /// Digest of the state as stored.
-    pub digest: Digest,
-    /// Public address of its last report.
-    pub public_address: Option<IpAddr>,
-    /// Number of the last entry of the audit about it; 0 without any.
-    pub audit: i64,
-}
-
 /// Whether a device may report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -125,8 +112,6 @@ pub trait Devices {
     async fn add_device(&self, device: Device) -> Result<()>;
     /// One device.
     async fn device(&self, id: &DeviceId) -> Result<Option<Device>>;
-    /// What of one device shows whether it is to be judged anew.
-    async fn glance(&self, id: &DeviceId) -> Result<Option<Glance>>;
     /// Devices with exactly this serial number.
     async fn devices_by_serial(&self, serial: &str) -> Result<Vec<Device>>;
     /// Devices, by id.

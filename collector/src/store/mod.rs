@@ -11,6 +11,7 @@ mod change;
 mod context;
 mod convert;
 mod devices;
+mod dossier;
 pub mod moving;
 mod orders;
 pub mod postgres;
@@ -30,20 +31,45 @@ pub use alerts::{Alert, AlertEvent, AlertFilter, AlertKind, AlertState, Alerts, 
 pub use audit::{Audit, AuditEntry, NewAudit};
 pub use change::Change;
 pub use context::{Asset, Exception, ExceptionScope, Operator, Place};
-pub use devices::{Device, DeviceFilter, Devices, Glance, Standing};
+pub use devices::{Device, DeviceFilter, Devices, Standing};
+pub use dossier::{Dossier, Dossiers};
 pub use orders::{OrderState, Orders, StoredOrder};
 pub use reports::{Arrival, Observed, Receipt, Recorded, Reports, SentReport};
 pub use sites::{Anchor, AnchorKind, AnchorSeen, Occupant, Site, Sites};
-pub use work::{Work, queue_all};
+pub use work::{WINDOWS_WAIT, Work, queue_all};
 
 /// The whole store.
 pub trait Store:
-    Access + Alerts + Audit + Operator + Devices + Orders + Reports + Sites + Work + Send + Sync + 'static
+    Access
+    + Alerts
+    + Audit
+    + Operator
+    + Devices
+    + Dossiers
+    + Orders
+    + Reports
+    + Sites
+    + Work
+    + Send
+    + Sync
+    + 'static
 {
 }
 
 impl<T> Store for T where
-    T: Access + Alerts + Audit + Operator + Devices + Orders + Reports + Sites + Work + Send + Sync + 'static
+    T: Access
+        + Alerts
+        + Audit
+        + Operator
+        + Devices
+        + Dossiers
+        + Orders
+        + Reports
+        + Sites
+        + Work
+        + Send
+        + Sync
+        + 'static
 {
 }
 

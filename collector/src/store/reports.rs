@@ -122,8 +122,6 @@ pub trait Reports {
     async fn recorded(&self, id: &DeviceId, since: Timestamp, after: Option<u64>) -> Result<Recorded>;
     /// What a device sent last, newest first.
     async fn sent(&self, id: &DeviceId, limit: u32) -> Result<Vec<SentReport>>;
-    /// Shortest round trip to a device since a time, in milliseconds.
-    async fn min_rtt_ms(&self, id: &DeviceId, since: Timestamp) -> Result<Option<u32>>;
     /// Deletes windows, transitions and sent reports that arrived before a time; how many rows went.
     async fn trim(&self, before: Timestamp) -> Result<u64>;
 }

@@ -1,17 +1,24 @@
 use async_trait::async_trait;
 use farmwatch_shared::id::DeviceId;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Change, DeviceFilter, Page, Result, SharedStore};
 
 /// Devices put on the queue at once.
 const STEP: u32 = 500;
 
+/// New windows and transitions alone are judged so long after the first of them, with all that came until then: habits
+/// do not change within minutes. Assumption.
+pub const WINDOWS_WAIT: SignedDuration = SignedDuration::from_hours(2);
+/// The same where the laptop's own facts speak for a farm. Assumption.
+pub const WINDOWS_WAIT_IN_DOUBT: SignedDuration = SignedDuration::from_mins(30);
+
 /// The queue of devices to be judged anew, and the transaction that judging ends in.
 #[async_trait]
 pub trait Work {
-    /// Takes up to `limit` devices that changed, oldest first, for this caller alone; they come back if
-    /// [`Change::Done`] is not applied within a minute.
+    /// Takes up to `limit` devices that are to be judged now, longest due first, for this caller alone; they come back if
+    /// [`Change::Done`] is not applied within a minute. Due at once is what a fact or an address changed, and later what only
+    /// windows and transitions did.
     async fn take_work(&self, limit: u32, now: Timestamp) -> Result<Vec<DeviceId>>;
     /// Waits until there may be work: at once when this collector put some there, and in time for what others did.
     async fn wait_for_work(&self);
@@ -22,8 +29,8 @@ pub trait Work {
     }
     /// Puts devices on the queue.
     async fn queue(&self, devices: &[DeviceId], now: Timestamp) -> Result<()>;
-    /// How many devices wait.
-    async fn work_waiting(&self) -> Result<u64>;
+    /// How many devices wait that are to be judged by a time.
+    async fn work_due(&self, by: Timestamp) -> Result<u64>;
     /// Applies changes in one transaction: all or none.
     async fn apply(&self, changes: Vec<Change>) -> Result<()>;
 }

@@ -66,7 +66,6 @@ impl Field {
             hash_key: HashKey::new([4; 32]),
             catalogue: 0,
             draw: Box::new(draw_from_system),
-            recent: crate::correlate::Recent::default(),
             habits: crate::correlate::Habits::default(),
         });
         let parts = Parts {

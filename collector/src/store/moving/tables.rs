@@ -43,7 +43,7 @@ pub const TABLES: [Table; COUNT] = [
     same("transition", "device at kind"),
     same("sent", "device seq received_at report"),
     same("rtt", "device day ms"),
-    same("work", "device queued_at generation taken leased_until"),
+    same("work", "device due_at generation taken leased_until"),
     same("judged", "device value llr honest_llr"),
     same("anchor", "device kind value first_seen last_seen current"),
     same("anchor_count", "kind value devices"),

@@ -110,6 +110,25 @@ fn conditions(filter: &AlertFilter) -> Result<Filter> {
     Ok(found)
 }
 
+/// Alerts: loudest first, then newest change first.
+pub async fn list(line: &Line, filter: &AlertFilter, page: &Page) -> Result<Vec<Alert>, Fault> {
+    let mut found = conditions(filter)?;
+    if let Some(after) = &page.after {
+        // a row is after another in (loudness descending, updated_at descending, id)
+        found.and(
+            "(-loudness, -updated_at, id) > (SELECT -loudness, -updated_at, id FROM alert WHERE id = ?)",
+            plain(after),
+        );
+    }
+    let limit = found.value(i64::from(page.limit));
+    let query = format!(
+        "SELECT value FROM alert WHERE TRUE{} ORDER BY loudness DESC, updated_at DESC, id LIMIT {limit}",
+        found.text()
+    );
+    let rows = line.rows(&query, &found.values()).await?;
+    rows.iter().map(|row| Ok(from_json(get::<&str>(row, 0)?)?)).collect()
+}
+
 impl Postgres {
     async fn one_alert(&self, query: &str, value: &str) -> Result<Option<Alert>> {
         let line = self.line().await?;
@@ -136,22 +155,7 @@ impl Alerts for Postgres {
     }
 
     async fn alerts(&self, filter: &AlertFilter, page: &Page) -> Result<Vec<Alert>> {
-        let mut found = conditions(filter)?;
-        if let Some(after) = &page.after {
-            // a row is after another in (loudness descending, updated_at descending, id)
-            found.and(
-                "(-loudness, -updated_at, id) > (SELECT -loudness, -updated_at, id FROM alert WHERE id = ?)",
-                plain(after),
-            );
-        }
-        let limit = found.value(i64::from(page.limit));
-        let query = format!(
-            "SELECT value FROM alert WHERE TRUE{} ORDER BY loudness DESC, updated_at DESC, id LIMIT {limit}",
-            found.text()
-        );
-        let line = self.line().await?;
-        let rows = line.rows(&query, &found.values()).await?;
-        rows.iter().map(|row| from_json(get::<&str>(row, 0)?)).collect()
+        Ok(list(&self.line().await?, filter, page).await?)
     }
 
     async fn alert_count(&self, filter: &AlertFilter) -> Result<u64> {

@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 use super::super::convert::{count, from_word, id, ms, plain, time, uncount, word};
 use super::super::sites::seen_again;
 use super::super::{Anchor, AnchorSeen, StoreError};
+use super::devices;
 use super::fault::Fault;
 use super::line::{Line, get};
 
@@ -82,6 +83,14 @@ async fn count_changes(line: &Line, counts: &BTreeMap<(String, String), i64>) ->
     )
     .await?;
     Ok(())
+}
+
+/// All anchors that a device has shown, by its id.
+pub async fn shown_by(line: &Line, device: &DeviceId) -> Result<Vec<AnchorSeen>, Fault> {
+    match devices::find(line, device).await? {
+        Some(number) => of(line, number, device).await,
+        None => Ok(Vec::new()),
+    }
 }
 
 /// All anchors that a device has shown.

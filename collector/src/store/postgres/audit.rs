@@ -63,6 +63,13 @@ fn entry(row: &Row) -> Result<AuditEntry, Fault> {
 
 const ENTRY: &str = "SELECT number, at, actor, action, object, why, hash FROM audit";
 
+/// Entries about an object with numbers below one, newest first; index audit_object.
+pub async fn about(line: &Line, object: &str, before: i64, limit: u32) -> Result<Vec<AuditEntry>, Fault> {
+    let query = format!("{ENTRY} WHERE object = $3 AND number < $1 ORDER BY number DESC LIMIT $2");
+    let rows = line.rows(&query, &[&before, &i64::from(limit), &plain(object)]).await?;
+    rows.iter().map(entry).collect()
+}
+
 #[async_trait]
 impl Audit for Postgres {
     async fn audit(&self, entry: NewAudit) -> Result<()> {
@@ -76,17 +83,13 @@ impl Audit for Postgres {
                 .parse()
                 .map_err(|_| StoreError::Conflict(format!("`{number}` is no number of an audit entry")))?,
         };
-        let limit = i64::from(page.limit);
         let line = self.line().await?;
-        let rows = if let Some(object) = object {
-            // index audit_object
-            let query = format!("{ENTRY} WHERE object = $3 AND number < $1 ORDER BY number DESC LIMIT $2");
-            line.rows(&query, &[&before, &limit, &plain(object)]).await?
-        } else {
-            // primary key
-            let query = format!("{ENTRY} WHERE number < $1 ORDER BY number DESC LIMIT $2");
-            line.rows(&query, &[&before, &limit]).await?
-        };
+        if let Some(object) = object {
+            return Ok(about(&line, object, before, page.limit).await?);
+        }
+        // primary key
+        let query = format!("{ENTRY} WHERE number < $1 ORDER BY number DESC LIMIT $2");
+        let rows = line.rows(&query, &[&before, &i64::from(page.limit)]).await?;
         Ok(rows.iter().map(entry).collect::<Result<_, _>>()?)
     }
 

@@ -4,7 +4,22 @@ use jiff::Timestamp;
 use super::super::convert::{from_json, json, ms, plain, time, uncount};
 use super::super::{Asset, Exception, Operator, Place, Result};
 use super::Postgres;
-use super::line::get;
+use super::fault::Fault;
+use super::line::{Line, get};
+
+/// A line of the asset list.
+pub async fn asset(line: &Line, serial: &str) -> Result<Option<Asset>, Fault> {
+    let query =
+        "SELECT serial, user_name, department, shipped_to, expected_country FROM asset WHERE serial = $1";
+    let Some(row) = line.row(query, &[&plain(serial)]).await? else { return Ok(None) };
+    Ok(Some(Asset {
+        serial: get(&row, 0)?,
+        user: get(&row, 1)?,
+        department: get(&row, 2)?,
+        shipped_to: get(&row, 3)?,
+        expected_country: get(&row, 4)?,
+    }))
+}
 
 #[async_trait]
 impl Operator for Postgres {
@@ -32,17 +47,7 @@ impl Operator for Postgres {
     }
 
     async fn asset(&self, serial: &str) -> Result<Option<Asset>> {
-        let line = self.line().await?;
-        let query =
-            "SELECT serial, user_name, department, shipped_to, expected_country FROM asset WHERE serial = $1";
-        let Some(row) = line.row(query, &[&plain(serial)]).await? else { return Ok(None) };
-        Ok(Some(Asset {
-            serial: get(&row, 0)?,
-            user: get(&row, 1)?,
-            department: get(&row, 2)?,
-            shipped_to: get(&row, 3)?,
-            expected_country: get(&row, 4)?,
-        }))
+        Ok(asset(&self.line().await?, serial).await?)
     }
 
     async fn asset_count(&self) -> Result<u64> {

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::super::convert::{
     DAY, count, from_json, from_word, id, json, like, ms, plain, time, uncount, word,
 };
-use super::super::{Device, DeviceFilter, Devices, Glance, Page, Result, Standing, StoreError};
+use super::super::{Device, DeviceFilter, Devices, Page, Result, Standing, StoreError};
 use super::Postgres;
 use super::fault::Fault;
 use super::filter::Filter;
@@ -40,16 +40,6 @@ fn device(row: &Row) -> Result<Device, Fault> {
         dropped_windows: uncount(get(row, 16)?),
         judged: judged.map(from_json).transpose()?,
         site: get::<Option<String>>(row, 18)?.map(id).transpose()?,
-    })
-}
-
-fn glance(row: &Row) -> Result<Glance, Fault> {
-    let address: Option<&str> = get(row, 2)?;
-    Ok(Glance {
-        standing: from_word(get(row, 0)?)?,
-        digest: digest(row, 1)?,
-        public_address: address.and_then(|address| address.parse().ok()),
-        audit: get::<Option<i64>>(row, 3)?.unwrap_or(0),
     })
 }
 
@@ -99,6 +89,12 @@ fn conditions(filter: &DeviceFilter, page: &Page) -> Result<Filter> {
     Ok(found)
 }
 
+/// One device.
+pub async fn one(line: &Line, id: &DeviceId) -> Result<Option<Device>, Fault> {
+    let query = format!("SELECT {COLUMNS} FROM {TABLES} WHERE d.id = $1");
+    line.row(&query, &[&id.as_str()]).await?.as_ref().map(device).transpose()
+}
+
 #[async_trait]
 impl Devices for Postgres {
     async fn add_device(&self, device: Device) -> Result<()> {
@@ -109,20 +105,7 @@ impl Devices for Postgres {
     }
 
     async fn device(&self, id: &DeviceId) -> Result<Option<Device>> {
-        let line = self.line().await?;
-        let row =
-            line.row(&format!("SELECT {COLUMNS} FROM {TABLES} WHERE d.id = $1"), &[&id.as_str()]).await?;
-        Ok(row.as_ref().map(device).transpose()?)
-    }
-
-    async fn glance(&self, id: &DeviceId) -> Result<Option<Glance>> {
-        let line = self.line().await?;
-        // UNIQUE id, primary key, index audit_object
-        let query =
-            "SELECT d.standing, h.digest, h.address, (SELECT max(number) FROM audit WHERE object = d.id)
-             FROM device d JOIN head h ON h.device = d.number WHERE d.id = $1";
-        let row = line.row(query, &[&id.as_str()]).await?;
-        Ok(row.as_ref().map(glance).transpose()?)
+        Ok(one(&self.line().await?, id).await?)
     }
 
     async fn devices_by_serial(&self, serial: &str) -> Result<Vec<Device>> {

@@ -94,8 +94,10 @@ pub struct Writes {
     pub rtts: BTreeMap<(i64, i64), i64>,
     /// What listings show: host name, operating system, and a serial number where there was none.
     pub names: BTreeMap<i64, (String, String, Option<String>)>,
-    /// Devices to be judged anew, and since when.
+    /// Devices to be judged anew: for a fact or an address, and since when.
     pub work: BTreeMap<i64, i64>,
+    /// The same for windows and transitions alone.
+    pub work_later: BTreeMap<i64, i64>,
 }
 
 /// Whether it must be looked up among earlier boots if this report was taken before.
@@ -138,7 +140,7 @@ fn take(known: &mut Known, writes: &mut Writes, prepared: &Prepared) -> Result<R
             Err(why) => return Ok(Receipt::TooMuch { why }),
         }
     }
-    let mut queue = head.origin != prepared.origin && prepared.arrival.source.is_some();
+    let mut at_once = head.origin != prepared.origin && prepared.arrival.source.is_some();
     let before = head.digest;
     if !report.is_heartbeat() {
         let number = head.number;
@@ -151,11 +153,14 @@ fn take(known: &mut Known, writes: &mut Writes, prepared: &Prepared) -> Result<R
         if let Some(sent) = &prepared.sent {
             writes.sent.insert((number, report.seq), (ms(prepared.arrival.received_at), sent.clone()));
         }
-        queue |= !changed.is_empty() || !report.windows.is_empty() || !report.transitions.is_empty();
+        at_once |= !changed.is_empty();
     }
     take_head(head, boots, writes, prepared, before);
-    if queue {
-        writes.work.entry(head.number).or_insert(ms(prepared.arrival.received_at));
+    let received = ms(prepared.arrival.received_at);
+    if at_once {
+        writes.work.entry(head.number).or_insert(received);
+    } else if !report.windows.is_empty() || !report.transitions.is_empty() {
+        writes.work_later.entry(head.number).or_insert(received);
     }
     Ok(Receipt::Taken { want_state: head.digest != report.digest })
 }

@@ -14,6 +14,7 @@ mod change;
 mod connect;
 mod context;
 mod devices;
+mod dossier;
 mod ear;
 mod explain;
 mod fault;

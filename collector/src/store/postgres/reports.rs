@@ -24,15 +24,7 @@ impl Reports for Postgres {
     }
 
     async fn state(&self, device: &DeviceId) -> Result<State> {
-        let line = self.line().await?;
-        // UNIQUE id, primary key
-        let query = "SELECT f.key, f.value FROM device d JOIN fact f ON f.device = d.number WHERE d.id = $1";
-        let mut facts = std::collections::BTreeMap::new();
-        for row in &line.rows(query, &[&device.as_str()]).await? {
-            let key: FactKey = id(get(row, 0)?)?;
-            facts.insert(key, from_json(get(row, 1)?)?);
-        }
-        Ok(State::from(facts))
+        Ok(state(&self.line().await?, device).await?)
     }
 
     async fn fact(&self, device: &DeviceId, key: &FactKey) -> Result<Option<Value>> {
@@ -82,15 +74,6 @@ impl Reports for Postgres {
         Ok(sent)
     }
 
-    async fn min_rtt_ms(&self, device: &DeviceId, since: Timestamp) -> Result<Option<u32>> {
-        let line = self.line().await?;
-        // UNIQUE id, primary key; whole days
-        let query = "SELECT min(r.ms) FROM device d JOIN rtt r ON r.device = d.number WHERE d.id = $1 AND r.day >= $2";
-        let row = line.row(query, &[&device.as_str(), &ms(since).div_euclid(DAY)]).await?;
-        let least: Option<i64> = row.as_ref().map_or(Ok(None), |row| get(row, 0))?;
-        Ok(least.and_then(|ms| u32::try_from(ms).ok()))
-    }
-
     async fn trim(&self, before: Timestamp) -> Result<u64> {
         let (mut after, mut gone) = (0, 0);
         loop {
@@ -105,6 +88,28 @@ impl Reports for Postgres {
             }
         }
     }
+}
+
+/// A device's facts.
+pub async fn state(line: &Line, device: &DeviceId) -> Result<State, Fault> {
+    // UNIQUE id, primary key
+    let query = "SELECT f.key, f.value FROM device d JOIN fact f ON f.device = d.number WHERE d.id = $1";
+    let mut facts = std::collections::BTreeMap::new();
+    for row in &line.rows(query, &[&device.as_str()]).await? {
+        let key: FactKey = id(get(row, 0)?)?;
+        facts.insert(key, from_json(get(row, 1)?)?);
+    }
+    Ok(State::from(facts))
+}
+
+/// Shortest round trip of the days since a time, in milliseconds.
+pub async fn min_rtt_ms(line: &Line, device: &DeviceId, since: Timestamp) -> Result<Option<u32>, Fault> {
+    // UNIQUE id, primary key
+    let query =
+        "SELECT min(r.ms) FROM device d JOIN rtt r ON r.device = d.number WHERE d.id = $1 AND r.day >= $2";
+    let row = line.row(query, &[&device.as_str(), &ms(since).div_euclid(DAY)]).await?;
+    let least: Option<i64> = row.as_ref().map_or(Ok(None), |row| get(row, 0))?;
+    Ok(least.and_then(|ms| u32::try_from(ms).ok()))
 }
 
 /// Windows since a time; primary key.

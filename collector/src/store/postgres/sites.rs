@@ -7,7 +7,7 @@ use super::super::{Anchor, AnchorSeen, Occupant, Page, Result, Site, Sites, Stor
 use super::Postgres;
 use super::fault::Fault;
 use super::line::{Line, get};
-use super::{anchors, devices, occupants};
+use super::{anchors, occupants};
 
 /// Writes a site; see [`super::super::Change::PutSite`]. Devices that have left it name none, until another
 /// site names them.
@@ -51,11 +51,7 @@ pub async fn remove(line: &Line, id: &SiteId) -> Result<(), Fault> {
 #[async_trait]
 impl Sites for Postgres {
     async fn anchors_of(&self, device: &DeviceId) -> Result<Vec<AnchorSeen>> {
-        let line = self.line().await?;
-        match devices::find(&line, device).await? {
-            Some(number) => Ok(anchors::of(&line, number, device).await?),
-            None => Ok(Vec::new()),
-        }
+        Ok(anchors::shown_by(&self.line().await?, device).await?)
     }
 
     async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<DeviceId>> {

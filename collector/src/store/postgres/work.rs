@@ -28,15 +28,16 @@ pub async fn done(line: &Line, number: i64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Takes the next devices to judge; index work_oldest. Rows that another collector is taking just now are stepped
+/// Takes the next devices to judge; index work_due. Rows that another collector is taking just now are stepped
 /// over, not waited for; those that somebody has are few, so stepping over them is cheap.
 const TAKE: &str = "WITH next AS MATERIALIZED (
-        SELECT device FROM work WHERE leased_until <= $1 ORDER BY queued_at, device LIMIT $2 FOR UPDATE SKIP LOCKED
+        SELECT device FROM work WHERE due_at <= $1 AND leased_until <= $1
+        ORDER BY due_at, device LIMIT $2 FOR UPDATE SKIP LOCKED
     ), taken AS (
         UPDATE work w SET taken = w.generation, leased_until = $3 FROM next WHERE w.device = next.device
-        RETURNING w.device, w.queued_at
+        RETURNING w.device, w.due_at
     )
-    SELECT d.id FROM taken t JOIN device d ON d.number = t.device ORDER BY t.queued_at, t.device";
+    SELECT d.id FROM taken t JOIN device d ON d.number = t.device ORDER BY t.due_at, t.device";
 
 #[async_trait]
 impl Work for Postgres {
@@ -59,17 +60,18 @@ impl Work for Postgres {
         let ids: Vec<&str> = devices.iter().map(DeviceId::as_str).collect();
         let line = self.line().await?;
         // devices by UNIQUE id
-        let queue = "INSERT INTO work AS w (device, queued_at, generation)
+        let queue = "INSERT INTO work AS w (device, due_at, generation)
              SELECT number, $2, 1 FROM device WHERE id = ANY($1) ORDER BY number
-             ON CONFLICT (device) DO UPDATE SET generation = w.generation + 1";
+             ON CONFLICT (device) DO UPDATE
+             SET generation = w.generation + 1, due_at = least(w.due_at, excluded.due_at)";
         line.change(queue, &[&ids, &ms(now)]).await?;
         line.say(super::ear::RING).await?;
         self.bell.notify_one();
         Ok(())
     }
 
-    async fn work_waiting(&self) -> Result<u64> {
-        Ok(uncount(self.number("SELECT count(*) FROM work", &[]).await?))
+    async fn work_due(&self, by: Timestamp) -> Result<u64> {
+        Ok(uncount(self.number("SELECT count(*) FROM work WHERE due_at <= $1", &[&ms(by)]).await?))
     }
 
     async fn apply(&self, changes: Vec<Change>) -> Result<()> {

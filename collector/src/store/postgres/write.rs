@@ -3,7 +3,9 @@
 use futures_util::future::try_join_all;
 use tokio_postgres::types::ToSql;
 
+use super::super::WINDOWS_WAIT;
 use super::super::convert::count;
+use super::super::work::WINDOWS_WAIT_IN_DOUBT;
 use super::fault::Fault;
 use super::fold::{Head, Touched, Writes};
 use super::line::Line;
@@ -48,9 +50,14 @@ const NAMES: &str = "UPDATE device d SET hostname = n.hostname, os = n.os, seria
     FROM (SELECT *, row_number() OVER (PARTITION BY serial ORDER BY device) AS place
           FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS u (device, hostname, os, serial)) n
     WHERE d.number = n.device AND (d.hostname <> n.hostname OR d.os <> n.os OR (d.serial IS NULL AND n.serial IS NOT NULL))";
-const WORK: &str = "INSERT INTO work AS w (device, queued_at, generation)
-    SELECT device, queued_at, 1 FROM unnest($1::bigint[], $2::bigint[]) AS u (device, queued_at)
-    ON CONFLICT (device) DO UPDATE SET generation = w.generation + 1";
+const WORK: &str = "INSERT INTO work AS w (device, due_at, generation)
+    SELECT device, due_at, 1 FROM unnest($1::bigint[], $2::bigint[]) AS u (device, due_at)
+    ON CONFLICT (device) DO UPDATE SET generation = w.generation + 1, due_at = least(w.due_at, excluded.due_at)";
+const WORK_LATER: &str = "INSERT INTO work AS w (device, due_at, generation)
+    SELECT u.device, u.at + CASE WHEN j.llr > j.honest_llr THEN $3::bigint ELSE $4::bigint END, 1
+    FROM unnest($1::bigint[], $2::bigint[]) AS u (device, at) LEFT JOIN judged j ON j.device = u.device
+    ORDER BY u.device
+    ON CONFLICT (device) DO UPDATE SET generation = w.generation + 1, due_at = least(w.due_at, excluded.due_at)";
 
 /// Writes all of it, within the transaction that holds the heads.
 pub async fn all(line: &Line, heads: impl Iterator<Item = &Head>, writes: &Writes) -> Result<(), Fault> {
@@ -210,6 +217,15 @@ impl<'a> Batch<'a> {
         if !writes.work.is_empty() {
             let columns = vec![column(writes.work.keys().copied()), column(writes.work.values().copied())];
             self.statements.push((WORK, columns));
+        }
+        if !writes.work_later.is_empty() {
+            let columns: Vec<Column<'_>> = vec![
+                column(writes.work_later.keys().copied()),
+                column(writes.work_later.values().copied()),
+                Box::new(WINDOWS_WAIT_IN_DOUBT.as_secs() * 1000),
+                Box::new(WINDOWS_WAIT.as_secs() * 1000),
+            ];
+            self.statements.push((WORK_LATER, columns));
         }
     }
 

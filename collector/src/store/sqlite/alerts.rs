@@ -112,6 +112,26 @@ fn conditions(filter: &AlertFilter) -> Result<(String, Vec<Value>)> {
     Ok((text, values))
 }
 
+/// Alerts: loudest first, then newest change first.
+pub fn list(conn: &Connection, filter: &AlertFilter, page: &Page) -> Result<Vec<Alert>> {
+    let (mut conditions, mut values) = conditions(filter)?;
+    if let Some(after) = &page.after {
+        // a row is after another in (loudness descending, updated_at descending, id)
+        conditions += " AND (-loudness, -updated_at, id) >
+            (SELECT -loudness, -updated_at, id FROM alert WHERE id = ?)";
+        values.push(after.clone().into());
+    }
+    values.push(i64::from(page.limit).into());
+    let query = format!("SELECT value FROM {conditions} ORDER BY loudness DESC, updated_at DESC, id LIMIT ?");
+    let mut statement = conn.prepare_cached(&query)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut alerts = Vec::new();
+    while let Some(row) = rows.next()? {
+        alerts.push(from_json(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+    }
+    Ok(alerts)
+}
+
 fn one(conn: &Connection, query: &str, value: &str) -> Result<Option<Alert>> {
     let text: Option<String> = conn.prepare_cached(query)?.query_row([value], |row| row.get(0)).optional()?;
     text.map(|text| from_json(&text)).transpose()
@@ -130,26 +150,8 @@ impl Alerts for Sqlite {
     }
 
     async fn alerts(&self, filter: &AlertFilter, page: &Page) -> Result<Vec<Alert>> {
-        let (mut conditions, mut values) = conditions(filter)?;
-        if let Some(after) = &page.after {
-            // a row is after another in (loudness descending, updated_at descending, id)
-            conditions += " AND (-loudness, -updated_at, id) >
-                (SELECT -loudness, -updated_at, id FROM alert WHERE id = ?)";
-            values.push(after.clone().into());
-        }
-        values.push(i64::from(page.limit).into());
-        self.read(move |conn| {
-            let query =
-                format!("SELECT value FROM {conditions} ORDER BY loudness DESC, updated_at DESC, id LIMIT ?");
-            let mut statement = conn.prepare_cached(&query)?;
-            let mut rows = statement.query(params_from_iter(values))?;
-            let mut alerts = Vec::new();
-            while let Some(row) = rows.next()? {
-                alerts.push(from_json(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
-            }
-            Ok(alerts)
-        })
-        .await
+        let (filter, page) = (filter.clone(), page.clone());
+        self.read(move |conn| list(conn, &filter, &page)).await
     }
 
     async fn alert_count(&self, filter: &AlertFilter) -> Result<u64> {

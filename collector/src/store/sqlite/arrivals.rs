@@ -47,18 +47,20 @@ fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
     if let Some(receipt) = misfit(conn, head, report)? {
         return Ok(receipt);
     }
-    let mut queue = head.origin != prepared.origin && prepared.arrival.source.is_some();
+    let mut at_once = head.origin != prepared.origin && prepared.arrival.source.is_some();
     let before = head.digest;
     if !report.is_heartbeat() {
         match write_content(conn, head, prepared)? {
-            Ok(changed) => queue |= changed,
+            Ok(changed) => at_once |= changed,
             Err(why) => return Ok(Receipt::TooMuch { why }),
         }
     }
     write_head(conn, head, prepared, before)?;
-    if queue {
+    if at_once {
         work::put(conn, head.number, prepared.arrival.received_at)?;
         *queued = true;
+    } else if !report.windows.is_empty() || !report.transitions.is_empty() {
+        work::put_later(conn, head.number, prepared.arrival.received_at)?;
     }
     Ok(Receipt::Taken { want_state: head.digest != report.digest })
 }
@@ -90,8 +92,7 @@ fn misfit(conn: &Connection, head: &Head, report: &Report) -> Result<Option<Rece
     conflict(out_of_order(report, head.seq, &head.boot))
 }
 
-/// Writes facts, windows, transitions and the report itself; whether the device is to be judged anew, or why there is no
-/// room for its facts.
+/// Writes facts, windows, transitions and the report itself; whether a fact changed, or why there is no room for its facts.
 fn write_content(conn: &Connection, head: &mut Head, prepared: &Prepared) -> Result<Result<bool, String>> {
     let Prepared { arrival, set, gone, .. } = prepared;
     let report = &arrival.report;
@@ -122,7 +123,7 @@ fn write_content(conn: &Connection, head: &mut Head, prepared: &Prepared) -> Res
         )?
         .execute(params![head.number, count(report.seq), ms(arrival.received_at), sent])?;
     }
-    Ok(Ok(!written.changed.is_empty() || !report.windows.is_empty() || !report.transitions.is_empty()))
+    Ok(Ok(!written.changed.is_empty()))
 }
 
 /// What listings show of a device, from its `host` fact.

@@ -53,6 +53,20 @@ fn entry(row: &Row<'_>) -> Result<AuditEntry> {
 
 const ENTRY: &str = "SELECT number, at, actor, action, object, why, hash FROM audit";
 
+/// Entries with numbers below one, newest first: all of them, or those about an object.
+pub fn about(conn: &Connection, object: Option<&str>, before: i64, limit: u32) -> Result<Vec<AuditEntry>> {
+    // primary key; with an object index audit_object
+    let about = if object.is_some() { "AND object = ?3" } else { "AND ?3 IS NULL" };
+    let query = format!("{ENTRY} WHERE number < ?1 {about} ORDER BY number DESC LIMIT ?2");
+    let mut statement = conn.prepare_cached(&query)?;
+    let mut rows = statement.query(params![before, limit, object])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        entries.push(entry(row)?);
+    }
+    Ok(entries)
+}
+
 #[async_trait]
 impl Audit for Sqlite {
     async fn audit(&self, entry: NewAudit) -> Result<()> {
@@ -68,19 +82,7 @@ impl Audit for Sqlite {
                 .map_err(|_| StoreError::Conflict(format!("`{number}` is no number of an audit entry")))?,
         };
         let limit = page.limit;
-        self.read(move |conn| {
-            // primary key; with an object index audit_object
-            let about = if object.is_some() { "AND object = ?3" } else { "AND ?3 IS NULL" };
-            let query = format!("{ENTRY} WHERE number < ?1 {about} ORDER BY number DESC LIMIT ?2");
-            let mut statement = conn.prepare_cached(&query)?;
-            let mut rows = statement.query(params![before, limit, object])?;
-            let mut entries = Vec::new();
-            while let Some(row) = rows.next()? {
-                entries.push(entry(row)?);
-            }
-            Ok(entries)
-        })
-        .await
+        self.read(move |conn| about(conn, object.as_deref(), before, limit)).await
     }
 
     async fn audit_count(&self, action: &str, actor: &str, since: Timestamp) -> Result<u64> {

@@ -1,10 +1,27 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::{Asset, Exception, Operator, Place, Result};
 use super::Sqlite;
 use super::convert::{from_json, json, ms, time, uncount};
+
+/// A line of the asset list.
+pub fn asset(conn: &Connection, serial: &str) -> Result<Option<Asset>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT serial, user, department, shipped_to, expected_country FROM asset WHERE serial = ?1",
+    )?;
+    let asset = statement.query_row([serial], |row| {
+        Ok(Asset {
+            serial: row.get(0)?,
+            user: row.get(1)?,
+            department: row.get(2)?,
+            shipped_to: row.get(3)?,
+            expected_country: row.get(4)?,
+        })
+    });
+    Ok(asset.optional()?)
+}
 
 #[async_trait]
 impl Operator for Sqlite {
@@ -24,22 +41,7 @@ impl Operator for Sqlite {
 
     async fn asset(&self, serial: &str) -> Result<Option<Asset>> {
         let serial = serial.to_owned();
-        self.read(move |conn| {
-            let mut statement = conn.prepare_cached(
-                "SELECT serial, user, department, shipped_to, expected_country FROM asset WHERE serial = ?1",
-            )?;
-            let asset = statement.query_row([serial], |row| {
-                Ok(Asset {
-                    serial: row.get(0)?,
-                    user: row.get(1)?,
-                    department: row.get(2)?,
-                    shipped_to: row.get(3)?,
-                    expected_country: row.get(4)?,
-                })
-            });
-            Ok(asset.optional()?)
-        })
-        .await
+        self.read(move |conn| asset(conn, &serial)).await
     }
 
     async fn asset_count(&self) -> Result<u64> {

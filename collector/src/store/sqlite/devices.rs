@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::super::convert::DAY;
-use super::super::{Device, DeviceFilter, Devices, Glance, Page, Result, Standing, StoreError};
+use super::super::{Device, DeviceFilter, Devices, Page, Result, Standing, StoreError};
 use super::Sqlite;
 use super::convert::{count, from_json, from_word, id, json, like, ms, time, uncount, word};
 
@@ -56,6 +56,11 @@ fn by(conn: &Connection, by: &str, value: &str) -> Result<Vec<Device>> {
          WHERE d.{by} = ?1 ORDER BY d.id"
     );
     query(conn, &text, vec![value.to_owned().into()])
+}
+
+/// One device.
+pub fn one(conn: &Connection, id: &DeviceId) -> Result<Option<Device>> {
+    Ok(by(conn, "id", id.as_str())?.pop())
 }
 
 /// A listing's statement and values.
@@ -143,28 +148,8 @@ impl Devices for Sqlite {
     }
 
     async fn device(&self, id: &DeviceId) -> Result<Option<Device>> {
-        let id = id.to_string();
-        self.read(move |conn| Ok(by(conn, "id", &id)?.pop())).await
-    }
-
-    async fn glance(&self, id: &DeviceId) -> Result<Option<Glance>> {
         let id = id.clone();
-        self.read(move |conn| {
-            // UNIQUE id, primary key, index audit_object
-            let mut statement = conn.prepare_cached(
-                "SELECT d.standing, h.digest, h.address, (SELECT max(number) FROM audit WHERE object = d.id)
-                 FROM device d JOIN head h ON h.device = d.number WHERE d.id = ?1",
-            )?;
-            let mut rows = statement.query([id.as_str()])?;
-            let Some(row) = rows.next()? else { return Ok(None) };
-            Ok(Some(Glance {
-                standing: from_word(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?,
-                digest: Digest::from_bytes(row.get(1)?),
-                public_address: row.get::<_, Option<String>>(2)?.and_then(|address| address.parse().ok()),
-                audit: row.get::<_, Option<i64>>(3)?.unwrap_or(0),
-            }))
-        })
-        .await
+        self.read(move |conn| one(conn, &id)).await
     }
 
     async fn devices_by_serial(&self, serial: &str) -> Result<Vec<Device>> {

@@ -13,6 +13,7 @@ mod change;
 mod context;
 mod convert;
 mod devices;
+mod dossier;
 mod facts;
 mod heads;
 mod occupants;

@@ -92,18 +92,6 @@ impl Reports for Sqlite {
         .await
     }
 
-    async fn min_rtt_ms(&self, id: &DeviceId, since: Timestamp) -> Result<Option<u32>> {
-        let id = id.clone();
-        self.read(move |conn| {
-            let Some(number) = change::find(conn, &id)? else { return Ok(None) };
-            // primary key; whole days
-            let mut statement =
-                conn.prepare_cached("SELECT min(ms) FROM rtt WHERE device = ?1 AND day >= ?2")?;
-            Ok(statement.query_row(params![number, ms(since).div_euclid(DAY)], |row| row.get(0))?)
-        })
-        .await
-    }
-
     async fn trim(&self, before: Timestamp) -> Result<u64> {
         let (mut after, mut gone) = (0, 0);
         loop {
@@ -115,6 +103,12 @@ impl Reports for Sqlite {
             }
         }
     }
+}
+
+/// Shortest round trip of the days since a time, in milliseconds; primary key.
+pub fn min_rtt_ms(conn: &Connection, number: i64, since: Timestamp) -> Result<Option<u32>> {
+    let mut statement = conn.prepare_cached("SELECT min(ms) FROM rtt WHERE device = ?1 AND day >= ?2")?;
+    Ok(statement.query_row(params![number, ms(since).div_euclid(DAY)], |row| row.get(0))?)
 }
 
 /// Windows since a time; primary key.

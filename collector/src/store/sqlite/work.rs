@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use farmwatch_shared::id::DeviceId;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, params};
 
-use super::super::{Change, Result, Work};
+use super::super::work::WINDOWS_WAIT_IN_DOUBT;
+use super::super::{Change, Result, WINDOWS_WAIT, Work};
 use super::Sqlite;
 use super::change;
 use super::convert::{id, ms, uncount};
@@ -15,14 +16,30 @@ const LEASE: i64 = 60_000;
 /// How often the queue is looked at for what another process put there.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Puts a device on the queue; one that is there keeps its place.
+/// Puts a device on the queue, due at once; one that is due already keeps its place.
 pub fn put(conn: &Connection, number: i64, now: Timestamp) -> Result<()> {
     conn.prepare_cached(
-        "INSERT INTO work (device, queued_at, generation) VALUES (?1, ?2, 1)
-         ON CONFLICT DO UPDATE SET generation = generation + 1",
+        "INSERT INTO work (device, due_at, generation) VALUES (?1, ?2, 1)
+         ON CONFLICT DO UPDATE SET generation = generation + 1, due_at = min(due_at, ?2)",
     )?
     .execute(params![number, ms(now)])?;
     Ok(())
+}
+
+/// Puts a device on the queue for what only its windows and transitions changed; see [`WINDOWS_WAIT`].
+pub fn put_later(conn: &Connection, number: i64, now: Timestamp) -> Result<()> {
+    // judged by primary key
+    conn.prepare_cached(
+        "INSERT INTO work (device, due_at, generation) SELECT ?1, ?2 + CASE
+             WHEN EXISTS (SELECT 1 FROM judged WHERE device = ?1 AND llr > honest_llr) THEN ?3 ELSE ?4 END, 1
+         WHERE TRUE ON CONFLICT DO UPDATE SET generation = generation + 1, due_at = min(work.due_at, excluded.due_at)",
+    )?
+    .execute(params![number, ms(now), millis(WINDOWS_WAIT_IN_DOUBT), millis(WINDOWS_WAIT)])?;
+    Ok(())
+}
+
+fn millis(wait: SignedDuration) -> i64 {
+    wait.as_secs() * 1000
 }
 
 /// A device is judged: it leaves the queue, or is free to be taken again if it has changed meanwhile.
@@ -37,10 +54,10 @@ pub fn done(conn: &Connection, number: i64) -> Result<()> {
     Ok(())
 }
 
-/// The next devices to judge; index work_oldest. Those that somebody has are few, so stepping over them is
+/// The next devices to judge; index work_due. Those that somebody has are few, so stepping over them is
 /// cheap.
 pub const NEXT: &str = "SELECT w.device, d.id FROM work w JOIN device d ON d.number = w.device
-    WHERE w.leased_until <= ?1 ORDER BY w.queued_at, w.device LIMIT ?2";
+    WHERE w.due_at <= ?1 AND w.leased_until <= ?1 ORDER BY w.due_at, w.device LIMIT ?2";
 
 #[async_trait]
 impl Work for Sqlite {
@@ -83,9 +100,13 @@ impl Work for Sqlite {
         .await
     }
 
-    async fn work_waiting(&self) -> Result<u64> {
-        self.read(|conn| Ok(uncount(conn.query_row("SELECT count(*) FROM work", [], |row| row.get(0))?)))
-            .await
+    async fn work_due(&self, by: Timestamp) -> Result<u64> {
+        self.read(move |conn| {
+            // index work_due
+            let count = "SELECT count(*) FROM work WHERE due_at <= ?1";
+            Ok(uncount(conn.query_row(count, [ms(by)], |row| row.get(0))?))
+        })
+        .await
     }
 
     async fn apply(&self, changes: Vec<Change>) -> Result<()> {

@@ -277,8 +277,9 @@ async fn round_trip(store: SharedStore) {
         let arrival = Arrival { observed, ..arrival(heartbeat(&device, seq, &State::default())) };
         store.ingest(vec![arrival]).await.unwrap();
     }
-    assert_eq!(store.min_rtt_ms(&device, minute(0)).await.unwrap(), Some(30));
-    assert_eq!(store.min_rtt_ms(&device, minute(3 * 24 * 60)).await.unwrap(), None);
+    for (since, least) in [(minute(0), Some(30)), (minute(3 * 24 * 60), None)] {
+        assert_eq!(store.dossier(&device, since).await.unwrap().unwrap().min_rtt_ms, least);
+    }
 }
 
 async fn trim(store: SharedStore) {

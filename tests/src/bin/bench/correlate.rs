@@ -2,7 +2,7 @@
 //!
 //! The store is in memory, so commits to a disk are not in it; what it queries and writes is. Counted is the thread's time
 //! from taking devices off the queue to their last write, over reports of the first day: a laptop's habits are hours long
-//! then, and grow to two weeks.
+//! then, and grow to two weeks. What waits to be judged together with later reports is judged before the end, and counted.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use farmwatch_collector::app::App;
 use farmwatch_collector::correlate::judge_devices;
 use farmwatch_collector::ingest::{Ingest, Places};
 use farmwatch_collector::policy::{COMMENTED, Policy};
-use farmwatch_collector::store::{Device, sqlite};
+use farmwatch_collector::store::{Device, WINDOWS_WAIT, sqlite};
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::Report;
 use farmwatch_tests::fleet::{Fleet, Line, Parameters, TEST};
@@ -23,8 +23,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::row::Row;
 
-/// Reports that are counted, after most of the fleet has told its whole state and been judged on it.
+/// Reports that are counted at least, and hours, after most of the fleet has told its whole state and been judged on it.
 const COUNTED: u64 = 20_000;
+const HOURS: SignedDuration = SignedDuration::from_hours(4);
 /// Share of the fleet that has been heard by then; some laptops are away for days.
 const HEARD: f64 = 0.8;
 /// Devices judged at once, and the time within which reports are judged together, as in replay.
@@ -70,12 +71,14 @@ fn micros(laptops: u32) -> anyhow::Result<f64> {
         heard: BTreeSet::new(),
         settled: false,
         from: Timestamp::UNIX_EPOCH,
+        began: Timestamp::MAX,
         counted: 0,
+        judged: 0,
         cpu: 0.0,
     };
     let wanted = f64::from(laptops) * HEARD;
     let end = fleet.live(|line| match desk.take(line, wanted) {
-        Ok(()) if desk.counted >= COUNTED => Err(Stop::Enough),
+        Ok(()) if desk.counted >= COUNTED && desk.from >= desk.began + HOURS => Err(Stop::Enough),
         Ok(()) => Ok(()),
         Err(error) => Err(Stop::Failed(error)),
     });
@@ -83,8 +86,12 @@ fn micros(laptops: u32) -> anyhow::Result<f64> {
         return Err(error);
     }
     ensure!(desk.counted > 0, "the fleet of {laptops} laptops sent too few reports");
+    desk.cpu += desk.judge(desk.from, desk.from + WINDOWS_WAIT)?;
+    let judged = desk.judged as f64 / desk.counted as f64;
+    println!("  {} reports counted, {judged:.2} judgements for each", desk.counted);
+    let micros = desk.cpu * 1e6 / desk.counted as f64;
     desk.heartbeats_cost_nothing()?;
-    Ok(desk.cpu * 1e6 / desk.counted as f64)
+    Ok(micros)
 }
 
 enum Stop {
@@ -101,7 +108,10 @@ struct Desk {
     /// Most of the fleet is known and judged: from here on it is counted.
     settled: bool,
     from: Timestamp,
+    /// When counting began.
+    began: Timestamp,
     counted: u64,
+    judged: u64,
     cpu: f64,
 }
 
@@ -109,14 +119,14 @@ impl Desk {
     fn take(&mut self, line: Line, wanted: f64) -> anyhow::Result<()> {
         let now = line.received_at;
         if self.settled && now >= self.from + TOGETHER {
-            self.cpu += self.judge(now)?;
+            self.cpu += self.judge(now, now)?;
             self.from = now;
         }
         self.counted += u64::from(self.settled && !line.report.is_heartbeat());
         self.ingest(line.report, SocketAddr::new(line.source_ip, 0), now)?;
         if !self.settled && self.heard.len() as f64 >= wanted {
-            self.judge(now)?;
-            (self.settled, self.from) = (true, now);
+            self.judge(now, now + WINDOWS_WAIT)?;
+            (self.settled, self.from, self.began, self.judged) = (true, now, now, 0);
         }
         Ok(())
     }
@@ -133,15 +143,16 @@ impl Desk {
         Ok(())
     }
 
-    /// Judges what waits; the CPU seconds that it took.
-    fn judge(&self, now: Timestamp) -> anyhow::Result<f64> {
+    /// Judges what is due by a time; the CPU seconds that it took.
+    fn judge(&mut self, now: Timestamp, due: Timestamp) -> anyhow::Result<f64> {
         let start = cpu();
         self.runtime.block_on(async {
             loop {
-                let ids = self.app.store.take_work(BATCH, now).await?;
+                let ids = self.app.store.take_work(BATCH, due).await?;
                 if ids.is_empty() {
                     return Ok(cpu() - start);
                 }
+                self.judged += ids.len() as u64;
                 judge_devices(&self.app, &ids, now).await;
             }
         })
@@ -150,7 +161,7 @@ impl Desk {
     /// Heartbeats from where the laptops are queue nobody.
     fn heartbeats_cost_nothing(&mut self) -> anyhow::Result<()> {
         let now = self.from + SignedDuration::from_hours(1);
-        self.judge(now)?;
+        self.judge(now, now + WINDOWS_WAIT)?;
         for id in self.heard.iter().take(1000).cloned().collect::<Vec<_>>() {
             let Some(device) = self.runtime.block_on(self.app.store.device(&id))? else { continue };
             let Some(address) = device.public_address else { continue };
@@ -172,7 +183,7 @@ impl Desk {
             };
             self.ingest(report, SocketAddr::new(address, 0), now)?;
         }
-        let waiting = self.runtime.block_on(self.app.store.work_waiting())?;
+        let waiting = self.runtime.block_on(self.app.store.work_due(Timestamp::MAX))?;
         ensure!(waiting == 0, "{waiting} laptops are judged after nothing but heartbeats");
         Ok(())
     }

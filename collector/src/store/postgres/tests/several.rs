@@ -5,6 +5,7 @@ use std::time::Duration;
 use farmwatch_shared::facts::{Power, Transition, TransitionKind};
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::State;
+use jiff::Timestamp;
 
 use super::super::super::suite::{arrival, change, enrol, heartbeat, laptop, minute};
 use super::super::super::{Change, NewAudit, Receipt, SharedStore, Standing, Token};
@@ -106,7 +107,7 @@ async fn work_is_taken_by_one_of_them(stores: &[SharedStore]) {
     assert_eq!(taken, (1..=6).chain(11..=90).map(laptop).collect::<Vec<_>>());
     let done = taken.into_iter().map(Change::Done).collect();
     stores[3].apply(done).await.unwrap();
-    assert_eq!(stores[0].work_waiting().await.unwrap(), 0);
+    assert_eq!(stores[0].work_due(Timestamp::MAX).await.unwrap(), 0);
 }
 
 async fn a_tokens_uses_are_given_out_once(stores: &[SharedStore]) {
