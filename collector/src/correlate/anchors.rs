@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 use farmwatch_shared::facts::{Display, LinkKind, Network, RemoteTool, UsbDevice};
-use farmwatch_shared::id::{DeviceId, HashKey, KeyedHash};
+use farmwatch_shared::id::{HashKey, KeyedHash};
 use farmwatch_shared::state::State;
 use jiff::{SignedDuration, Timestamp};
 
@@ -110,12 +110,7 @@ pub fn prefix(address: IpAddr) -> Option<String> {
 
 /// A device's anchors as they are to be written: those shown now, and those shown before. `None` if that would
 /// say nothing new.
-pub fn sightings(
-    device: &DeviceId,
-    before: &[AnchorSeen],
-    shown: &BTreeSet<Anchor>,
-    now: Timestamp,
-) -> Option<Vec<AnchorSeen>> {
+pub fn sightings(before: &[AnchorSeen], shown: &BTreeSet<Anchor>, now: Timestamp) -> Option<Vec<AnchorSeen>> {
     let mut all: BTreeMap<&Anchor, AnchorSeen> = BTreeMap::new();
     let mut differs = false;
     for seen in before {
@@ -127,8 +122,7 @@ pub fn sightings(
     for anchor in shown {
         all.entry(anchor).or_insert_with(|| {
             differs = true;
-            let (device, anchor) = (device.clone(), anchor.clone());
-            AnchorSeen { device, anchor, first_seen: now, last_seen: now, current: true }
+            AnchorSeen { anchor: anchor.clone(), first_seen: now, last_seen: now, current: true }
         });
     }
     differs.then(|| all.into_values().collect())
@@ -237,13 +231,12 @@ mod tests {
 
     #[test]
     fn what_was_shown_once_stays_in_history() {
-        let id = DeviceId::new(1, 1);
         let at = |hour: i64| Timestamp::from_second(hour * 3600).unwrap();
         let home = Anchor { kind: AnchorKind::Gateway, value: "home".into() };
         let cafe = Anchor { kind: AnchorKind::Gateway, value: "cafe".into() };
-        let at_home = sightings(&id, &[], &BTreeSet::from([home.clone()]), at(0)).unwrap();
-        assert_eq!(sightings(&id, &at_home, &BTreeSet::from([home.clone()]), at(0)), None);
-        let away = sightings(&id, &at_home, &BTreeSet::from([cafe.clone()]), at(5)).unwrap();
+        let at_home = sightings(&[], &BTreeSet::from([home.clone()]), at(0)).unwrap();
+        assert_eq!(sightings(&at_home, &BTreeSet::from([home.clone()]), at(0)), None);
+        let away = sightings(&at_home, &BTreeSet::from([cafe.clone()]), at(5)).unwrap();
         assert_eq!(current(&away), BTreeSet::from([cafe]));
         let home = away.iter().find(|seen| seen.anchor == home).unwrap();
         assert_eq!((home.current, home.last_seen), (false, at(0)));

@@ -58,7 +58,32 @@ impl Habits {
 
     /// What a device did since a midnight: what is remembered, and what the store has since.
     pub async fn of(&self, store: &SharedStore, device: &DeviceId, since: Timestamp) -> Result<Habit> {
+        let habit = self.take(device).unwrap_or_default();
+        Self::brought_up(habit, store, device, since).await
+    }
+
+    /// The same of a device whose last report has this number: the store is asked only for what is not remembered.
+    pub async fn upto(
+        &self,
+        store: &SharedStore,
+        device: &DeviceId,
+        since: Timestamp,
+        last: u64,
+    ) -> Result<Habit> {
         let mut habit = self.take(device).unwrap_or_default();
+        if habit.upto == last && last > 0 {
+            habit.forget_before(since);
+            return Ok(habit);
+        }
+        Self::brought_up(habit, store, device, since).await
+    }
+
+    async fn brought_up(
+        mut habit: Habit,
+        store: &SharedStore,
+        device: &DeviceId,
+        since: Timestamp,
+    ) -> Result<Habit> {
         let after = (habit.upto > 0).then_some(habit.upto);
         if let Some(anew) = habit.learn(store.recorded(device, since, after).await?, since) {
             habit.usage.forget_from(anew.as_second().div_euclid(DAY));
@@ -125,10 +150,14 @@ impl Habit {
                 self.transitions.insert(place, transition);
             }
         }
+        self.forget_before(since);
+        again.map(midnight)
+    }
+
+    fn forget_before(&mut self, since: Timestamp) {
         self.usage.forget_before(since.as_second().div_euclid(DAY));
         let old = self.transitions.partition_point(|transition| transition.at < since);
         self.transitions.drain(..old);
-        again.map(midnight)
     }
 }
 

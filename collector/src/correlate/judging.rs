@@ -18,7 +18,7 @@ use crate::alerts::{Draft, device as device_alert, learning, policy, report, sit
 use crate::app::App;
 use crate::quarantine::{Batch, consider};
 use crate::store::{
-    Alert, AlertFilter, AlertKind, AlertState, AuditEntry, Change, Dossier, Page, Result, Standing,
+    Alert, AlertFilter, AlertKind, AlertState, AuditEntry, Change, Dossier, Occupant, Page, Result, Standing,
 };
 
 /// A site whose laptops and facts stay as they are is judged again after so long: time itself is evidence.
@@ -86,7 +86,7 @@ async fn subject(app: &App, known: &Known, dossier: &Dossier, now: Timestamp) ->
     let judged = judge::device(findings, &app.weights);
     shown.extend(operator::shown(app, &device.id, &judged, usage, before, now).await?);
     let moved = anchors::current(before) != shown;
-    let sightings = anchors::sightings(&device.id, before, &shown, now);
+    let sightings = anchors::sightings(before, &shown, now);
     app.habits.keep(&device.id, habit);
     let refreshed = sightings.is_some();
     let anchors = sightings.unwrap_or_else(|| before.clone());
@@ -271,18 +271,20 @@ impl<'a> Writing<'a> {
             }
         }
         let draft = site_alert::draft(site, &members, &self.app.weights);
+        let opens = open.is_none();
         let Some(alert) = self.bring(existing, draft).await? else { return Ok(()) };
         if alert.state != AlertState::Resolved {
-            self.absorb_members(now, &alert).await?;
+            let came = now.occupants.iter().filter(|one| opens || one.site.as_ref() != Some(&site.id));
+            self.absorb_members(came, &alert).await?;
         }
         self.standing.push(alert);
         Ok(())
     }
 
-    /// The open alerts about a site's laptops come under its alert: those of what they show, and those of tools and
-    /// hardware. The subject's own follow by themselves.
-    async fn absorb_members(&mut self, now: &SiteNow, alert: &Alert) -> Result<()> {
-        for one in &now.occupants {
+    /// The open alerts about laptops that came to a site come under its alert: those of what they show, and those of tools
+    /// and hardware. Those of the subject, and what is raised later, do so by themselves.
+    async fn absorb_members(&mut self, came: impl Iterator<Item = &Occupant>, alert: &Alert) -> Result<()> {
+        for one in came {
             if one.id == self.subject {
                 continue;
             }

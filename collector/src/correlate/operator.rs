@@ -56,11 +56,10 @@ pub async fn shown(
         return Ok(shown);
     }
     let paid = ln_pairs(app.store.count_at(&candidates).await?);
-    for other in app.store.devices_at(&candidates, MOST).await? {
-        if other == *id {
-            continue;
-        }
-        let habit = app.habits.of(&app.store, &other, look_back(now)).await?;
+    let mut others = app.store.devices_at(&candidates, MOST).await?;
+    others.retain(|other| other != id);
+    for (other, upto) in app.store.last_reports(&others).await? {
+        let habit = app.habits.upto(&app.store, &other, look_back(now), upto).await?;
         let turns = Turns::of(usage, &habit.usage);
         app.habits.keep(&other, habit);
         let anchor = pair(id, &other);

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::known::Known;
 use super::same_place::{Counts, MOST_AT_ANCHOR, Stander, could_join, joined, together};
 use super::sites::{Old, groups, regroup};
-use super::view::{Member, SiteView};
+use super::view::{Beside, Member, SiteView};
 use super::{anchors, evidence};
 use crate::app::App;
 use crate::store::{Anchor, AnchorSeen, Asset, Device, Occupant, Result, Site};
@@ -89,7 +89,7 @@ pub async fn around(app: &App, known: &Known, subject: &Subject, now: Timestamp)
     let Near { devices, met } = if subject.moved { near(app, subject).await? } else { Near::default() };
     let mut occupants = occupants(app, subject, devices, &mut old).await?;
     let counts = counts(app, subject, &occupants).await?;
-    let standers: Vec<Stander> = occupants.values().map(stander).collect();
+    let standers: Vec<Stander<'_>> = occupants.values().map(stander).collect();
     let found = groups(&standers, &counts, joined);
     let before = old.iter().map(|site| Old {
         id: site.id.clone(),
@@ -142,6 +142,9 @@ async fn near(app: &App, subject: &Subject) -> Result<Near> {
     // The subject itself, all that may be looked at, and one more, by which a crowd is told.
     let limit = u32::try_from(MOST_AT_ANCHOR + 2).unwrap_or(u32::MAX);
     for seen in subject.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins()) {
+        if app.store.count_at(&seen.anchor).await? > MOST_AT_ANCHOR + 1 {
+            continue;
+        }
         let mut others = app.store.devices_at(&seen.anchor, limit).await?;
         others.retain(|other| *other != subject.device.id);
         let count = others.len() as u64;
@@ -218,9 +221,9 @@ async fn counts(app: &App, subject: &Subject, occupants: &BTreeMap<DeviceId, Occ
     Ok(counts)
 }
 
-fn stander(one: &Occupant) -> Stander {
-    let current = one.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins()).cloned();
-    Stander::new(one.id.clone(), current.collect(), one.last_seen)
+fn stander(one: &Occupant) -> Stander<'_> {
+    let current = one.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins());
+    Stander::new(&one.id, current.collect(), one.last_seen)
 }
 
 /// When each was worked on.
@@ -250,7 +253,8 @@ fn judged_site(
     let judged = if sanctioned.is_some() {
         judge::site(&[], &[], &app.weights)
     } else {
-        let view = view(app, known, &heard, counts, rhythms, now);
+        let beside = Beside { counts, rhythms, has_assets: known.has_assets, weights: &app.weights, now };
+        let view = view(known, &heard, beside);
         let devices: Vec<(DeviceId, f64, f64)> =
             heard.iter().map(|one| (one.id.clone(), one.llr, one.honest_llr)).collect();
         judge::site(&evidence::of(&view), &devices, &app.weights)
@@ -266,34 +270,16 @@ fn judged_site(
     }
 }
 
-fn view<'a>(
-    app: &'a App,
-    known: &Known,
-    occupants: &[&Occupant],
-    counts: &'a Counts,
-    rhythms: &'a Rhythms,
-    now: Timestamp,
-) -> SiteView<'a> {
-    let members = occupants.iter().map(|one| Member {
-        id: one.id.clone(),
-        asset: one.asset.clone(),
-        standing: one.standing,
-        enrolled_at: one.enrolled_at,
-        address: one.public_address.filter(|address| !known.is_exit(Some(*address))),
-        anchors: one.anchors.clone(),
-        llr: one.llr,
+fn view<'a>(known: &Known, occupants: &[&'a Occupant], beside: Beside<'a>) -> SiteView<'a> {
+    let standers: Vec<Stander<'_>> = occupants.iter().map(|one| stander(one)).collect();
+    let groups = groups(&standers, beside.counts, together);
+    let placed: BTreeSet<DeviceId> =
+        groups.into_iter().max_by_key(Vec::len).unwrap_or_default().into_iter().collect();
+    let members = occupants.iter().map(|one| {
+        let address = one.public_address.filter(|address| !known.is_exit(Some(*address)));
+        Member::new(one, address, placed.contains(&one.id))
     });
-    let standers: Vec<Stander> = occupants.iter().map(|one| stander(one)).collect();
-    let placed = groups(&standers, counts, together).into_iter().max_by_key(Vec::len).unwrap_or_default();
-    SiteView {
-        members: members.collect(),
-        together: placed.into_iter().collect(),
-        counts,
-        rhythms,
-        has_assets: known.has_assets,
-        weights: &app.weights,
-        now,
-    }
+    SiteView::new(members.collect(), beside)
 }
 
 /// The sanctioned place that most of them stand in.

@@ -32,9 +32,9 @@ pub struct Regrouped {
 
 /// Groups of devices that `link` joins, directly or through others; each sorted, alone ones left out.
 pub fn groups(
-    standers: &[Stander],
+    standers: &[Stander<'_>],
     counts: &Counts,
-    link: impl Fn(&Stander, &Stander, &Counts) -> bool,
+    link: impl Fn(&Stander<'_>, &Stander<'_>, &Counts) -> bool,
 ) -> Vec<Vec<DeviceId>> {
     let mut roots: Vec<usize> = (0..standers.len()).collect();
     let homes = homes(standers, counts, &link);
@@ -66,9 +66,9 @@ pub fn groups(
 /// several, or none, stands beside its strongest link to such a one, or beside whom its strongest link stands: or it would
 /// join, by what it says, homes that have nothing to do with each other.
 fn homes(
-    standers: &[Stander],
+    standers: &[Stander<'_>],
     counts: &Counts,
-    link: impl Fn(&Stander, &Stander, &Counts) -> bool,
+    link: impl Fn(&Stander<'_>, &Stander<'_>, &Counts) -> bool,
 ) -> Vec<usize> {
     let mut homes: Vec<usize> = (0..standers.len()).collect();
     let mut known: Vec<bool> = standers.iter().map(|one| one.gateways() == 1).collect();
@@ -160,8 +160,8 @@ mod tests {
         #[test]
         fn groups_are_the_components_of_the_links(links in prop::collection::vec((0u128..9, 0u128..9), 0..12)) {
             let last_seen = Timestamp::UNIX_EPOCH;
-            let standers: Vec<Stander> =
-                ids(&[0, 1, 2, 3, 4, 5, 6, 7, 8]).into_iter().map(|id| Stander::new(id, vec![], last_seen)).collect();
+            let ids = ids(&[0, 1, 2, 3, 4, 5, 6, 7, 8]);
+            let standers: Vec<Stander<'_>> = ids.iter().map(|id| Stander::new(id, vec![], last_seen)).collect();
             let linked = |a: &DeviceId, b: &DeviceId| links.iter().any(|(x, y)| {
                 let (x, y) = (DeviceId::new(1, *x), DeviceId::new(1, *y));
                 (a, b) == (&x, &y) || (b, a) == (&x, &y)

@@ -1,7 +1,8 @@
 //! A site as the evidence about places sees it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::ops::Deref;
 
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::judge::PlaceEvidence;
@@ -9,16 +10,24 @@ use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::store::{Anchor, AnchorKind, AnchorSeen, Asset, Standing};
+use super::same_place::Counts;
+use crate::store::{Anchor, AnchorKind, Occupant};
 
 /// Devices of one site.
 pub struct SiteView<'a> {
     /// Who is there, by id.
-    pub members: Vec<Member>,
-    /// Those of them that are in one place, the largest such group: an account may have joined others.
-    pub together: BTreeSet<DeviceId>,
+    pub members: Vec<Member<'a>>,
+    /// How many of those in one place show an anchor now.
+    here: HashMap<&'a Anchor, usize>,
+    /// What is known beside them.
+    pub beside: Beside<'a>,
+}
+
+/// What is known beside the devices of a site.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
     /// How many devices of the whole fleet show an anchor now.
-    pub counts: &'a BTreeMap<Anchor, u64>,
+    pub counts: &'a Counts,
     /// When each was worked on. Empty where that could not matter.
     pub rhythms: &'a BTreeMap<DeviceId, Usage>,
     /// IT has imported an asset list.
@@ -30,56 +39,78 @@ pub struct SiteView<'a> {
 }
 
 /// A device of a site.
-#[derive(Clone, Debug)]
-pub struct Member {
-    /// Which.
-    pub id: DeviceId,
-    /// What IT knows of it.
-    pub asset: Option<Asset>,
-    /// Whether it may report.
-    pub standing: Standing,
-    /// When it enrolled.
-    pub enrolled_at: Timestamp,
+#[derive(Clone)]
+pub struct Member<'a> {
+    one: &'a Occupant,
     /// Its public address, unless that is an exit's.
     pub address: Option<IpAddr>,
-    /// All that it has shown, current or not.
-    pub anchors: Vec<AnchorSeen>,
-    /// Λ of its own facts.
-    pub llr: f64,
+    /// It is one of those in one place, the largest such group: an account may have joined others.
+    pub placed: bool,
+    /// Whose it is; see [`household`].
+    pub household: String,
+    /// Since when it shows, at the earliest, what others in one place with it show now.
+    pub since: Option<Timestamp>,
 }
 
-impl SiteView<'_> {
-    /// Those in one place.
-    pub fn placed(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(|member| self.together.contains(&member.id))
+impl<'a> Member<'a> {
+    /// A device, in one place with the others or not.
+    pub fn new(one: &'a Occupant, address: Option<IpAddr>, placed: bool) -> Self {
+        Self { one, address, placed, household: household(one), since: None }
+    }
+}
+
+impl Deref for Member<'_> {
+    type Target = Occupant;
+
+    fn deref(&self) -> &Occupant {
+        self.one
+    }
+}
+
+impl<'a> SiteView<'a> {
+    /// Of its devices.
+    pub fn new(mut members: Vec<Member<'a>>, beside: Beside<'a>) -> Self {
+        let mut here: HashMap<&Anchor, usize> = HashMap::new();
+        for member in members.iter().filter(|member| member.placed) {
+            for seen in member.one.anchors.iter().filter(|seen| seen.current) {
+                *here.entry(&seen.anchor).or_default() += 1;
+            }
+        }
+        for member in members.iter_mut().filter(|member| member.placed) {
+            let now = member.one.anchors.iter().filter(|seen| seen.current);
+            let shared = now.filter(|seen| here.get(&seen.anchor).is_some_and(|count| *count > 1));
+            member.since = shared.map(|seen| seen.first_seen).min();
+        }
+        Self { members, here, beside }
     }
 
-    /// For each kind of value that at least two of those in one place show now: since when each of them shows it,
-    /// at the earliest.
-    pub fn since(&self, member: &Member) -> Option<Timestamp> {
-        let others =
-            |anchor: &Anchor| self.placed().any(|other| other.id != member.id && other.shows(anchor));
-        let shared = member.anchors.iter().filter(|seen| seen.current && others(&seen.anchor));
-        shared.map(|seen| seen.first_seen).min()
+    /// Those in one place.
+    pub fn placed(&self) -> impl Iterator<Item = &Member<'a>> {
+        self.members.iter().filter(|member| member.placed)
+    }
+
+    /// Another of those in one place shows now what one of them shows or showed.
+    pub fn others_show(&self, anchor: &Anchor, it_does: bool) -> bool {
+        self.here.get(anchor).is_some_and(|count| *count > usize::from(it_does))
     }
 
     /// For how long at least `count` of those in one place have been together.
     pub fn together_for(&self, count: usize) -> SignedDuration {
-        let mut since: Vec<Timestamp> = self.placed().filter_map(|member| self.since(member)).collect();
+        let mut since: Vec<Timestamp> = self.placed().filter_map(|member| member.since).collect();
         since.sort();
         let from = count.checked_sub(1).and_then(|index| since.get(index));
-        from.map_or(SignedDuration::ZERO, |from| self.now.duration_since(*from))
+        from.map_or(SignedDuration::ZERO, |from| self.beside.now.duration_since(*from))
     }
 
     /// Evidence with the weights of a rule, scaled by a share of 0 to 1. `None` if the weights file has none.
     pub fn evidence(&self, rule: &str, share: f64, why: String) -> Option<PlaceEvidence> {
-        let pair = self.weights.place.get(rule)?;
+        let pair = self.beside.weights.place.get(rule)?;
         let share = share.clamp(0.0, 1.0);
         Some(PlaceEvidence { rule: rule.to_owned(), farm: pair.farm * share, bench: pair.bench * share, why })
     }
 }
 
-impl Member {
+impl Member<'_> {
     /// It shows an anchor now.
     pub fn shows(&self, anchor: &Anchor) -> bool {
         self.anchors.iter().any(|seen| seen.current && seen.anchor == *anchor)
@@ -89,17 +120,17 @@ impl Member {
     pub fn current(&self, kind: AnchorKind) -> impl Iterator<Item = &Anchor> {
         self.anchors.iter().filter(move |s| s.current && s.anchor.kind == kind).map(|seen| &seen.anchor)
     }
+}
 
-    /// Whose it is, as far as can be told: the same text for two laptops of one person, or of two people with one
-    /// surname, who may be a family.
-    pub fn household(&self) -> String {
-        let user = self.asset.as_ref().map(|asset| asset.user.trim().to_lowercase()).unwrap_or_default();
-        // anna.berg@example.com, "Anna Berg", "Berg, Anna", aberg: the surname, or all of it.
-        let name = user.split('@').next().unwrap_or_default();
-        let surname = match name.split_once(',') {
-            Some((surname, _)) => surname,
-            None => name.rsplit(|c: char| c.is_whitespace() || c == '.' || c == '_').next().unwrap_or(name),
-        };
-        if surname.is_empty() { self.id.to_string() } else { surname.trim().to_owned() }
-    }
+/// Whose a device is, as far as can be told: the same text for two laptops of one person, or of two people with one
+/// surname, who may be a family.
+fn household(one: &Occupant) -> String {
+    let user = one.asset.as_ref().map(|asset| asset.user.trim().to_lowercase()).unwrap_or_default();
+    // anna.berg@example.com, "Anna Berg", "Berg, Anna", aberg: the surname, or all of it.
+    let name = user.split('@').next().unwrap_or_default();
+    let surname = match name.split_once(',') {
+        Some((surname, _)) => surname,
+        None => name.rsplit(|c: char| c.is_whitespace() || c == '.' || c == '_').next().unwrap_or(name),
+    };
+    if surname.is_empty() { one.id.to_string() } else { surname.trim().to_owned() }
 }

@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::{Error as ValueError, StrDeserializer};
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
 
 use super::{Result, Severity, StoreError};
 
@@ -54,7 +55,7 @@ pub fn word<T: Serialize>(value: T) -> Result<String> {
 
 /// An enum from its word.
 pub fn from_word<T: DeserializeOwned>(word: &str) -> Result<T> {
-    let value = serde_json::Value::String(word.to_owned());
+    let value: StrDeserializer<'_, ValueError> = word.into_deserializer();
     T::deserialize(value)
         .map_err(|e| StoreError::Corrupt(format!("`{word}` is no {}: {e}", std::any::type_name::<T>())))
 }

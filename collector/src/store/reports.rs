@@ -120,6 +120,8 @@ pub trait Reports {
     /// What a device did since a time; with the number of a report that is known, only what later reports touched,
     /// or all of it where the store finds that cheaper.
     async fn recorded(&self, id: &DeviceId, since: Timestamp, after: Option<u64>) -> Result<Recorded>;
+    /// The number of the last report taken of each of some devices, in their order; of those that there are.
+    async fn last_reports(&self, ids: &[DeviceId]) -> Result<Vec<(DeviceId, u64)>>;
     /// What a device sent last, newest first.
     async fn sent(&self, id: &DeviceId, limit: u32) -> Result<Vec<SentReport>>;
     /// Deletes windows, transitions and sent reports that arrived before a time; how many rows went.

@@ -79,8 +79,6 @@ impl AnchorKind {
 /// An anchor that a device showed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AnchorSeen {
-    /// The device.
-    pub device: DeviceId,
     /// The anchor.
     pub anchor: Anchor,
     /// First seen.

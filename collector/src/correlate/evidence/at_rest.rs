@@ -22,7 +22,7 @@ const FEWEST: usize = 3;
 pub fn at_rest(view: &SiteView<'_>) -> Option<PlaceEvidence> {
     let known: Vec<bool> = view.placed().filter_map(|member| rests(view, member)).collect();
     let resting = known.iter().filter(|rests| **rests).count();
-    if resting < FEWEST || (resting as f64) < NEARLY_ALL * view.together.len() as f64 {
+    if resting < FEWEST || (resting as f64) < NEARLY_ALL * view.placed().count() as f64 {
         return None;
     }
     let why =
@@ -32,10 +32,10 @@ pub fn at_rest(view: &SiteView<'_>) -> Option<PlaceEvidence> {
 
 /// Nobody has worked on it for an hour on any whole day since it came, though input was seen of late; `None` where that
 /// cannot be told.
-fn rests(view: &SiteView<'_>, member: &Member) -> Option<bool> {
+fn rests(view: &SiteView<'_>, member: &Member<'_>) -> Option<bool> {
     let (first, today) =
-        (view.since(member)?.as_second().div_euclid(DAY) + 1, view.now.as_second().div_euclid(DAY));
-    let usage = view.rhythms.get(&member.id)?;
+        (member.since?.as_second().div_euclid(DAY) + 1, view.beside.now.as_second().div_euclid(DAY));
+    let usage = view.beside.rhythms.get(&member.id)?;
     let seen = (today - DAYS..today).any(|day| usage.day(day).is_some());
     if !seen || today - first < DAYS {
         return None;

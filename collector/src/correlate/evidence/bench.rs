@@ -1,7 +1,7 @@
 use farmwatch_shared::judge::PlaceEvidence;
 use jiff::SignedDuration;
 
-use super::super::view::SiteView;
+use super::super::view::{Member, SiteView};
 use crate::store::Standing;
 
 /// Laptops in stock are given out within so long.
@@ -16,12 +16,12 @@ const NEARLY_ALL: f64 = 0.8;
 /// Null model: a farm's laptops were shipped to the people whose names they carry. Says nothing without an asset
 /// list.
 pub fn stock(view: &SiteView<'_>) -> Option<PlaceEvidence> {
-    if !view.has_assets || view.members.is_empty() {
+    if !view.beside.has_assets || view.members.is_empty() {
         return None;
     }
-    let in_stock = |member: &super::super::view::Member| {
+    let in_stock = |member: &Member<'_>| {
         let unassigned = member.asset.as_ref().is_none_or(|asset| asset.user.trim().is_empty());
-        unassigned && member.enrolled_at + NEW > view.now
+        unassigned && member.enrolled_at + NEW > view.beside.now
     };
     let stocked = view.members.iter().filter(|member| in_stock(member)).count();
     if (stocked as f64) < NEARLY_ALL * view.members.len() as f64 {

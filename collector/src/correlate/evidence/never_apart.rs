@@ -1,7 +1,7 @@
 use farmwatch_shared::judge::PlaceEvidence;
 use jiff::SignedDuration;
 
-use super::super::view::SiteView;
+use super::super::view::{Member, SiteView};
 use crate::store::AnchorKind;
 
 /// Nothing is said before they have been together for so long.
@@ -16,17 +16,15 @@ const IN_FULL: SignedDuration = SignedDuration::from_hours(28 * 24);
 /// two, and counts for farm and bench alike. A laptop whose gateway is not known silences it.
 /// Defeated by carrying the laptops around now and then.
 pub fn never_apart(view: &SiteView<'_>) -> Option<PlaceEvidence> {
-    let count = view.together.len();
+    let count = view.placed().count();
     let long = view.together_for(count);
     if count < 3 || long < AT_LEAST {
         return None;
     }
-    let stayed = |member: &super::super::view::Member| {
+    let stayed = |member: &Member<'_>| {
         let mut gateways =
             member.anchors.iter().filter(|seen| seen.anchor.kind == AnchorKind::Gateway).peekable();
-        gateways.peek().is_some()
-            && gateways
-                .all(|seen| view.placed().any(|other| other.id != member.id && other.shows(&seen.anchor)))
+        gateways.peek().is_some() && gateways.all(|seen| view.others_show(&seen.anchor, seen.current))
     };
     if !view.placed().all(stayed) {
         return None;

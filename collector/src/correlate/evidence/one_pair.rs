@@ -14,21 +14,22 @@ const MOST_LAPTOPS: usize = 40;
 /// together, or, for two that stand apart, of the whole fleet's ([`super::super::operator`]). The weights file has the
 /// most that either may say. Defeated by an operator for each laptop.
 pub fn one_pair(view: &SiteView<'_>) -> Option<PlaceEvidence> {
-    let most = view.weights.place.get("place.one_pair")?.farm;
+    let most = view.beside.weights.place.get("place.one_pair")?.farm;
     if view.members.len() > MOST_LAPTOPS {
         return None;
     }
-    let afar = ln_pairs(view.counts.get(&candidates()).copied().unwrap_or(0));
-    let placed = view.together.len() as f64;
+    let afar = ln_pairs(view.beside.counts.get(&candidates()).copied().unwrap_or(0));
+    let placed = view.placed().count() as f64;
     let near = (placed * (placed - 1.0) / 2.0).max(1.0).ln();
     let mut best: Option<(f64, Turns)> = None;
     for (index, one) in view.members.iter().enumerate() {
         for other in &view.members[index + 1..] {
-            let beside = [one, other].iter().all(|member| view.together.contains(&member.id));
-            if one.household() == other.household() || !(beside || one_operator(one, other)) {
+            let beside = one.placed && other.placed;
+            if one.household == other.household || !(beside || one_operator(one, other)) {
                 continue;
             }
-            let (Some(a), Some(b)) = (view.rhythms.get(&one.id), view.rhythms.get(&other.id)) else {
+            let (Some(a), Some(b)) = (view.beside.rhythms.get(&one.id), view.beside.rhythms.get(&other.id))
+            else {
                 continue;
             };
             let turns = Turns::of(a, b);
@@ -50,6 +51,6 @@ pub fn one_pair(view: &SiteView<'_>) -> Option<PlaceEvidence> {
     view.evidence("place.one_pair", says / most, why)
 }
 
-fn one_operator(one: &Member, other: &Member) -> bool {
+fn one_operator(one: &Member<'_>, other: &Member<'_>) -> bool {
     one.current(AnchorKind::Operator).any(|anchor| other.shows(anchor))
 }

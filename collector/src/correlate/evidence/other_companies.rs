@@ -5,7 +5,7 @@ use farmwatch_shared::judge::PlaceEvidence;
 use jiff::SignedDuration;
 
 use super::super::anchors::maker_of_neighbour;
-use super::super::view::SiteView;
+use super::super::view::{Member, SiteView};
 use crate::store::{Anchor, AnchorKind};
 
 /// Network hardware of company laptops and docks, by the first three bytes of its address.
@@ -31,13 +31,15 @@ const STEADY: SignedDuration = SignedDuration::from_hours(20);
 /// Counts only where the policy lets agents say who else is on the network.
 /// Defeated by Wi-Fi with random addresses for every laptop, and by an uplink for each.
 pub fn other_companies(view: &SiteView<'_>) -> Option<PlaceEvidence> {
-    let steady = |member: &&super::super::view::Member| -> Vec<Anchor> {
+    let steady = |member: &&Member<'_>| -> Vec<Anchor> {
         let of_work = |anchor: &Anchor| {
             anchor.kind == AnchorKind::Neighbour
                 && maker_of_neighbour(anchor).is_some_and(|maker| WORK_HARDWARE.contains(maker))
         };
         let seen = member.anchors.iter().filter(|seen| seen.current && of_work(&seen.anchor));
-        seen.filter(|seen| seen.first_seen + STEADY <= view.now).map(|seen| seen.anchor.clone()).collect()
+        seen.filter(|seen| seen.first_seen + STEADY <= view.beside.now)
+            .map(|seen| seen.anchor.clone())
+            .collect()
     };
     let placed: Vec<_> = view.placed().collect();
     let all: BTreeSet<Anchor> = placed.iter().flat_map(steady).collect();

@@ -21,7 +21,7 @@ const IN_FULL: f64 = 6.0;
 pub fn round_of_hands(view: &SiteView<'_>) -> Option<PlaceEvidence> {
     let mut touches: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     let mut longer: BTreeMap<i64, usize> = BTreeMap::new();
-    for usage in view.placed().filter_map(|member| view.rhythms.get(&member.id)) {
+    for usage in view.placed().filter_map(|member| view.beside.rhythms.get(&member.id)) {
         for day in usage.days() {
             match day.own.iter().next() {
                 Some(first) if day.own.len() <= TOUCH => touches.entry(day.number).or_default().push(first),

@@ -12,17 +12,17 @@ use crate::store::{Anchor, AnchorKind};
 /// counts by the share of its laptops that are in the site.
 /// Defeated by an account for each laptop.
 pub fn shared_account(view: &SiteView<'_>) -> Option<PlaceEvidence> {
-    let mut households: BTreeMap<&Anchor, (usize, BTreeSet<String>)> = BTreeMap::new();
+    let mut households: BTreeMap<&Anchor, (usize, BTreeSet<&str>)> = BTreeMap::new();
     for member in &view.members {
         for anchor in member.current(AnchorKind::ToolAccount) {
             let (laptops, people) = households.entry(anchor).or_default();
             *laptops += 1;
-            people.insert(member.household());
+            people.insert(&member.household);
         }
     }
     let several = households.into_iter().filter(|(_, (_, people))| people.len() > 1);
     let shares = several.map(|(anchor, (laptops, people))| {
-        let fleet = view.counts.get(anchor).copied().unwrap_or(0).max(laptops as u64);
+        let fleet = view.beside.counts.get(anchor).copied().unwrap_or(0).max(laptops as u64);
         (laptops as f64 / fleet as f64, anchor, people.len())
     });
     let (share, anchor, people) = shares.max_by(|a, b| a.0.total_cmp(&b.0))?;

@@ -17,13 +17,13 @@ const MOST: u64 = 10;
 /// desk that IT does not know are rare. A serial number that many laptops of the fleet show is no serial number.
 /// Defeated by a switch without a serial number, or a thing for each laptop.
 pub fn shared_things(view: &SiteView<'_>) -> Option<PlaceEvidence> {
-    let mut people: BTreeMap<&Anchor, BTreeSet<String>> = BTreeMap::new();
+    let mut people: BTreeMap<&Anchor, BTreeSet<&str>> = BTreeMap::new();
     for member in view.placed() {
         for seen in &member.anchors {
             let thing = matches!(seen.anchor.kind, AnchorKind::UsbSerial | AnchorKind::DisplaySerial);
-            let rare = view.counts.get(&seen.anchor).copied().unwrap_or(0) <= MOST;
-            if thing && rare && (seen.current || seen.last_seen + LATELY > view.now) {
-                people.entry(&seen.anchor).or_default().insert(member.household());
+            let rare = view.beside.counts.get(&seen.anchor).copied().unwrap_or(0) <= MOST;
+            if thing && rare && (seen.current || seen.last_seen + LATELY > view.beside.now) {
+                people.entry(&seen.anchor).or_default().insert(&member.household);
             }
         }
     }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use farmwatch_shared::facts::{Source, SourceKind, Window};
 use farmwatch_shared::id::DeviceId;
@@ -7,9 +7,9 @@ use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
 use jiff::Timestamp;
 
-use super::super::view::{Member, SiteView};
+use super::super::view::{Beside, Member, SiteView};
 use super::of;
-use crate::store::{Anchor, AnchorKind, AnchorSeen, Asset, Standing};
+use crate::store::{Anchor, AnchorKind, AnchorSeen, Asset, Occupant, Standing};
 
 const DAY: i64 = 24 * 3600;
 
@@ -17,29 +17,31 @@ fn day(number: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + number * DAY).unwrap()
 }
 
-fn member(number: u128, user: &str, anchors: &[(AnchorKind, &str)], address: &str) -> Member {
+fn member(number: u128, user: &str, anchors: &[(AnchorKind, &str)], address: &str) -> Occupant {
     let id = DeviceId::new(1, number);
     let anchors = anchors.iter().map(|(kind, value)| AnchorSeen {
-        device: id.clone(),
         anchor: Anchor { kind: *kind, value: (*value).into() },
         first_seen: day(0),
         last_seen: day(0),
         current: true,
     });
     let asset = (!user.is_empty()).then(|| Asset { user: user.into(), ..Asset::default() });
-    Member {
+    Occupant {
         anchors: anchors.collect(),
         id,
         asset,
         standing: Standing::Enrolled,
         enrolled_at: day(-100),
-        address: address.parse().ok(),
+        last_seen: day(0),
+        public_address: address.parse().ok(),
+        site: None,
         llr: 0.0,
+        honest_llr: 0.0,
     }
 }
 
 struct Place {
-    members: Vec<Member>,
+    members: Vec<Occupant>,
     counts: BTreeMap<Anchor, u64>,
     rhythms: BTreeMap<DeviceId, Usage>,
     has_assets: bool,
@@ -47,7 +49,7 @@ struct Place {
 }
 
 impl Place {
-    fn new(members: Vec<Member>) -> Self {
+    fn new(members: Vec<Occupant>) -> Self {
         Self {
             members,
             counts: BTreeMap::new(),
@@ -58,15 +60,10 @@ impl Place {
     }
 
     fn view(&self, now: Timestamp) -> SiteView<'_> {
-        SiteView {
-            members: self.members.clone(),
-            together: self.members.iter().map(|m| m.id.clone()).collect::<BTreeSet<_>>(),
-            counts: &self.counts,
-            rhythms: &self.rhythms,
-            has_assets: self.has_assets,
-            weights: &self.weights,
-            now,
-        }
+        let members = self.members.iter().map(|one| Member::new(one, one.public_address, true));
+        let (counts, rhythms, weights) = (&self.counts, &self.rhythms, &self.weights);
+        let beside = Beside { counts, rhythms, has_assets: self.has_assets, weights, now };
+        SiteView::new(members.collect(), beside)
     }
 
     fn rules(&self, now: Timestamp) -> Vec<String> {
@@ -105,7 +102,7 @@ fn more_co_location_beyond_certainty_changes_nothing() {
     let all = Place::new(
         one.members
             .iter()
-            .map(|m| Member { anchors: member(0, "", &more, "203.0.113.7").anchors, ..m.clone() })
+            .map(|m| Occupant { anchors: member(0, "", &more, "203.0.113.7").anchors, ..m.clone() })
             .collect(),
     );
     let farm = |place: &Place| place.judged(day(20), 4.5, 4.3).farm;

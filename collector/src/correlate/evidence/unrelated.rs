@@ -18,7 +18,7 @@ const ONE_DEPARTMENT: f64 = 0.8;
 /// file). Two say nothing. Laptops of one person, or of people with one surname, count as one household.
 /// Defeated by farms that keep one or two laptops of ours, or an uplink and a gateway for each.
 pub fn unrelated(view: &SiteView<'_>) -> Option<PlaceEvidence> {
-    let households: BTreeSet<String> = view.placed().map(super::super::view::Member::household).collect();
+    let households: BTreeSet<&str> = view.placed().map(|member| member.household.as_str()).collect();
     let counted = |rule: &str, count: usize| {
         let days = view.together_for(count).as_secs_f64() / IN_FULL.as_secs_f64();
         let long = AT_FIRST + (1.0 - AT_FIRST) * days.clamp(0.0, 1.0);

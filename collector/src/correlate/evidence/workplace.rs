@@ -17,13 +17,12 @@ const LATELY: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Offices and shared workspaces that IT never named are learnt this way.
 /// Defeated by nothing that a farm would do for all of its laptops.
 pub fn workplace(view: &SiteView<'_>) -> Option<PlaceEvidence> {
-    let all: Vec<&Member> = view.placed().collect();
-    let returns = |member: &&&Member| {
+    let all: Vec<&Member<'_>> = view.placed().collect();
+    let returns = |member: &&&Member<'_>| {
         let gateways = member.anchors.iter().filter(|seen| seen.anchor.kind == AnchorKind::Gateway);
-        let elsewhere =
-            gateways.filter(|seen| !view.placed().any(|m| m.id != member.id && m.shows(&seen.anchor)));
+        let elsewhere = gateways.filter(|seen| !view.others_show(&seen.anchor, seen.current));
         elsewhere
-            .filter(|seen| seen.last_seen + LATELY > view.now)
+            .filter(|seen| seen.last_seen + LATELY > view.beside.now)
             .any(|seen| seen.last_seen.duration_since(seen.first_seen) > AGAIN)
     };
     let coming = all.iter().filter(returns).count();

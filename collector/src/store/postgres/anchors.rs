@@ -13,8 +13,8 @@ use super::fault::Fault;
 use super::line::{Line, get};
 
 /// Writes all anchors of a device; see [`super::super::Change::Anchors`].
-pub async fn put(line: &Line, number: i64, device: &DeviceId, seen: &[AnchorSeen]) -> Result<(), Fault> {
-    let stored = of(line, number, device).await?;
+pub async fn put(line: &Line, number: i64, seen: &[AnchorSeen]) -> Result<(), Fault> {
+    let stored = of(line, number).await?;
     if let Some(at) = seen_again(&stored, seen) {
         // primary key
         let again = "UPDATE anchor SET last_seen = $2 WHERE device = $1 AND current";
@@ -88,22 +88,21 @@ async fn count_changes(line: &Line, counts: &BTreeMap<(String, String), i64>) ->
 /// All anchors that a device has shown, by its id.
 pub async fn shown_by(line: &Line, device: &DeviceId) -> Result<Vec<AnchorSeen>, Fault> {
     match devices::find(line, device).await? {
-        Some(number) => of(line, number, device).await,
+        Some(number) => of(line, number).await,
         None => Ok(Vec::new()),
     }
 }
 
 /// All anchors that a device has shown.
-pub async fn of(line: &Line, number: i64, device: &DeviceId) -> Result<Vec<AnchorSeen>, Fault> {
+pub async fn of(line: &Line, number: i64) -> Result<Vec<AnchorSeen>, Fault> {
     // primary key
     let query = "SELECT kind, value, first_seen, last_seen, current FROM anchor WHERE device = $1 ORDER BY kind, value";
-    line.rows(query, &[&number]).await?.iter().map(|row| seen(row, device.clone())).collect()
+    line.rows(query, &[&number]).await?.iter().map(seen).collect()
 }
 
 /// A row of kind, value, first and last sighting, current.
-pub fn seen(row: &Row, device: DeviceId) -> Result<AnchorSeen, Fault> {
+pub fn seen(row: &Row) -> Result<AnchorSeen, Fault> {
     Ok(AnchorSeen {
-        device,
         anchor: Anchor { kind: from_word(get(row, 0)?)?, value: get(row, 1)? },
         first_seen: time(get(row, 2)?)?,
         last_seen: time(get(row, 3)?)?,

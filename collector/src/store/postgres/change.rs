@@ -68,9 +68,7 @@ async fn apply(line: &Line, change: &Change) -> Result<(), Fault> {
             let number = devices::number(line, device).await?;
             devices::put_judged(line, number, judged).await
         }
-        Change::Anchors(device, seen) => {
-            anchors::put(line, devices::number(line, device).await?, device, seen).await
-        }
+        Change::Anchors(device, seen) => anchors::put(line, devices::number(line, device).await?, seen).await,
         Change::Stand(seen) => sites::stand(line, seen).await,
         Change::NoMoreThan(seen) => anchors::no_more_than(line, seen).await,
         Change::PutSite(site) => sites::put(line, site).await,

@@ -30,8 +30,7 @@ pub async fn of(line: &Line, devices: &[DeviceId]) -> Result<Vec<Occupant>, Faul
          ORDER BY x.place, a.kind, a.value";
     for row in line.rows(query, &[&ids]).await? {
         if let Ok(index) = places.binary_search(&get(&row, 5)?) {
-            let device = found[index].id.clone();
-            found[index].anchors.push(anchors::seen(&row, device)?);
+            found[index].anchors.push(anchors::seen(&row)?);
         }
     }
     Ok(found)

@@ -60,6 +60,16 @@ impl Reports for Postgres {
         }
     }
 
+    async fn last_reports(&self, ids: &[DeviceId]) -> Result<Vec<(DeviceId, u64)>> {
+        let line = self.line().await?;
+        let ids: Vec<&str> = ids.iter().map(DeviceId::as_str).collect();
+        // UNIQUE id, primary key
+        let query = "SELECT d.id, h.seq FROM unnest($1::text[]) WITH ORDINALITY AS x (id, place)
+             JOIN device d ON d.id = x.id JOIN head h ON h.device = d.number ORDER BY x.place";
+        let rows = line.rows(query, &[&ids]).await?;
+        rows.iter().map(|row| Ok((id(get(row, 0)?)?, uncount(get(row, 1)?)))).collect()
+    }
+
     async fn sent(&self, device: &DeviceId, limit: u32) -> Result<Vec<SentReport>> {
         let line = self.line().await?;
         let Some(number) = devices::find(&line, device).await? else { return Ok(Vec::new()) };

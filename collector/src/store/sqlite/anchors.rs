@@ -10,8 +10,8 @@ use super::super::{Anchor, AnchorSeen, Result, StoreError};
 use super::convert::{from_word, ms, time, uncount, word};
 
 /// Writes all anchors of a device; see [`super::super::Change::Anchors`].
-pub fn put(conn: &Connection, number: i64, device: &DeviceId, seen: &[AnchorSeen]) -> Result<()> {
-    let before = of(conn, number, device)?;
+pub fn put(conn: &Connection, number: i64, seen: &[AnchorSeen]) -> Result<()> {
+    let before = of(conn, number)?;
     if let Some(at) = seen_again(&before, seen) {
         // primary key
         conn.prepare_cached("UPDATE anchor SET last_seen = ?2 WHERE device = ?1 AND current = 1")?
@@ -55,7 +55,7 @@ fn count_change(conn: &Connection, anchor: &Anchor, was: bool, is: bool) -> Resu
 }
 
 /// All anchors that a device has shown.
-pub fn of(conn: &Connection, number: i64, device: &DeviceId) -> Result<Vec<AnchorSeen>> {
+pub fn of(conn: &Connection, number: i64) -> Result<Vec<AnchorSeen>> {
     // primary key
     let mut statement = conn.prepare_cached(
         "SELECT kind, value, first_seen, last_seen, current FROM anchor WHERE device = ?1 ORDER BY kind, value",
@@ -63,16 +63,18 @@ pub fn of(conn: &Connection, number: i64, device: &DeviceId) -> Result<Vec<Ancho
     let mut rows = statement.query([number])?;
     let mut anchors = Vec::new();
     while let Some(row) = rows.next()? {
-        anchors.push(seen(row, device.clone())?);
+        anchors.push(seen(row)?);
     }
     Ok(anchors)
 }
 
 /// A row of kind, value, first and last sighting, current.
-pub fn seen(row: &Row<'_>, device: DeviceId) -> Result<AnchorSeen> {
+pub fn seen(row: &Row<'_>) -> Result<AnchorSeen> {
     Ok(AnchorSeen {
-        device,
-        anchor: Anchor { kind: from_word(&row.get::<_, String>(0)?)?, value: row.get(1)? },
+        anchor: Anchor {
+            kind: from_word(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?,
+            value: row.get(1)?,
+        },
         first_seen: time(row.get(2)?)?,
         last_seen: time(row.get(3)?)?,
         current: row.get(4)?,

@@ -13,7 +13,7 @@ pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
     let conn = &hand.conn;
     match change {
         Change::Judged(device, judged) => devices::put_judged(conn, number(conn, device)?, judged),
-        Change::Anchors(device, seen) => anchors::put(conn, number(conn, device)?, device, seen),
+        Change::Anchors(device, seen) => anchors::put(conn, number(conn, device)?, seen),
         Change::Stand(seen) => sites::stand(conn, seen),
         Change::NoMoreThan(seen) => anchors::no_more_than(conn, seen),
         Change::PutSite(site) => sites::put(conn, site),

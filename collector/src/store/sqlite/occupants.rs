@@ -29,8 +29,7 @@ pub fn of(conn: &Connection, devices: &str) -> Result<Vec<Occupant>> {
     let mut rows = statement.query([devices])?;
     while let Some(row) = rows.next()? {
         if let Ok(index) = places.binary_search(&row.get(5)?) {
-            let device = found[index].id.clone();
-            found[index].anchors.push(anchors::seen(row, device)?);
+            found[index].anchors.push(anchors::seen(row)?);
         }
     }
     Ok(found)

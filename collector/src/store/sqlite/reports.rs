@@ -12,7 +12,7 @@ use super::super::prepared::{Happened, Prepared, unpack};
 use super::super::{Arrival, Receipt, Recorded, Reports, Result, SentReport};
 use super::Sqlite;
 use super::arrivals;
-use super::convert::{count, from_json, from_word, ms, time, uncount};
+use super::convert::{self, count, from_json, from_word, json, ms, time, uncount};
 use super::{change, facts};
 
 /// Devices trimmed in one transaction: what else is to be written waits no longer than for these.
@@ -68,6 +68,24 @@ impl Reports for Sqlite {
         self.read(move |conn| match change::find(conn, &id)? {
             Some(number) => recorded(conn, number, since, after),
             None => Ok(Recorded { whole: true, ..Recorded::default() }),
+        })
+        .await
+    }
+
+    async fn last_reports(&self, ids: &[DeviceId]) -> Result<Vec<(DeviceId, u64)>> {
+        let ids = json(&ids)?;
+        self.read(move |conn| {
+            // UNIQUE id, primary key
+            let mut statement = conn.prepare_cached(
+                "SELECT d.id, h.seq FROM json_each(?1) x CROSS JOIN device d ON d.id = x.value
+                 CROSS JOIN head h ON h.device = d.number ORDER BY x.key",
+            )?;
+            let mut rows = statement.query([ids])?;
+            let mut last = Vec::new();
+            while let Some(row) = rows.next()? {
+                last.push((convert::id(row.get(0)?)?, uncount(row.get(1)?)));
+            }
+            Ok(last)
         })
         .await
     }

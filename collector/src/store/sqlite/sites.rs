@@ -61,7 +61,7 @@ impl Sites for Sqlite {
     async fn anchors_of(&self, device: &DeviceId) -> Result<Vec<AnchorSeen>> {
         let device = device.clone();
         self.read(move |conn| match change::find(conn, &device)? {
-            Some(number) => anchors::of(conn, number, &device),
+            Some(number) => anchors::of(conn, number),
             None => Ok(Vec::new()),
         })
         .await

@@ -272,6 +272,7 @@ async fn sent(store: SharedStore) {
 
 async fn round_trip(store: SharedStore) {
     let device = enrol(&store, 1).await;
+    let silent = enrol(&store, 2).await;
     for (seq, rtt) in [(1, 40), (2, 30), (3, 90)] {
         let observed = Observed { rtt_ms: Some(rtt), mss: None };
         let arrival = Arrival { observed, ..arrival(heartbeat(&device, seq, &State::default())) };
@@ -280,6 +281,8 @@ async fn round_trip(store: SharedStore) {
     for (since, least) in [(minute(0), Some(30)), (minute(3 * 24 * 60), None)] {
         assert_eq!(store.dossier(&device, since).await.unwrap().unwrap().min_rtt_ms, least);
     }
+    let asked = [silent.clone(), laptop(9), device.clone()];
+    assert_eq!(store.last_reports(&asked).await.unwrap(), [(silent, 0), (device, 3)]);
 }
 
 async fn trim(store: SharedStore) {

@@ -17,9 +17,8 @@ pub const CASES: &[Case] = &[
     ("the most probable farm comes first, page by page", |s| Box::pin(order(s))),
 ];
 
-fn seen(device: &DeviceId, value: &str, first: i64, last: i64) -> AnchorSeen {
+fn seen(value: &str, first: i64, last: i64) -> AnchorSeen {
     AnchorSeen {
-        device: device.clone(),
         anchor: Anchor { kind: AnchorKind::Gateway, value: value.into() },
         first_seen: minute(first),
         last_seen: minute(last),
@@ -34,7 +33,7 @@ async fn show(store: &SharedStore, device: &DeviceId, anchors: Vec<AnchorSeen>) 
 async fn anchors(store: SharedStore) {
     let devices = [enrol(&store, 1).await, enrol(&store, 2).await, enrol(&store, 3).await];
     for device in &devices {
-        show(&store, device, vec![seen(device, "router", 1, 1), seen(device, device.as_str(), 1, 1)]).await;
+        show(&store, device, vec![seen("router", 1, 1), seen(device.as_str(), 1, 1)]).await;
     }
     let router = Anchor { kind: AnchorKind::Gateway, value: "router".into() };
     assert_eq!(store.count_at(&router).await.unwrap(), 3);
@@ -75,17 +74,17 @@ async fn anchors(store: SharedStore) {
 async fn left(store: SharedStore) {
     let device = enrol(&store, 1).await;
     let home = Anchor { kind: AnchorKind::Gateway, value: "home".into() };
-    show(&store, &device, vec![seen(&device, "home", 1, 1)]).await;
-    show(&store, &device, vec![seen(&device, "home", 5, 5)]).await;
-    assert_eq!(store.anchors_of(&device).await.unwrap(), [seen(&device, "home", 1, 5)]);
-    show(&store, &device, vec![seen(&device, "hotel", 6, 6)]).await;
+    show(&store, &device, vec![seen("home", 1, 1)]).await;
+    show(&store, &device, vec![seen("home", 5, 5)]).await;
+    assert_eq!(store.anchors_of(&device).await.unwrap(), [seen("home", 1, 5)]);
+    show(&store, &device, vec![seen("hotel", 6, 6)]).await;
     assert_eq!(store.count_at(&home).await.unwrap(), 0);
     assert_eq!(store.devices_at(&home, 9).await.unwrap(), []);
-    let gone = AnchorSeen { current: false, ..seen(&device, "home", 1, 5) };
-    assert_eq!(store.anchors_of(&device).await.unwrap(), [gone, seen(&device, "hotel", 6, 6)]);
-    show(&store, &device, vec![seen(&device, "home", 9, 9)]).await;
+    let gone = AnchorSeen { current: false, ..seen("home", 1, 5) };
+    assert_eq!(store.anchors_of(&device).await.unwrap(), [gone, seen("hotel", 6, 6)]);
+    show(&store, &device, vec![seen("home", 9, 9)]).await;
     assert_eq!(store.count_at(&home).await.unwrap(), 1);
-    assert_eq!(store.anchors_of(&device).await.unwrap()[0], seen(&device, "home", 1, 9));
+    assert_eq!(store.anchors_of(&device).await.unwrap()[0], seen("home", 1, 9));
 }
 
 fn site(n: u128, devices: &[u128], farm: f64) -> Site {
@@ -141,7 +140,7 @@ async fn come(store: SharedStore) {
     let mut comes = Vec::new();
     for n in 1..=2 {
         let device = enrol(&store, n).await;
-        let shows = vec![seen(&device, "router", 1, 1), seen(&device, "printer", 1, 1)];
+        let shows = vec![seen("router", 1, 1), seen("printer", 1, 1)];
         comes.push(vec![Change::Anchors(device, shows), Change::NoMoreThan(vec![(router.clone(), 1)])]);
     }
     let (second, first) = (comes.pop().unwrap(), comes.pop().unwrap());

@@ -26,6 +26,8 @@ use crate::row::Row;
 /// Reports that are counted at least, and hours, after most of the fleet has told its whole state and been judged on it.
 const COUNTED: u64 = 20_000;
 const HOURS: SignedDuration = SignedDuration::from_hours(4);
+/// Farms are as rare as the base rate has them, and one at least: one laptop in 10,000 stands in one, with one or two more.
+const LAPTOPS_A_FARM: u32 = 25_000;
 /// Share of the fleet that has been heard by then; some laptops are away for days.
 const HEARD: f64 = 0.8;
 /// Devices judged at once, and the time within which reports are judged together, as in replay.
@@ -62,6 +64,7 @@ pub fn measure(sizes: &[u32]) -> anyhow::Result<Vec<Row>> {
 fn micros(laptops: u32) -> anyhow::Result<f64> {
     let mut parameters = Parameters::with(TEST)?;
     parameters.fleet.laptops = laptops;
+    parameters.farms.drawn = (laptops / LAPTOPS_A_FARM).max(1);
     let fleet = Fleet::new(parameters, 1, 2, "2026-11-20T00:00:00Z".parse()?)?;
     let app = Arc::new(App::fixed(sqlite::in_memory()?, Policy::parse(COMMENTED)?));
     let mut desk = Desk {
