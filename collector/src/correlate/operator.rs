@@ -55,6 +55,9 @@ pub async fn shown(
         shown.extend(joined.into_iter().cloned());
         return Ok(shown);
     }
+    if !Turns::may_speak(usage) {
+        return Ok(shown);
+    }
     let paid = ln_pairs(app.store.count_at(&candidates).await?);
     let mut others = app.store.devices_at(&candidates, MOST).await?;
     others.retain(|other| other != id);

@@ -223,7 +223,7 @@ async fn counts(app: &App, subject: &Subject, occupants: &BTreeMap<DeviceId, Occ
 
 fn stander(one: &Occupant) -> Stander<'_> {
     let current = one.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins());
-    Stander::new(&one.id, current.collect(), one.last_seen)
+    Stander::new(&one.id, current, one.last_seen)
 }
 
 /// When each was worked on.

@@ -7,6 +7,7 @@
 //! for at most 20 devices, and a gateway for at most some 500.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use farmwatch_shared::id::DeviceId;
 use jiff::{SignedDuration, Timestamp};
@@ -42,22 +43,27 @@ const GAP: SignedDuration = SignedDuration::from_hours(2);
 pub struct Stander<'a> {
     /// Which.
     pub id: &'a DeviceId,
-    /// What it shows now, in order.
-    anchors: Vec<&'a AnchorSeen>,
+    /// What it shows now, in order of the anchors' hashes.
+    anchors: Vec<(u64, &'a AnchorSeen)>,
     /// When it was last heard.
     pub last_seen: Timestamp,
 }
 
 impl<'a> Stander<'a> {
     /// A device that shows something now.
-    pub fn new(id: &'a DeviceId, mut anchors: Vec<&'a AnchorSeen>, last_seen: Timestamp) -> Self {
-        anchors.sort_unstable_by_key(|seen| &seen.anchor);
+    pub fn new(
+        id: &'a DeviceId,
+        anchors: impl Iterator<Item = &'a AnchorSeen>,
+        last_seen: Timestamp,
+    ) -> Self {
+        let mut anchors: Vec<_> = anchors.map(|seen| (hash(&seen.anchor), seen)).collect();
+        anchors.sort_unstable_by_key(|(hash, _)| *hash);
         Self { id, anchors, last_seen }
     }
 
     /// How many gateways it shows.
     pub fn gateways(&self) -> usize {
-        self.anchors.iter().filter(|seen| seen.anchor.kind == AnchorKind::Gateway).count()
+        self.anchors.iter().filter(|(_, seen)| seen.anchor.kind == AnchorKind::Gateway).count()
     }
 }
 
@@ -121,7 +127,8 @@ pub fn could_join<'a>(shared: impl IntoIterator<Item = &'a Anchor>, counts: &Cou
 /// What two share, as far as it says something.
 #[derive(Default)]
 struct Common {
-    best: BTreeMap<AnchorKind, f64>,
+    /// The strongest of each kind.
+    best: [Option<f64>; AnchorKind::KINDS],
     neighbours: f64,
     /// When each began, and what it says.
     outages: Vec<(i64, f64)>,
@@ -133,13 +140,13 @@ impl Common {
         if anchor.kind == AnchorKind::Outage {
             self.outages.extend(outages::began(anchor).map(|began| (began, says)));
         }
-        let slot = self.best.entry(anchor.kind).or_insert(says);
-        *slot = slot.max(says);
+        let best = &mut self.best[anchor.kind as usize];
+        *best = strongest(*best, Some(says));
         self.neighbours += f64::from(u8::from(anchor.kind == AnchorKind::Neighbour));
     }
 
     fn best(&self, kind: AnchorKind) -> Option<f64> {
-        self.best.get(&kind).copied()
+        self.best[kind as usize]
     }
 
     /// One quantity: what the local network shows, the strongest of its three.
@@ -207,11 +214,19 @@ fn shared<'a>(
     a: &'a Stander<'_>,
     b: &'a Stander<'_>,
 ) -> impl Iterator<Item = (&'a AnchorSeen, &'a AnchorSeen)> {
-    let mut theirs = b.anchors.iter().copied().peekable();
-    a.anchors.iter().copied().filter_map(move |mine| {
-        while theirs.next_if(|theirs| theirs.anchor < mine.anchor).is_some() {}
-        theirs.next_if(|theirs| theirs.anchor == mine.anchor).map(|theirs| (mine, theirs))
+    let mut theirs = b.anchors.iter().peekable();
+    a.anchors.iter().filter_map(move |(hash, mine)| {
+        while theirs.next_if(|(other, _)| other < hash).is_some() {}
+        let (_, theirs) = theirs.next_if(|(other, theirs)| other == hash && theirs.anchor == mine.anchor)?;
+        Some((*mine, *theirs))
     })
+}
+
+/// By which anchors are compared sooner than by their texts.
+fn hash(anchor: &Anchor) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    anchor.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn apart_in_time(a: &Stander<'_>, mine: &AnchorSeen, b: &Stander<'_>, theirs: &AnchorSeen) -> bool {
@@ -219,18 +234,17 @@ fn apart_in_time(a: &Stander<'_>, mine: &AnchorSeen, b: &Stander<'_>, theirs: &A
 }
 
 fn both_show(a: &Stander<'_>, b: &Stander<'_>, kind: AnchorKind) -> bool {
-    let shows = |s: &Stander<'_>| s.anchors.iter().any(|seen| seen.anchor.kind == kind);
+    let shows = |s: &Stander<'_>| s.anchors.iter().any(|(_, seen)| seen.anchor.kind == kind);
     shows(a) && shows(b)
 }
 
 /// Both have an address of one family, and not the same. One over IPv4 and one over IPv6 says nothing.
 fn addresses_differ(a: &Stander<'_>, b: &Stander<'_>) -> bool {
-    let families = |s: &Stander<'_>| {
-        let addresses = s.anchors.iter().filter(|seen| seen.anchor.kind == AnchorKind::PublicAddress);
-        addresses.map(|seen| seen.anchor.value.contains(':')).collect::<Vec<_>>()
+    let shows = |s: &Stander<'_>, sixth: bool| {
+        let addresses = s.anchors.iter().filter(|(_, seen)| seen.anchor.kind == AnchorKind::PublicAddress);
+        addresses.into_iter().any(|(_, seen)| seen.anchor.value.contains(':') == sixth)
     };
-    let theirs = families(b);
-    families(a).iter().any(|family| theirs.contains(family))
+    [false, true].into_iter().any(|sixth| shows(a, sixth) && shows(b, sixth))
 }
 
 fn strongest(a: Option<f64>, b: Option<f64>) -> Option<f64> {
@@ -257,7 +271,7 @@ mod tests {
             current: true,
         });
         let anchors = anchors.map(|seen| &*Box::leak(Box::new(seen)));
-        Stander::new(id, anchors.collect(), at(9))
+        Stander::new(id, anchors, at(9))
     }
 
     fn counts(count: u64, values: &[(AnchorKind, &str)]) -> Counts {
@@ -355,8 +369,8 @@ mod tests {
         let home = [(PublicAddress, "203.0.113.7")];
         let (mut a, b) = (stander(1, &home), stander(2, &home));
         let later =
-            AnchorSeen { first_seen: Timestamp::from_second(30 * HOUR).unwrap(), ..a.anchors[0].clone() };
-        a.anchors[0] = &later;
+            AnchorSeen { first_seen: Timestamp::from_second(30 * HOUR).unwrap(), ..a.anchors[0].1.clone() };
+        a.anchors[0].1 = &later;
         a.last_seen = Timestamp::from_second(40 * HOUR).unwrap();
         assert!(!together(&a, &b, &counts(2, &home)));
     }

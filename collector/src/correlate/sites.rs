@@ -161,7 +161,7 @@ mod tests {
         fn groups_are_the_components_of_the_links(links in prop::collection::vec((0u128..9, 0u128..9), 0..12)) {
             let last_seen = Timestamp::UNIX_EPOCH;
             let ids = ids(&[0, 1, 2, 3, 4, 5, 6, 7, 8]);
-            let standers: Vec<Stander<'_>> = ids.iter().map(|id| Stander::new(id, vec![], last_seen)).collect();
+            let standers: Vec<Stander<'_>> = ids.iter().map(|id| Stander::new(id, [].iter(), last_seen)).collect();
             let linked = |a: &DeviceId, b: &DeviceId| links.iter().any(|(x, y)| {
                 let (x, y) = (DeviceId::new(1, *x), DeviceId::new(1, *y));
                 (a, b) == (&x, &y) || (b, a) == (&x, &y)

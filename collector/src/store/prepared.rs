@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use farmwatch_shared::facts::{Family as _, Host, Transition, Window};
+use farmwatch_shared::facts::{Family as _, Host, Transition, UNJUDGED, Window};
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::{Digest, FactKey};
 use serde::Deserialize;
@@ -62,6 +62,12 @@ impl Prepared {
         let transitions = transitions.collect::<Result<_>>()?;
         let kept = if report.is_heartbeat() { None } else { Some(pack(report)?) };
         Ok(Self { origin: origin_of(&arrival), set, gone, host, windows, transitions, sent: kept, arrival })
+    }
+
+    /// Whether one of these keys is of a fact that devices are judged by.
+    pub fn is_judged<'a>(changed: &'a [String]) -> bool {
+        let family = |key: &'a String| key.split('/').next().unwrap_or_default();
+        changed.iter().any(|key| !UNJUDGED.contains(&family(key)))
     }
 
     /// Whether one of these keys is of the `host` fact.

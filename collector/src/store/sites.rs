@@ -48,6 +48,9 @@ pub enum AnchorKind {
 }
 
 impl AnchorKind {
+    /// How many kinds there are.
+    pub const KINDS: usize = Self::Operator as usize + 1;
+
     /// Laptops that share it may belong together.
     pub fn joins(self) -> bool {
         self != Self::FromAfar

@@ -43,6 +43,9 @@ pub trait Family: Serialize + DeserializeOwned {
     const NAME: &'static str;
 }
 
+/// Families that people read and no rule does: a device is not judged anew when one of these facts changes.
+pub const UNJUDGED: [&str; 2] = [Session::NAME, Power::NAME];
+
 /// Every sensor, by its family's name; `activity` states windows and no facts.
 pub const SENSORS: [&str; 10] = [
     Host::NAME,

@@ -177,6 +177,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::facts::UNJUDGED;
 
     #[test]
     fn every_rule_has_its_weights_and_every_weight_its_rule() {
@@ -190,6 +191,22 @@ mod tests {
     fn every_cause_of_several_groups_has_a_cap() {
         let weights = Weights::shipped();
         assert!(weights.cap.contains_key("kvm") && weights.cap.contains_key("tool"));
+    }
+
+    /// Rules may read these some day: then they are to be taken off [`UNJUDGED`], or nobody is judged anew for them.
+    #[test]
+    fn no_rule_reads_what_nobody_is_judged_anew_for() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rules");
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let rule = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for family in ["Session", "Power"] {
+                let reads = [format!("get::<{family}>"), format!("all::<{family}>")];
+                assert!(!reads.iter().any(|read| rule.contains(read)), "{} reads {family}", path.display());
+            }
+        }
+        assert_eq!(UNJUDGED, ["session", "power"]);
     }
 
     #[test]

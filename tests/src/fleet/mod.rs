@@ -27,6 +27,7 @@ mod situation;
 #[cfg(test)]
 mod tests;
 mod things;
+pub mod told;
 mod tools;
 mod twins;
 mod windows;

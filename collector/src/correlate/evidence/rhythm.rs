@@ -51,6 +51,11 @@ impl Turns {
         pair
     }
 
+    /// One of two was worked on for days enough to be compared.
+    pub fn may_speak(usage: &Usage) -> bool {
+        usage.days().iter().filter(|day| day.work.len() >= WORKED).count() >= DAYS
+    }
+
     /// In turns, on several days, and hardly ever together.
     pub fn speaks(&self) -> bool {
         self.days >= DAYS

@@ -153,7 +153,7 @@ fn take(known: &mut Known, writes: &mut Writes, prepared: &Prepared) -> Result<R
         if let Some(sent) = &prepared.sent {
             writes.sent.insert((number, report.seq), (ms(prepared.arrival.received_at), sent.clone()));
         }
-        at_once |= !changed.is_empty();
+        at_once |= Prepared::is_judged(&changed);
     }
     take_head(head, boots, writes, prepared, before);
     let received = ms(prepared.arrival.received_at);

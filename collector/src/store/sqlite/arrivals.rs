@@ -92,7 +92,7 @@ fn misfit(conn: &Connection, head: &Head, report: &Report) -> Result<Option<Rece
     conflict(out_of_order(report, head.seq, &head.boot))
 }
 
-/// Writes facts, windows, transitions and the report itself; whether a fact changed, or why there is no room for its facts.
+/// Writes facts, windows, transitions and the report itself; whether a fact that is judged changed, or why there is no room for its facts.
 fn write_content(conn: &Connection, head: &mut Head, prepared: &Prepared) -> Result<Result<bool, String>> {
     let Prepared { arrival, set, gone, .. } = prepared;
     let report = &arrival.report;
@@ -123,7 +123,7 @@ fn write_content(conn: &Connection, head: &mut Head, prepared: &Prepared) -> Res
         )?
         .execute(params![head.number, count(report.seq), ms(arrival.received_at), sent])?;
     }
-    Ok(Ok(!written.changed.is_empty()))
+    Ok(Ok(Prepared::is_judged(&written.changed)))
 }
 
 /// What listings show of a device, from its `host` fact.

@@ -1,6 +1,6 @@
 //! The queue of devices to be judged.
 
-use farmwatch_shared::facts::{Power, Transition, TransitionKind};
+use farmwatch_shared::facts::{Power, Transition, TransitionKind, UsbDevice};
 use farmwatch_shared::judge::Judged;
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::State;
@@ -39,14 +39,18 @@ async fn queued(store: SharedStore) {
     report(&store, heartbeat(&device, 2, &state)).await;
     assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 0);
     let before = state.clone();
-    state.put("self", &Power { battery: true, ..Power::default() });
+    state.put("1-1", &UsbDevice::default());
     report(&store, change(&device, 3, &before, &state)).await;
     assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 1, "a fact");
     idle(&store).await;
     let whole = Report { whole: true, ..change(&device, 4, &State::default(), &state) };
     report(&store, whole).await;
     assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 0, "the whole state, and nothing new in it");
-    let mut moved = arrival(heartbeat(&device, 5, &state));
+    let before = state.clone();
+    state.put("self", &Power { battery: true, ..Power::default() });
+    report(&store, change(&device, 5, &before, &state)).await;
+    assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 0, "a fact that no rule reads");
+    let mut moved = arrival(heartbeat(&device, 6, &state));
     moved.source = Some("198.51.100.1".parse().unwrap());
     store.ingest(vec![moved]).await.unwrap();
     assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 1, "another public address");
@@ -84,7 +88,7 @@ async fn later(store: SharedStore) {
     // A fact is due at once, and takes along what would have waited.
     report(&store, told(&quiet, 4)).await;
     let mut next = state.clone();
-    next.put("self", &Power { battery: true, ..Power::default() });
+    next.put("1-1", &UsbDevice::default());
     report(&store, change(&quiet, 5, &state, &next)).await;
     assert_eq!(store.take_work(9, minute(5)).await.unwrap(), [quiet]);
 }

@@ -13,11 +13,10 @@ use farmwatch_collector::access::peer::Peer;
 use farmwatch_collector::app::App;
 use farmwatch_collector::correlate::judge_devices;
 use farmwatch_collector::ingest::{Ingest, Places};
-use farmwatch_collector::policy::{COMMENTED, Policy};
 use farmwatch_collector::store::{Device, WINDOWS_WAIT, sqlite};
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::report::Report;
-use farmwatch_tests::fleet::{Fleet, Line, Parameters, TEST};
+use farmwatch_tests::fleet::{Fleet, Line, Parameters, TEST, told};
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -66,9 +65,14 @@ fn micros(laptops: u32) -> anyhow::Result<f64> {
     parameters.fleet.laptops = laptops;
     parameters.farms.drawn = (laptops / LAPTOPS_A_FARM).max(1);
     let fleet = Fleet::new(parameters, 1, 2, "2026-11-20T00:00:00Z".parse()?)?;
-    let app = Arc::new(App::fixed(sqlite::in_memory()?, Policy::parse(COMMENTED)?));
+    let app = Arc::new(App::fixed(sqlite::in_memory()?, told::policy()?));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(app.store.put_assets(told::assets(&fleet)))?;
+    for place in told::places(&fleet)? {
+        runtime.block_on(app.store.put_place(place))?;
+    }
     let mut desk = Desk {
-        runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+        runtime,
         ingest: Ingest::new(Arc::clone(&app), Places::default()),
         app,
         heard: BTreeSet::new(),

@@ -4,20 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use farmwatch_collector::app::App;
-use farmwatch_collector::policy::{COMMENTED, Policy};
 use farmwatch_collector::replay::{Replay, Told};
-use farmwatch_collector::store::{AlertKind, Asset, DeviceFilter, Page, Place, SharedStore, sqlite};
+use farmwatch_collector::store::{AlertKind, DeviceFilter, Page, SharedStore, sqlite};
 use farmwatch_shared::id::{AlertId, DeviceId};
 use farmwatch_shared::judge::JudgedSite;
 use farmwatch_shared::waterfall::Bar;
 use farmwatch_shared::weights::Weights;
 use jiff::Timestamp;
-use serde::Deserialize;
 
 use super::baselines::{Baselines, KINDS};
-use crate::fleet::{Fleet, Label, Parameters, SANCTIONED};
+use crate::fleet::{Fleet, Label, Parameters, told};
 use crate::scoreboard::row::Row;
 
 /// Devices read at once.
@@ -137,16 +134,14 @@ pub fn live(order: Order) -> anyhow::Result<Run> {
     let always_on_vpn = fleet.is_always_on_vpn();
     let numbers: BTreeMap<DeviceId, usize> =
         labels.iter().enumerate().map(|(index, label)| (label.device.clone(), index)).collect();
-    let places = places(&fleet)?;
+    let places = told::places(&fleet)?;
     let mut baselines = Baselines::new(labels.len(), &places);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let policy =
-        Policy { sanctioned_tools: SANCTIONED.map(str::to_owned).into(), ..Policy::parse(COMMENTED)? };
     let thresholds = order.weights.threshold.clone();
-    let mut app = App::fixed(sqlite::in_memory()?, policy);
+    let mut app = App::fixed(sqlite::in_memory()?, told::policy()?);
     app.weights = order.weights.into();
     let store = Arc::clone(&app.store);
-    let mut replay = runtime.block_on(Replay::new(app, true, assets(&fleet), places))?;
+    let mut replay = runtime.block_on(Replay::new(app, true, told::assets(&fleet), places))?;
 
     let mut alerts: BTreeMap<AlertId, Raised> = BTreeMap::new();
     let mut take = |told: Vec<Told>| {
@@ -200,27 +195,6 @@ pub fn live(order: Order) -> anyhow::Result<Run> {
     let (seed, days, laptops) = (order.seed, order.days, laptops.collect());
     let seconds = start.elapsed().as_secs_f64();
     Ok(Run { seed, days, always_on_vpn, base_rate, laptops, alerts, reports, refused, seconds })
-}
-
-#[derive(Deserialize)]
-struct PlacesFile {
-    place: Vec<Place>,
-}
-
-fn places(fleet: &Fleet) -> anyhow::Result<Vec<Place>> {
-    let file: PlacesFile = toml::from_str(&fleet.sanctioned()).context("the fleet's sanctioned places")?;
-    Ok(file.place)
-}
-
-fn assets(fleet: &Fleet) -> Vec<Asset> {
-    let lines = fleet.asset_lines().map(|line| Asset {
-        serial: line.serial,
-        user: line.user,
-        department: line.department.to_owned(),
-        shipped_to: line.shipped_to,
-        expected_country: line.country,
-    });
-    lines.collect()
 }
 
 /// Every device's own judgement, and its site's if it is in one.
