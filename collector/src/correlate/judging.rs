@@ -18,11 +18,14 @@ use crate::alerts::{Draft, device as device_alert, learning, policy, report, sit
 use crate::app::App;
 use crate::quarantine::{Batch, consider};
 use crate::store::{
-    Alert, AlertFilter, AlertKind, AlertState, AuditEntry, Change, Dossier, Occupant, Page, Result, Standing,
+    Alert, AlertFilter, AlertKind, AlertState, Anchor, AuditEntry, Change, Dossier, Occupant, Page, Result,
+    Standing,
 };
 
-/// A site whose laptops and facts stay as they are is judged again after so long: time itself is evidence.
-const SITE_WAIT: SignedDuration = SignedDuration::from_hours(6);
+/// So many laptops of a site are judged with it whenever one of them is. One of more waits a minute for each, an hour at
+/// most: else each change in an office would look at all of its laptops.
+const FEW: u64 = 16;
+const MOST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// Most open alerts of a laptop that come under a site's.
 const OPEN: u32 = 200;
 
@@ -39,10 +42,13 @@ pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> a
     if subject.device.judged.as_ref() != Some(&subject.judged) {
         writing.changes.push(Change::Judged(id.clone(), Box::new(subject.judged.clone())));
     }
-    let around = if is_settled(app, &subject, now).await? {
-        Around::default()
-    } else {
-        around(app, known, &subject, now).await?
+    let around = match look(app, &subject, now).await? {
+        Look::Now => around(app, known, &subject, now).await?,
+        Look::Later(site, at) => {
+            writing.changes.push(Change::SiteDue(site, at));
+            Around::default()
+        }
+        Look::Settled => Around::default(),
     };
     writing.sites(&around);
     let home = match around.sites.iter().find(|s| s.site.devices.contains(id)) {
@@ -85,7 +91,10 @@ async fn subject(app: &App, known: &Known, dossier: &Dossier, now: Timestamp) ->
     let findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
     let judged = judge::device(findings, &app.weights);
     shown.extend(operator::shown(app, &device.id, &judged, usage, before, now).await?);
-    let moved = anchors::current(before) != shown;
+    // To come to a list that joins nobody is no move.
+    let joining =
+        |all: BTreeSet<Anchor>| all.into_iter().filter(|anchor| anchor.kind.joins()).collect::<Vec<_>>();
+    let moved = joining(anchors::current(before)) != joining(shown.clone());
     let sightings = anchors::sightings(before, &shown, now);
     app.habits.keep(&device.id, habit);
     let refreshed = sightings.is_some();
@@ -93,18 +102,36 @@ async fn subject(app: &App, known: &Known, dossier: &Dossier, now: Timestamp) ->
     Ok(Subject { device: device.clone(), asset: asset.clone(), judged, anchors, moved, refreshed })
 }
 
-/// Neither place nor judgement changed since its site was looked at lately: the site need not be judged again.
-async fn is_settled(app: &App, subject: &Subject, now: Timestamp) -> Result<bool> {
+/// When the place of a device is to be looked at.
+enum Look {
+    /// At once.
+    Now,
+    /// Its site is to be judged again at a time.
+    Later(SiteId, Timestamp),
+    /// Neither place nor judgement changed since its site was looked at lately.
+    Settled,
+}
+
+async fn look(app: &App, subject: &Subject, now: Timestamp) -> Result<Look> {
     let before = subject.device.judged.as_ref();
     let same = before.is_some_and(|before| {
         before.llr.to_bits() == subject.judged.llr.to_bits()
             && before.honest_llr.to_bits() == subject.judged.honest_llr.to_bits()
     });
-    if subject.moved || !same {
-        return Ok(false);
+    if subject.moved {
+        return Ok(Look::Now);
     }
-    let Some(site) = &subject.device.site else { return Ok(true) };
-    Ok(app.store.site_judged_at(site).await?.is_some_and(|at| at + SITE_WAIT > now))
+    let Some(site) = &subject.device.site else {
+        return Ok(if same { Look::Settled } else { Look::Now });
+    };
+    let Some(glance) = app.store.site_glance(site).await? else { return Ok(Look::Now) };
+    let minutes = i64::try_from(glance.size.saturating_sub(FEW)).unwrap_or(i64::MAX).min(MOST_WAIT.as_mins());
+    let soonest = glance.judged_at + SignedDuration::from_mins(minutes);
+    Ok(match same {
+        true if now < glance.due_at => Look::Settled,
+        false if now < soonest => Look::Later(site.clone(), soonest),
+        _ => Look::Now,
+    })
 }
 
 /// The site that it stays in, where that was not looked at.

@@ -23,6 +23,8 @@ pub enum Change {
     PutSite(Box<Site>),
     /// A site is no more; its devices that still name it name none.
     RemoveSite(SiteId),
+    /// Has a site judged again at a time, if it would not be sooner.
+    SiteDue(SiteId, Timestamp),
     /// An alert: written or replaced. Refused (all of the transaction) unless its version is one above the
     /// stored one's, or 1 for a new one.
     PutAlert(Box<Alert>),

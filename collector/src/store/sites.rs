@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::JudgedSite;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::convert::ms;
@@ -136,6 +136,20 @@ pub struct Site {
     pub updated_at: Timestamp,
 }
 
+/// A site whose laptops and facts stay as they are is judged again after so long: time itself is evidence.
+pub const SITE_WAIT: SignedDuration = SignedDuration::from_hours(6);
+
+/// What of a site shows whether it is to be judged anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteGlance {
+    /// When it was last judged.
+    pub judged_at: Timestamp,
+    /// When it is to be judged again though nobody comes or goes: [`SITE_WAIT`] later, or sooner where something changed.
+    pub due_at: Timestamp,
+    /// How many are there.
+    pub size: u64,
+}
+
 impl Site {
     /// They stand in one place; else only who works on them joins them.
     pub fn is_place(&self) -> bool {
@@ -168,8 +182,8 @@ pub trait Sites {
     async fn occupants(&self, devices: &[DeviceId]) -> Result<Vec<Occupant>>;
     /// How many devices show an anchor now.
     async fn count_at(&self, anchor: &Anchor) -> Result<u64>;
-    /// When a site was last judged.
-    async fn site_judged_at(&self, id: &SiteId) -> Result<Option<Timestamp>>;
+    /// Whether a site is to be judged.
+    async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>>;
     /// One site.
     async fn site(&self, id: &SiteId) -> Result<Option<Site>>;
     /// Sites, most probable farm first.

@@ -48,7 +48,11 @@ async fn lock(line: &Line, changes: &[Change]) -> Result<(), Fault> {
             }
             Change::RemoveSite(id) => places.push(SiteId::as_str(id)),
             Change::Audit(_) | Change::Below { .. } | Change::PutOrder(_) => in_order = true,
-            Change::NoMoreThan(_) | Change::PutAlert(_) | Change::AlertEvent(_) | Change::Done(_) => {}
+            Change::SiteDue(..)
+            | Change::NoMoreThan(_)
+            | Change::PutAlert(_)
+            | Change::AlertEvent(_)
+            | Change::Done(_) => {}
         }
     }
     if !ids.is_empty() || !places.is_empty() {
@@ -73,6 +77,7 @@ async fn apply(line: &Line, change: &Change) -> Result<(), Fault> {
         Change::NoMoreThan(seen) => anchors::no_more_than(line, seen).await,
         Change::PutSite(site) => sites::put(line, site).await,
         Change::RemoveSite(id) => sites::remove(line, id).await,
+        Change::SiteDue(id, at) => sites::due(line, id, *at).await,
         Change::PutAlert(alert) => alerts::put(line, alert).await,
         Change::AlertEvent(event) => alerts::add_event(line, event).await,
         Change::PutOrder(order) => orders::put(line, order).await,

@@ -2,8 +2,10 @@ use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::Timestamp;
 
-use super::super::convert::{from_json, json, ms, plain, time};
-use super::super::{Anchor, AnchorSeen, Occupant, Page, Result, Site, Sites, StoreError};
+use super::super::convert::{count, from_json, json, ms, plain, time, uncount};
+use super::super::{
+    Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteGlance, Sites, StoreError,
+};
 use super::Postgres;
 use super::fault::Fault;
 use super::line::{Line, get};
@@ -14,9 +16,17 @@ use super::{anchors, occupants};
 pub async fn put(line: &Line, site: &Site) -> Result<(), Fault> {
     let id = site.id.as_str();
     line.change(
-        "INSERT INTO site (id, farm, value, judged_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (id) DO UPDATE SET farm = excluded.farm, value = excluded.value, judged_at = excluded.judged_at",
-        &[&id, &site.judged.farm, &json(site)?, &ms(site.updated_at)],
+        "INSERT INTO site (id, farm, value, judged_at, due_at, size) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (id) DO UPDATE SET farm = excluded.farm, value = excluded.value, judged_at = excluded.judged_at,
+             due_at = excluded.due_at, size = excluded.size",
+        &[
+            &id,
+            &site.judged.farm,
+            &json(site)?,
+            &ms(site.updated_at),
+            &ms(site.updated_at + SITE_WAIT),
+            &count(site.devices.len() as u64),
+        ],
     )
     .await?;
     let now: Vec<&str> = site.devices.iter().map(DeviceId::as_str).collect();
@@ -39,6 +49,14 @@ pub async fn stand(line: &Line, seen: &[(DeviceId, Option<SiteId>)]) -> Result<(
     let Some(row) = line.row(query, &[&ids, &sites]).await? else { return Ok(()) };
     let device: &str = get(&row, 0)?;
     Err(StoreError::Conflict(format!("{device} was moved to another site meanwhile")).into())
+}
+
+/// Has a site judged again at a time; see [`super::super::Change::SiteDue`].
+pub async fn due(line: &Line, id: &SiteId, at: Timestamp) -> Result<(), Fault> {
+    // primary key
+    let statement = "UPDATE site SET due_at = least(due_at, $2) WHERE id = $1";
+    line.change(statement, &[&id.as_str(), &ms(at)]).await?;
+    Ok(())
 }
 
 /// Removes a site; see [`super::super::Change::RemoveSite`].
@@ -66,10 +84,12 @@ impl Sites for Postgres {
         Ok(anchors::count_at(&self.line().await?, anchor).await?)
     }
 
-    async fn site_judged_at(&self, id: &SiteId) -> Result<Option<Timestamp>> {
+    async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>> {
         let line = self.line().await?;
-        let row = line.row("SELECT judged_at FROM site WHERE id = $1", &[&id.as_str()]).await?;
-        Ok(row.as_ref().map(|row| time(get(row, 0)?)).transpose()?)
+        let row = line.row("SELECT judged_at, due_at, size FROM site WHERE id = $1", &[&id.as_str()]).await?;
+        let Some(row) = row else { return Ok(None) };
+        let (judged_at, due_at) = (time(get(&row, 0)?)?, time(get(&row, 1)?)?);
+        Ok(Some(SiteGlance { judged_at, due_at, size: uncount(get(&row, 2)?) }))
     }
 
     async fn site(&self, id: &SiteId) -> Result<Option<Site>> {

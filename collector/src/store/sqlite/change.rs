@@ -18,6 +18,7 @@ pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
         Change::NoMoreThan(seen) => anchors::no_more_than(conn, seen),
         Change::PutSite(site) => sites::put(conn, site),
         Change::RemoveSite(id) => sites::remove(conn, id),
+        Change::SiteDue(id, at) => sites::due(conn, id, *at),
         Change::PutAlert(alert) => alerts::put(conn, alert),
         Change::AlertEvent(event) => alerts::add_event(conn, event),
         Change::PutOrder(order) => orders::put(conn, order),

@@ -5,16 +5,27 @@ use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::{Anchor, AnchorSeen, Occupant, Page, Result, Site, Sites, StoreError};
+use super::super::{
+    Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteGlance, Sites, StoreError,
+};
 use super::Sqlite;
-use super::convert::{from_json, json, ms, time};
+use super::convert::{count, from_json, json, ms, time, uncount};
 use super::{anchors, change, occupants};
 
 /// Writes a site; see [`super::super::Change::PutSite`]. Devices that have left it name none, until another
 /// site names them.
 pub fn put(conn: &Connection, site: &Site) -> Result<()> {
-    conn.prepare_cached("INSERT OR REPLACE INTO site (id, farm, value, judged_at) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![site.id.as_str(), site.judged.farm, json(site)?, ms(site.updated_at)])?;
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO site (id, farm, value, judged_at, due_at, size) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        site.id.as_str(),
+        site.judged.farm,
+        json(site)?,
+        ms(site.updated_at),
+        ms(site.updated_at + SITE_WAIT),
+        count(site.devices.len() as u64)
+    ])?;
     let now: BTreeSet<&str> = site.devices.iter().map(DeviceId::as_str).collect();
     let before = members(conn, &site.id)?;
     // both by UNIQUE id
@@ -46,6 +57,14 @@ pub fn stand(conn: &Connection, seen: &[(DeviceId, Option<SiteId>)]) -> Result<(
 pub fn remove(conn: &Connection, id: &SiteId) -> Result<()> {
     conn.prepare_cached("DELETE FROM site WHERE id = ?1")?.execute([id.as_str()])?;
     conn.prepare_cached("UPDATE device SET site = NULL WHERE site = ?1")?.execute([id.as_str()])?;
+    Ok(())
+}
+
+/// Has a site judged again at a time; see [`super::super::Change::SiteDue`].
+pub fn due(conn: &Connection, id: &SiteId, at: Timestamp) -> Result<()> {
+    // primary key
+    conn.prepare_cached("UPDATE site SET due_at = min(due_at, ?2) WHERE id = ?1")?
+        .execute(params![id.as_str(), ms(at)])?;
     Ok(())
 }
 
@@ -82,12 +101,16 @@ impl Sites for Sqlite {
         self.read(move |conn| anchors::count_at(conn, &anchor)).await
     }
 
-    async fn site_judged_at(&self, id: &SiteId) -> Result<Option<Timestamp>> {
+    async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>> {
         let id = id.clone();
         self.read(move |conn| {
             // primary key
-            let mut statement = conn.prepare_cached("SELECT judged_at FROM site WHERE id = ?1")?;
-            statement.query_row([id.as_str()], |row| row.get(0)).optional()?.map(time).transpose()
+            let mut statement =
+                conn.prepare_cached("SELECT judged_at, due_at, size FROM site WHERE id = ?1")?;
+            let mut rows = statement.query([id.as_str()])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let (judged_at, due_at) = (time(row.get(0)?)?, time(row.get(1)?)?);
+            Ok(Some(SiteGlance { judged_at, due_at, size: uncount(row.get(2)?) }))
         })
         .await
     }

@@ -4,8 +4,8 @@
 //! from taking devices off the queue to their last write, over reports of the first day: a laptop's habits are hours long
 //! then, and grow to two weeks. What waits to be judged together with later reports is judged before the end, and counted.
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::ensure;
@@ -76,6 +76,7 @@ fn micros(laptops: u32) -> anyhow::Result<f64> {
         ingest: Ingest::new(Arc::clone(&app), Places::default()),
         app,
         heard: BTreeSet::new(),
+        addresses: HashMap::new(),
         settled: false,
         from: Timestamp::UNIX_EPOCH,
         began: Timestamp::MAX,
@@ -112,6 +113,8 @@ struct Desk {
     app: Arc<App>,
     ingest: Ingest,
     heard: BTreeSet<DeviceId>,
+    /// Where each was heard from last.
+    addresses: HashMap<DeviceId, IpAddr>,
     /// Most of the fleet is known and judged: from here on it is counted.
     settled: bool,
     from: Timestamp,
@@ -129,7 +132,9 @@ impl Desk {
             self.cpu += self.judge(now, now)?;
             self.from = now;
         }
-        self.counted += u64::from(self.settled && !line.report.is_heartbeat());
+        let from = self.addresses.insert(line.report.device.clone(), line.source_ip);
+        let changed = !line.report.is_heartbeat() || from != Some(line.source_ip);
+        self.counted += u64::from(self.settled && changed);
         self.ingest(line.report, SocketAddr::new(line.source_ip, 0), now)?;
         if !self.settled && self.heard.len() as f64 >= wanted {
             self.judge(now, now + WINDOWS_WAIT)?;
