@@ -20,6 +20,22 @@ pub fn device(n: u64) -> DeviceId {
     DeviceId::new(NOW.unsigned_abs(), u128::from(n))
 }
 
+/// The order in which devices report, the same in each run: laptops do not report in the order in which they enrolled, so
+/// neighbours in a table's pages are seldom written together.
+pub fn order(devices: u64) -> Vec<u64> {
+    let mut order: Vec<u64> = (0..devices).collect();
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    for last in (1..order.len()).rev() {
+        // Marsaglia's xorshift
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let other = usize::try_from(random % (last as u64 + 1)).unwrap_or(0);
+        order.swap(last, other);
+    }
+    order
+}
+
 /// A fact that changes with each report, as large as most.
 pub fn fact(seq: u64) -> serde_json::Value {
     json!({"kind": "wifi", "default_route": true, "gateway": "0123456789abcdef0123456789abcdef",

@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result, ensure};
 use farmwatch_collector::store::{Device, Receipt, SharedStore};
 use jiff::Timestamp;
 
-use made::{arrival, device};
+use made::{arrival, device, order};
 
 /// Calls that wait at a time: as many agents' requests.
 const CALLERS: usize = 1024;
@@ -86,19 +86,23 @@ async fn through(store: SharedStore, load: Load) -> Result<f64> {
     for chunk in (0..devices).collect::<Vec<_>>().chunks(4096) {
         store.ingest(chunk.iter().map(|n| arrival(*n, 1, heartbeats)).collect()).await?;
     }
-    let done = Arc::new(AtomicU64::new(0));
+    let (order, done) = (Arc::new(order(devices)), Arc::new(AtomicU64::new(0)));
     let (start, end) = (Instant::now(), Instant::now() + span);
-    let callers = (0..CALLERS as u64).map(|caller| {
-        let (store, done) = (store.clone(), done.clone());
+    let callers = (0..CALLERS).map(|caller| {
+        let (store, order, done) = (store.clone(), Arc::clone(&order), Arc::clone(&done));
         tokio::spawn(async move {
-            let (mut n, mut seq) = (caller, 2);
-            while Instant::now() < end {
-                let receipts = store.ingest(vec![arrival(n, seq, heartbeats)]).await?;
+            // Each has devices of its own, and goes round them.
+            let own: Vec<u64> = order.iter().copied().skip(caller).step_by(CALLERS).collect();
+            let (mut place, mut seq) = (0, 2);
+            while Instant::now() < end
+                && let Some(n) = own.get(place)
+            {
+                let receipts = store.ingest(vec![arrival(*n, seq, heartbeats)]).await?;
                 ensure!(receipts == [Receipt::Taken { want_state: false }], "{receipts:?}");
                 done.fetch_add(1, Ordering::Relaxed);
-                n += CALLERS as u64;
-                if n >= devices {
-                    (n, seq) = (caller, seq + 1);
+                place += 1;
+                if place == own.len() {
+                    (place, seq) = (0, seq + 1);
                 }
             }
             anyhow::Ok(())

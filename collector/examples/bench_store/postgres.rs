@@ -9,7 +9,7 @@ use futures_util::try_join;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Statement};
 
-use crate::made::{FACT, NOW, fact, kept, window};
+use crate::made::{FACT, NOW, fact, kept, order, window};
 use crate::{BATCH, Load, enrol, through};
 
 /// Connections of the direct statements: as many as the store takes reports by.
@@ -56,7 +56,9 @@ async fn connect(url: &str) -> Result<Client> {
 /// table, all sent at once.
 async fn direct(url: &str, load: Load) -> Result<f64> {
     let numbers = connect(url).await?.query("SELECT number FROM device ORDER BY number", &[]).await?;
-    let numbers: Vec<i64> = numbers.iter().map(|row| row.get(0)).collect();
+    let order = order(load.devices);
+    let numbers = order.iter().filter_map(|n| Some(numbers.get(usize::try_from(*n).ok()?)?.get(0)));
+    let numbers: Vec<i64> = numbers.collect();
     let start = Instant::now();
     // No two of them have a device in common, as no two lanes of the store have.
     let lines = (0..LINES).map(|line| {

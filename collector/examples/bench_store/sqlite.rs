@@ -7,7 +7,7 @@ use anyhow::Result;
 use farmwatch_collector::store::sqlite;
 use rusqlite::{Connection, params};
 
-use crate::made::{FACT, NOW, fact, kept, window};
+use crate::made::{FACT, NOW, fact, kept, order, window};
 use crate::{BATCH, Load, enrol, through};
 
 /// What the store and direct statements take a second.
@@ -28,7 +28,9 @@ fn direct(path: &Path, load: Load) -> Result<f64> {
          PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;",
     )?;
     let (start, end) = (Instant::now(), Instant::now() + span);
-    let (mut done, mut n, mut seq) = (0u64, 0u64, 1i64);
+    let order = order(devices);
+    let mut reports = (1i64..).flat_map(|seq| order.iter().map(move |n| (*n, seq)));
+    let mut done = 0u64;
     let (digest, window) = ([7u8; 16], serde_json::to_string(&window(1))?);
     while Instant::now() < end {
         let tx = conn.transaction()?;
@@ -52,7 +54,7 @@ fn direct(path: &Path, load: Load) -> Result<f64> {
                 "INSERT INTO work (device, queued_at, generation) VALUES (?1, ?2, 1)
                  ON CONFLICT DO UPDATE SET generation = generation + 1",
             )?;
-            for _ in 0..BATCH {
+            for (n, seq) in reports.by_ref().take(BATCH) {
                 let number = i64::try_from(n)? + 1;
                 if heartbeats {
                     beat.execute(params![number, seq, NOW, 0])?;
@@ -66,10 +68,6 @@ fn direct(path: &Path, load: Load) -> Result<f64> {
                     queue.execute(params![number, NOW])?;
                 }
                 done += 1;
-                n += 1;
-                if n == devices {
-                    (n, seq) = (0, seq + 1);
-                }
             }
         }
         tx.commit()?;
