@@ -40,7 +40,8 @@ pub fn take_all(hand: &mut Hand, reports: &[Prepared]) -> Result<Vec<Receipt>> {
 fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
     let Hand { conn, heads, queued, .. } = hand;
     let report = &prepared.arrival.report;
-    let Some(head) = heads.get(conn, &report.device)? else { return Ok(Receipt::Unknown) };
+    let Some(place) = heads.find(conn, &report.device)? else { return Ok(Receipt::Unknown) };
+    let head = heads.at(place);
     if head.revoked {
         return Ok(Receipt::Unknown);
     }
@@ -55,14 +56,18 @@ fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
             Err(why) => return Ok(Receipt::TooMuch { why }),
         }
     }
-    write_head(conn, head, prepared, before)?;
+    let beat = write_head(conn, head, prepared, before)?;
     if at_once {
         work::put(conn, head.number, prepared.arrival.received_at)?;
         *queued = true;
     } else if !report.windows.is_empty() || !report.transitions.is_empty() {
         work::put_later(conn, head.number, prepared.arrival.received_at)?;
     }
-    Ok(Receipt::Taken { want_state: head.digest != report.digest })
+    let want_state = head.digest != report.digest;
+    if let Some(beat) = beat {
+        heads.beat(place, beat);
+    }
+    Ok(Receipt::Taken { want_state })
 }
 
 /// Why a report is not taken: it was before, or it is not this device's.
@@ -166,8 +171,14 @@ fn put_window(conn: &Connection, number: i64, start: i64, text: &str) -> Result<
     Ok(())
 }
 
-/// Writes where the device stands now.
-fn write_head(conn: &Connection, head: &mut Head, prepared: &Prepared, before: Digest) -> Result<()> {
+/// Writes where the device stands now; or says what of it can wait for the end of the transaction: arrival and skew of a
+/// heartbeat.
+fn write_head(
+    conn: &Connection,
+    head: &mut Head,
+    prepared: &Prepared,
+    before: Digest,
+) -> Result<Option<(i64, i64)>> {
     let arrival = &prepared.arrival;
     let report = &arrival.report;
     let received = ms(arrival.received_at);
@@ -193,11 +204,10 @@ fn write_head(conn: &Connection, head: &mut Head, prepared: &Prepared, before: D
         && gap == 0
         && *machine == *head.machine;
     if same {
-        conn.prepare_cached("UPDATE head SET seq = ?2, last_seen = ?3, clock_skew = ?4 WHERE device = ?1")?
-            .execute(params![head.number, count(report.seq), received, skew])?;
         head.seq = report.seq;
-        return Ok(());
+        return Ok(Some((received, skew)));
     }
+    head.beat = None;
     if *head.boot != *report.boot {
         end_boot(conn, head, received)?;
         head.boot = report.boot.as_str().into();
@@ -238,7 +248,7 @@ fn write_head(conn: &Connection, head: &mut Head, prepared: &Prepared, before: D
     head.seq = report.seq;
     head.seen_day = Some(day);
     head.dropped_windows = report.dropped_windows;
-    Ok(())
+    Ok(None)
 }
 
 /// Keeps which numbers came from the boot that ends here.

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::state::Digest;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::prepared::fingerprint;
 use super::super::{Result, Standing};
-use super::convert::{from_word, uncount};
+use super::convert::{count, from_word, uncount};
 
 /// Most devices remembered: some 300 bytes each.
 const MOST: usize = 1 << 20;
@@ -30,7 +30,13 @@ pub struct Head {
     pub origin: u64,
     /// Day and value of the shortest round trip that is written.
     pub rtt: (i64, u32),
+    /// Arrival in milliseconds and clock skew in seconds of a heartbeat that is still to be written, with `seq`.
+    pub beat: Option<(i64, i64)>,
 }
+
+/// Where a device's head stands among those that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(usize);
 
 /// Heads by device. They hold while nobody else writes to the file; another process that does shows in
 /// SQLite's `data_version`, and then they are read again.
@@ -39,6 +45,8 @@ pub struct Heads {
     /// Where a device's head stands in `known`.
     places: HashMap<DeviceId, usize>,
     known: Vec<Head>,
+    /// Those whose heartbeats are still to be written.
+    beats: Vec<usize>,
     version: i64,
 }
 
@@ -58,6 +66,7 @@ impl Heads {
     pub fn forget_all(&mut self) {
         self.places.clear();
         self.known.clear();
+        self.beats.clear();
     }
 
     /// Forgets one device, after a change to it.
@@ -66,17 +75,49 @@ impl Heads {
         self.places.remove(id);
     }
 
-    /// A device's head; `None` for one that is not there.
-    pub fn get(&mut self, conn: &Connection, id: &DeviceId) -> Result<Option<&mut Head>> {
-        let place = if let Some(place) = self.places.get(id) {
-            *place
-        } else {
-            let Some(head) = read(conn, id)? else { return Ok(None) };
-            self.known.push(head);
-            self.places.insert(id.clone(), self.known.len() - 1);
-            self.known.len() - 1
-        };
-        Ok(self.known.get_mut(place))
+    /// Where a device's head stands; `None` for one that is not there.
+    pub fn find(&mut self, conn: &Connection, id: &DeviceId) -> Result<Option<Place>> {
+        if let Some(place) = self.places.get(id) {
+            return Ok(Some(Place(*place)));
+        }
+        let Some(head) = read(conn, id)? else { return Ok(None) };
+        self.known.push(head);
+        self.places.insert(id.clone(), self.known.len() - 1);
+        Ok(Some(Place(self.known.len() - 1)))
+    }
+
+    /// A head that was found since all were last forgotten.
+    pub fn at(&mut self, Place(place): Place) -> &mut Head {
+        &mut self.known[place]
+    }
+
+    /// Keeps a heartbeat until [`Self::write_beats`]: only the last one of a device is written.
+    pub fn beat(&mut self, Place(place): Place, beat: (i64, i64)) {
+        if self.known[place].beat.replace(beat).is_none() {
+            self.beats.push(place);
+        }
+    }
+
+    /// Writes the heartbeats that were kept, with one statement and in the file's order: what follows in the
+    /// transaction finds them there.
+    pub fn write_beats(&mut self, conn: &Connection) -> Result<()> {
+        if self.beats.is_empty() {
+            return Ok(());
+        }
+        let mut beats = std::mem::take(&mut self.beats);
+        beats.sort_unstable_by_key(|place| self.known[*place].number);
+        // primary key
+        let mut update = conn
+            .prepare_cached("UPDATE head SET seq = ?2, last_seen = ?3, clock_skew = ?4 WHERE device = ?1")?;
+        for place in beats.drain(..) {
+            let head = &mut self.known[place];
+            // None where a report that followed has written all of the head.
+            if let Some((received, skew)) = head.beat.take() {
+                update.execute(params![head.number, count(head.seq), received, skew])?;
+            }
+        }
+        self.beats = beats;
+        Ok(())
     }
 }
 
@@ -109,6 +150,7 @@ fn read(conn: &Connection, id: &DeviceId) -> Result<Option<Head>> {
                 row.get::<_, Option<i64>>(12)?.unwrap_or(-1),
                 row.get::<_, Option<u32>>(13)?.unwrap_or(u32::MAX),
             ),
+            beat: None,
         };
         Ok((head, standing))
     });

@@ -165,7 +165,12 @@ where
         hand.written = 0;
     }
     say(hand, "SAVEPOINT one")?;
-    let end = catch_unwind(AssertUnwindSafe(|| work(hand)));
+    let mut run = |hand: &mut Hand| {
+        let done = work(hand)?;
+        hand.heads.write_beats(&hand.conn)?;
+        Ok(done)
+    };
+    let end = catch_unwind(AssertUnwindSafe(|| run(hand)));
     let end = end.unwrap_or_else(|_| Err(StoreError::Corrupt("a write panicked; please report this".into())));
     if end.is_err() {
         hand.heads.forget_all();
@@ -205,6 +210,8 @@ where
             self.outcome = Some(Ok((self.work)(hand)?));
             return Ok(());
         }
+        // It reads what was taken before it, and what it undoes is its own alone.
+        hand.heads.write_beats(&hand.conn)?;
         sql(hand.conn.execute_batch("SAVEPOINT one"))?;
         match (self.work)(hand) {
             Err(e @ StoreError::Unavailable(_)) => Err(e),
@@ -255,6 +262,7 @@ fn attempt(hand: &mut Hand, group: &mut [Box<dyn Job>]) -> Result<()> {
         for job in group.iter_mut() {
             job.run(hand)?;
         }
+        hand.heads.write_beats(&hand.conn)?;
         sql(hand.conn.execute_batch("COMMIT"))
     }));
     let end = end.unwrap_or_else(|_| Err(StoreError::Corrupt("a write panicked; please report this".into())));

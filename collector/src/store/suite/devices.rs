@@ -1,10 +1,12 @@
 //! Devices: found by what people know of them.
 
+use farmwatch_shared::facts::Power;
 use farmwatch_shared::id::SiteId;
 use farmwatch_shared::judge::Judged;
+use farmwatch_shared::state::State;
 
-use super::super::{Asset, Change, Device, DeviceFilter, Page, SharedStore, Standing, StoreError};
-use super::{Case, arrival, enrol, enrolled, heartbeat, laptop, minute};
+use super::super::{Asset, Change, Device, DeviceFilter, Page, Receipt, SharedStore, Standing, StoreError};
+use super::{Case, arrival, change, enrol, enrolled, heartbeat, laptop, minute};
 
 pub const CASES: &[Case] = &[
     ("a device comes back as it was added", |s| Box::pin(round_trip(s))),
@@ -14,6 +16,7 @@ pub const CASES: &[Case] = &[
     ("devices are found by id, serial, host name and user", |s| Box::pin(text(s))),
     ("the silent are found", |s| Box::pin(silent(s))),
     ("a judgement stands beside its device", |s| Box::pin(judged(s))),
+    ("a device stands where the last report of a group left it", |s| Box::pin(stands_last(s))),
 ];
 
 async fn listed(store: &SharedStore, filter: DeviceFilter) -> Vec<u128> {
@@ -110,4 +113,32 @@ async fn judged(store: SharedStore) {
     assert_eq!(store.device(&device).await.unwrap().unwrap().judged, Some(judged));
     let stranger = Change::Judged(laptop(9), Box::default());
     assert!(store.apply(vec![stranger]).await.is_err());
+}
+
+async fn stands_last(store: SharedStore) {
+    let (device, empty) = (enrol(&store, 1).await, State::default());
+    let mut mains = State::default();
+    mains.put("self", &Power { mains: Some(true), ..Power::default() });
+    let beat = |seq, state| heartbeat(&device, seq, state);
+    let groups = [
+        vec![beat(1, &empty), beat(2, &empty), beat(3, &empty)],
+        vec![beat(4, &empty), change(&device, 5, &empty, &mains)],
+        vec![change(&device, 6, &mains, &empty), beat(7, &empty), beat(8, &empty)],
+        // 9 and 10 are lost
+        vec![beat(11, &empty), beat(12, &empty)],
+    ];
+    for group in groups {
+        let last = group.last().map(|report| (report.seq, Some(report.at)));
+        store.ingest(group.into_iter().map(arrival).collect()).await.unwrap();
+        let known = store.device(&device).await.unwrap().unwrap();
+        assert_eq!(Some((known.seq, known.last_seen)), last);
+    }
+    // What is refused meanwhile undoes no heartbeat.
+    let nobody = laptop(2);
+    let refused = store.set_standing(&nobody, Standing::Revoked);
+    let (taken, refused) = tokio::join!(store.ingest(vec![arrival(beat(13, &empty))]), refused);
+    assert_eq!(taken.unwrap(), [Receipt::Taken { want_state: false }]);
+    assert!(refused.is_err());
+    let known = store.device(&device).await.unwrap().unwrap();
+    assert_eq!((known.seq, known.last_seen), (13, Some(minute(13))));
 }

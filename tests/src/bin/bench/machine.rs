@@ -32,12 +32,62 @@ pub fn memory(pid: u32) -> anyhow::Result<Memory> {
 
 /// CPU seconds that a process has used, its ended threads included.
 pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
-    let path = format!("/proc/{pid}/stat");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    let after_name = text.rsplit(") ").next().context("no name")?;
-    let field = |n: usize| after_name.split(' ').nth(n).and_then(|word| word.parse::<f64>().ok());
-    // utime and stime, the 14th and 15th, in hundredths of a second
-    Ok((field(11).context("no utime")? + field(12).context("no stime")?) / 100.0)
+    let stat = Stat::of(pid)?;
+    // utime and stime
+    Ok((stat.number(14)? + stat.number(15)?) / TICKS)
+}
+
+/// CPU seconds of a process, of its children, and of those that it had and that have ended.
+pub fn family_cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+    let parent = Stat::of(pid)?;
+    // utime and stime, and both of children that have ended
+    let mut ticks = (14..=17).map(|n| parent.number(n)).sum::<anyhow::Result<f64>>()?;
+    for child in pids() {
+        // One that has ended since is counted with its parent the next time.
+        let Ok(stat) = Stat::of(child) else { continue };
+        if (stat.number(4)? - f64::from(pid)).abs() < 0.5 {
+            ticks += stat.number(14)? + stat.number(15)?;
+        }
+    }
+    Ok(ticks / TICKS)
+}
+
+/// CPU seconds that all of the machine has used since it started.
+pub fn busy_seconds() -> anyhow::Result<f64> {
+    let text = std::fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
+    let line = text.lines().next().context("/proc/stat is empty")?;
+    let numbers: Vec<f64> = line.split_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect();
+    // user, nice, system, idle, waiting for a disk, interrupts, soft interrupts
+    let [user, nice, system, _, _, hard, soft, ..] = numbers[..] else {
+        anyhow::bail!("no CPU in /proc/stat")
+    };
+    Ok((user + nice + system + hard + soft) / TICKS)
+}
+
+/// Cores of the machine.
+pub fn cores() -> f64 {
+    std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
+}
+
+/// What the kernel counts time in, a second.
+const TICKS: f64 = 100.0;
+
+/// `/proc/<pid>/stat`, after the name, which may hold anything.
+struct Stat(Vec<String>);
+
+impl Stat {
+    fn of(pid: u32) -> anyhow::Result<Self> {
+        let path = format!("/proc/{pid}/stat");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let after_name = text.rsplit(") ").next().context("no name")?;
+        Ok(Self(after_name.split(' ').map(str::to_owned).collect()))
+    }
+
+    /// A field by its number in proc(5); the third is the first after the name.
+    fn number(&self, field: usize) -> anyhow::Result<f64> {
+        let word = self.0.get(field - 3).and_then(|word| word.parse().ok());
+        word.with_context(|| format!("no field {field} in /proc/<pid>/stat"))
+    }
 }
 
 /// How many processes and threads the machine has ever started.
@@ -53,10 +103,10 @@ pub fn load() -> String {
     text.split(' ').next().unwrap_or_default().to_owned()
 }
 
-fn processes() -> usize {
-    let entries = std::fs::read_dir("/proc").map(|entries| entries.flatten().collect::<Vec<_>>());
-    let is_pid = |name: &std::ffi::OsStr| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
-    entries.unwrap_or_default().iter().filter(|entry| is_pid(&entry.file_name())).count()
+/// Processes that run now.
+fn pids() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// Idle processes that bring the machine to a number; they end when dropped.
@@ -66,7 +116,7 @@ impl Crowd {
     /// Starts as many as are missing.
     pub fn of(number: usize) -> anyhow::Result<Self> {
         let mut crowd = Self(Vec::new());
-        for _ in processes()..number {
+        for _ in pids().len()..number {
             let mut sleep = Command::new("sleep");
             crowd.0.push(sleep.arg("86400").stdin(Stdio::null()).spawn().context("cannot start sleep")?);
         }

@@ -7,9 +7,11 @@ mod idle;
 mod ingest;
 mod input;
 mod machine;
+mod postgres;
 mod replay;
 mod row;
 mod scan;
+mod senders;
 mod storm;
 mod windows;
 
@@ -22,7 +24,7 @@ use row::Row;
 /// Measures agent and collector on this machine and prints a table.
 #[derive(Parser)]
 struct Args {
-    /// Fewer rounds and shorter spans: about five minutes instead of twenty
+    /// Fewer rounds and shorter spans: about six minutes instead of twenty-five
     #[arg(long)]
     quick: bool,
     /// Only this section; may be given several times
@@ -53,6 +55,8 @@ enum Section {
     Heartbeat,
     /// Durable heartbeats and reports a second over mutual TLS
     Ingest,
+    /// The same on PostgreSQL, with one, two and three collectors on one database
+    Postgres,
     /// Lines a second of `replay`
     Replay,
     /// CPU of correlation for each changed report, by the fleet's size
@@ -103,6 +107,7 @@ fn measure(section: Section, args: &Args) -> anyhow::Result<Vec<Row>> {
         Section::Scan => scan::measure(if quick { 7 } else { 21 }),
         Section::Heartbeat => heartbeat::measure(),
         Section::Ingest => ingest::measure(Duration::from_secs(if quick { 4 } else { 10 })),
+        Section::Postgres => postgres::measure(Duration::from_secs(if quick { 4 } else { 10 })),
         Section::Replay => replay::measure(if quick { 3 } else { 10 }),
         Section::Correlate => {
             correlate::measure(if quick { &[1_000, 10_000] } else { &[1_000, 10_000, 100_000] })
