@@ -95,12 +95,16 @@ fn numbers<T>(
 pub fn waiting(collector: &Collector) -> anyhow::Result<u64> {
     let path = collector.folder().join("farmwatch.db");
     let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    Ok(db.query_row("SELECT count(*) FROM work", [], |row| count(row, 0))?)
+    Ok(db.query_row("SELECT count(*) FROM work WHERE due_at <= 1000 * (unixepoch() + 1)", [], |row| {
+        count(row, 0)
+    })?)
 }
 
 /// The same on a PostgreSQL database.
 pub fn waiting_on(server: &Server, database: &str) -> anyhow::Result<u64> {
-    Ok(server.sql(database, "SELECT count(*) FROM work")?.parse()?)
+    Ok(server
+        .sql(database, "SELECT count(*) FROM work WHERE due_at <= 1000 * extract(epoch FROM now()) + 1000")?
+        .parse()?)
 }
 
 /// Reads a device's rows from a PostgreSQL database.

@@ -225,15 +225,15 @@ fn run(program: &Path, arguments: &[&str]) -> Ends {
 
 /// Waits for an observation that fits; answers how long it took.
 fn wait(running: &mut Running, what: &str, fits: impl Fn(&Observation) -> bool) -> Duration {
-    let began = Instant::now();
+    let (began, mut last) = (Instant::now(), None);
     while began.elapsed() < Duration::from_secs(20) {
         match running.observations.try_recv() {
             Ok(seen) if fits(&seen) => return began.elapsed(),
-            Ok(_) => {}
+            Ok(seen) => last = tool(&seen),
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
         }
     }
-    panic!("not seen in twenty seconds: {what}");
+    panic!("not seen in twenty seconds: {what}; the tool as it was seen last: {last:?}");
 }
 
 fn tool(seen: &Observation) -> Option<RemoteTool> {
