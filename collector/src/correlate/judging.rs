@@ -64,11 +64,7 @@ pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> a
     writing.quarantine(&around, home.as_ref()).await?;
 
     let Writing { mut changes, told, .. } = writing;
-    let watched = around.sites.iter().map(|now| &now.site).find(|s| s.is_watched() && s.devices.contains(id));
-    changes.push(match watched {
-        Some(site) => Change::Again(id.clone(), site.due_at()),
-        None => Change::Done(id.clone()),
-    });
+    changes.push(Change::Done(id.clone()));
     app.store.apply(changes).await?;
     Ok(told)
 }

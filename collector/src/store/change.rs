@@ -48,7 +48,4 @@ pub enum Change {
     },
     /// A device is judged. If it changed again since it was taken, it stays on the queue.
     Done(DeviceId),
-    /// A device is judged, and is to be judged again at a time though nothing changes. If it changed since it was taken,
-    /// it stays on the queue as it is.
-    Again(DeviceId, Timestamp),
 }

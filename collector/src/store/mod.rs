@@ -35,7 +35,7 @@ pub use devices::{Device, DeviceFilter, Devices, Standing};
 pub use dossier::{Dossier, Dossiers};
 pub use orders::{OrderState, Orders, StoredOrder};
 pub use reports::{Arrival, Observed, Receipt, Recorded, Reports, SentReport};
-pub use sites::{Anchor, AnchorKind, AnchorSeen, Occupant, Site, SiteGlance, Sites};
+pub use sites::{Anchor, AnchorKind, AnchorSeen, Occupant, SITE_WAIT, Site, SiteGlance, Sites};
 pub use work::{WINDOWS_WAIT, Work, queue_all};
 
 /// The whole store.

@@ -137,36 +137,20 @@ pub struct Site {
 }
 
 /// A site whose laptops and facts stay as they are is judged again after so long: time itself is evidence.
-const SITE_WAIT: SignedDuration = SignedDuration::from_hours(6);
-
-/// P(farm) from which a place is watched: it is judged again sooner, whether its laptops report or not, because what
-/// speaks of days speaks at night too. Assumption: some in a thousand places.
-const WATCHED: f64 = 1e-4;
-/// So soon.
-const WATCHED_WAIT: SignedDuration = SignedDuration::from_hours(2);
+pub const SITE_WAIT: SignedDuration = SignedDuration::from_hours(6);
 
 /// What of a site shows whether it is to be judged anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SiteGlance {
     /// When it was last judged.
     pub judged_at: Timestamp,
-    /// When it is to be judged again though nobody comes or goes: see [`Site::due_at`]; sooner where something changed.
+    /// When it is to be judged again though nobody comes or goes: [`SITE_WAIT`] later, or sooner where something changed.
     pub due_at: Timestamp,
     /// How many are there.
     pub size: u64,
 }
 
 impl Site {
-    /// It is judged again though nothing changes.
-    pub fn is_watched(&self) -> bool {
-        self.sanctioned.is_none() && self.judged.farm >= WATCHED
-    }
-
-    /// When it is to be judged again though nothing changes.
-    pub fn due_at(&self) -> Timestamp {
-        self.updated_at + if self.is_watched() { WATCHED_WAIT } else { SITE_WAIT }
-    }
-
     /// They stand in one place; else only who works on them joins them.
     pub fn is_place(&self) -> bool {
         self.anchors.is_empty() || self.anchors.iter().any(|anchor| anchor.kind.says_where())

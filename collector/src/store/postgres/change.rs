@@ -52,8 +52,7 @@ async fn lock(line: &Line, changes: &[Change]) -> Result<(), Fault> {
             | Change::NoMoreThan(_)
             | Change::PutAlert(_)
             | Change::AlertEvent(_)
-            | Change::Done(_)
-            | Change::Again(..) => {}
+            | Change::Done(_) => {}
         }
     }
     if !ids.is_empty() || !places.is_empty() {
@@ -92,6 +91,5 @@ async fn apply(line: &Line, change: &Change) -> Result<(), Fault> {
             Err(StoreError::Conflict(why).into())
         }
         Change::Done(device) => work::done(line, devices::number(line, device).await?).await,
-        Change::Again(device, at) => work::again(line, devices::number(line, device).await?, *at).await,
     }
 }

@@ -3,7 +3,9 @@ use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::Timestamp;
 
 use super::super::convert::{count, from_json, json, ms, plain, time, uncount};
-use super::super::{Anchor, AnchorSeen, Occupant, Page, Result, Site, SiteGlance, Sites, StoreError};
+use super::super::{
+    Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteGlance, Sites, StoreError,
+};
 use super::Postgres;
 use super::fault::Fault;
 use super::line::{Line, get};
@@ -22,7 +24,7 @@ pub async fn put(line: &Line, site: &Site) -> Result<(), Fault> {
             &site.judged.farm,
             &json(site)?,
             &ms(site.updated_at),
-            &ms(site.due_at()),
+            &ms(site.updated_at + SITE_WAIT),
             &count(site.devices.len() as u64),
         ],
     )

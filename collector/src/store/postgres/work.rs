@@ -28,14 +28,6 @@ pub async fn done(line: &Line, number: i64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A device is judged, and due again at a time; see [`Change::Again`].
-pub async fn again(line: &Line, number: i64, at: Timestamp) -> Result<(), Fault> {
-    let statement = "INSERT INTO work AS w (device, due_at, generation) VALUES ($1, $2, 1) ON CONFLICT (device) DO UPDATE
-         SET due_at = CASE WHEN w.generation = w.taken THEN excluded.due_at ELSE w.due_at END, leased_until = 0";
-    line.change(statement, &[&number, &ms(at)]).await?;
-    Ok(())
-}
-
 /// Takes the next devices to judge; index work_due. Rows that another collector is taking just now are stepped
 /// over, not waited for; those that somebody has are few, so stepping over them is cheap.
 const TAKE: &str = "WITH next AS MATERIALIZED (

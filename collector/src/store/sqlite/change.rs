@@ -32,7 +32,6 @@ pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
             Err(StoreError::Conflict(format!("{count} times {action} since {since}: the cap is {most}")))
         }
         Change::Done(device) => work::done(conn, number(conn, device)?),
-        Change::Again(device, at) => work::again(conn, number(conn, device)?, *at),
     }
 }
 

@@ -5,7 +5,9 @@ use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::{Anchor, AnchorSeen, Occupant, Page, Result, Site, SiteGlance, Sites, StoreError};
+use super::super::{
+    Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteGlance, Sites, StoreError,
+};
 use super::Sqlite;
 use super::convert::{count, from_json, json, ms, time, uncount};
 use super::{anchors, change, occupants};
@@ -21,7 +23,7 @@ pub fn put(conn: &Connection, site: &Site) -> Result<()> {
         site.judged.farm,
         json(site)?,
         ms(site.updated_at),
-        ms(site.due_at()),
+        ms(site.updated_at + SITE_WAIT),
         count(site.devices.len() as u64)
     ])?;
     let now: BTreeSet<&str> = site.devices.iter().map(DeviceId::as_str).collect();

@@ -54,16 +54,6 @@ pub fn done(conn: &Connection, number: i64) -> Result<()> {
     Ok(())
 }
 
-/// A device is judged, and due again at a time; see [`Change::Again`].
-pub fn again(conn: &Connection, number: i64, at: Timestamp) -> Result<()> {
-    conn.prepare_cached(
-        "INSERT INTO work (device, due_at, generation) VALUES (?1, ?2, 1) ON CONFLICT DO UPDATE
-         SET due_at = CASE WHEN generation = taken THEN ?2 ELSE due_at END, leased_until = 0",
-    )?
-    .execute(params![number, ms(at)])?;
-    Ok(())
-}
-
 /// The next devices to judge; index work_due. Those that somebody has are few, so stepping over them is
 /// cheap.
 pub const NEXT: &str = "SELECT w.device, d.id FROM work w JOIN device d ON d.number = w.device

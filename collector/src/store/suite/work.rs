@@ -16,9 +16,6 @@ pub const CASES: &[Case] = &[
     ("work is taken by one, oldest first", |s| Box::pin(taken(s))),
     ("work that is not done comes back after a minute", |s| Box::pin(lease(s))),
     ("a change while a device is judged keeps it on the queue", |s| Box::pin(changed_again(s))),
-    ("what is to be judged again comes back when it is due, or sooner when it changes", |s| {
-        Box::pin(again(s))
-    }),
 ];
 
 async fn report(store: &SharedStore, report: Report) {
@@ -125,26 +122,6 @@ async fn changed_again(store: SharedStore) {
     store.apply(vec![Change::Done(device.clone())]).await.unwrap();
     assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 1);
     assert_eq!(store.take_work(1, minute(5)).await.unwrap(), std::slice::from_ref(&device), "at once");
-    store.apply(vec![Change::Done(device)]).await.unwrap();
-    assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 0);
-}
-
-async fn again(store: SharedStore) {
-    let device = enrol(&store, 1).await;
-    let only = std::slice::from_ref(&device);
-    store.queue(only, minute(0)).await.unwrap();
-    assert_eq!(store.take_work(1, minute(0)).await.unwrap(), only);
-    store.apply(vec![Change::Again(device.clone(), minute(60))]).await.unwrap();
-    assert_eq!(store.take_work(1, minute(59)).await.unwrap(), []);
-    assert_eq!(store.take_work(1, minute(60)).await.unwrap(), only);
-    // It changes while it is judged.
-    store.queue(only, minute(60)).await.unwrap();
-    store.apply(vec![Change::Again(device.clone(), minute(120))]).await.unwrap();
-    assert_eq!(store.take_work(1, minute(60)).await.unwrap(), only, "at once");
-    store.apply(vec![Change::Again(device.clone(), minute(120))]).await.unwrap();
-    // And while it waits.
-    store.queue(only, minute(70)).await.unwrap();
-    assert_eq!(store.take_work(1, minute(70)).await.unwrap(), only);
     store.apply(vec![Change::Done(device)]).await.unwrap();
     assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 0);
 }
