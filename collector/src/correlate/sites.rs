@@ -166,7 +166,7 @@ mod tests {
                 let (x, y) = (DeviceId::new(1, *x), DeviceId::new(1, *y));
                 (a, b) == (&x, &y) || (b, a) == (&x, &y)
             });
-            let groups = groups(&standers, &Counts::new(), |a, b, _| linked(&a.id, &b.id));
+            let groups = groups(&standers, &Counts::new(), |a, b, _| linked(a.id, b.id));
             let of = |id: &DeviceId| groups.iter().position(|group| group.contains(id));
             for (x, y) in links.iter().filter(|(x, y)| x != y) {
                 let (x, y) = (of(&DeviceId::new(1, *x)), of(&DeviceId::new(1, *y)));

@@ -75,8 +75,17 @@ fn trim(conn: &Connection, before: Timestamp) -> Result<u64> {
     Ok(ids.len() as u64)
 }
 
+/// What is asked of the alerts that a filter lets through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// How many they are: index alert_state.
+    Count,
+    /// The loudest: index alert_queue has them in order, so those by state are not gathered and sorted.
+    Loudest,
+}
+
 /// The filter as tables, conditions and their values: what follows `FROM`.
-fn conditions(filter: &AlertFilter) -> Result<(String, Vec<Value>)> {
+fn conditions(filter: &AlertFilter, asked: Asked) -> Result<(String, Vec<Value>)> {
     // A device's alerts are few and found by primary key, whatever else is asked: without CROSS, all open ones are walked.
     let mut text = String::from(match filter.device {
         Some(_) => "alert_device d CROSS JOIN alert ON id = d.alert WHERE TRUE",
@@ -85,7 +94,9 @@ fn conditions(filter: &AlertFilter) -> Result<(String, Vec<Value>)> {
     let mut values: Vec<Value> = Vec::new();
     if !filter.states.is_empty() {
         let marks = vec!["?"; filter.states.len()].join(", ");
-        text.extend([" AND state IN (", &marks, ")"]);
+        // `+`: no index is chosen by it
+        let column = if asked == Asked::Loudest { "+state" } else { "state" };
+        text.extend([" AND ", column, " IN (", &marks, ")"]);
         for state in &filter.states {
             values.push(word(state)?.into());
         }
@@ -132,7 +143,7 @@ fn alerts(rows: &mut Rows<'_>) -> Result<Vec<Alert>> {
 
 /// Alerts: loudest first, then newest change first.
 fn list(conn: &Connection, filter: &AlertFilter, page: &Page) -> Result<Vec<Alert>> {
-    let (mut conditions, mut values) = conditions(filter)?;
+    let (mut conditions, mut values) = conditions(filter, Asked::Loudest)?;
     if let Some(after) = &page.after {
         // a row is after another in (loudness descending, updated_at descending, id)
         conditions += " AND (-loudness, -updated_at, id) >
@@ -168,7 +179,7 @@ impl Alerts for Sqlite {
     }
 
     async fn alert_count(&self, filter: &AlertFilter) -> Result<u64> {
-        let (conditions, values) = conditions(filter)?;
+        let (conditions, values) = conditions(filter, Asked::Count)?;
         self.read(move |conn| {
             let query = format!("SELECT count(*) FROM {conditions}");
             let n = conn.prepare_cached(&query)?.query_row(params_from_iter(values), |row| row.get(0))?;

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use rusqlite::{Connection, OpenFlags};
+use tracing::Level;
 
 use super::super::{Result, StoreError};
 use super::convert::sql;
@@ -13,6 +15,9 @@ use super::convert::sql;
 const BUSY: Duration = Duration::from_secs(5);
 /// Statements that a connection keeps prepared: all of ours.
 const STATEMENTS: usize = 256;
+
+/// Where queries are logged, at level debug: `level = "info,farmwatch_collector::store::queries=debug"` of [log].
+const QUERIES: &str = "farmwatch_collector::store::queries";
 
 pub(super) mod embedded {
     refinery::embed_migrations!("src/store/sqlite/migrations");
@@ -39,7 +44,19 @@ pub fn open_to_read(path: &Path) -> Result<Connection> {
         .map_err(|e| StoreError::Unavailable(format!("cannot open {}: {e}", path.display())))?;
     prepare(&conn)?;
     sql(conn.execute_batch("PRAGMA query_only = TRUE; PRAGMA cache_size = -16384;"))?;
+    if tracing::enabled!(target: QUERIES, Level::DEBUG) {
+        conn.trace_v2(TraceEventCodes::SQLITE_TRACE_PROFILE, Some(tell));
+    }
     Ok(conn)
+}
+
+/// Logs a query and its time, without the values that were asked for. The time is as exact as SQLite's clock: to a
+/// millisecond.
+fn tell(event: TraceEvent<'_>) {
+    if let TraceEvent::Profile(statement, took) = event {
+        let sql = statement.sql();
+        tracing::debug!(target: QUERIES, micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), sql = &*sql);
+    }
 }
 
 /// Opens a database in memory.

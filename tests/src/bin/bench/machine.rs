@@ -30,6 +30,15 @@ pub fn memory(pid: u32) -> anyhow::Result<Memory> {
     Ok(Memory { resident, anonymous: megabytes("Anonymous:").context("no Anonymous")? })
 }
 
+/// The most memory that a process had resident, in MB.
+pub fn most_memory(pid: u32) -> anyhow::Result<f64> {
+    let path = format!("/proc/{pid}/status");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes * 1024.0 / 1e6)
+}
+
 /// CPU seconds that a process has used, its ended threads included.
 pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     let stat = Stat::of(pid)?;

@@ -12,6 +12,9 @@ pub struct Row {
     ratio: Option<f64>,
     /// Whether it is where it should be; `None` where there is no goal.
     reached: Option<bool>,
+    /// What else there is to say, printed below it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 impl Row {
@@ -23,6 +26,7 @@ impl Row {
             beside: format!("≤ {} {unit}", short(limit)),
             ratio: Some(value / limit),
             reached: Some(value <= limit),
+            notes: Vec::new(),
         }
     }
 
@@ -49,6 +53,7 @@ impl Row {
             beside: format!("{peer} {} {unit}{sign}", short(of)),
             ratio: Some(ratio),
             reached,
+            notes: Vec::new(),
         }
     }
 
@@ -60,10 +65,16 @@ impl Row {
             beside: why.into(),
             ratio: None,
             reached: Some(false),
+            notes: Vec::new(),
         }
     }
 
-    /// The row as a line.
+    /// The same, with notes.
+    pub fn noted(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
+    }
+
+    /// The row as a line, and its notes below it.
     pub fn line(&self) -> String {
         let ratio = self.ratio.map(|ratio| format!("{ratio:.3}")).unwrap_or_default();
         let mark = match self.reached {
@@ -71,7 +82,8 @@ impl Row {
             Some(false) => "✗",
             None => " ",
         };
-        format!("{mark} {:<52} {:>14}  {:<36} {ratio:>8}", self.what, self.value, self.beside)
+        let line = format!("{mark} {:<52} {:>14}  {:<36} {ratio:>8}", self.what, self.value, self.beside);
+        self.notes.iter().fold(line, |lines, note| lines + "\n        " + note)
     }
 }
 
