@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use farmwatch_shared::id::{AlertId, DeviceId, SiteId};
 use farmwatch_shared::judge;
 use farmwatch_shared::rules::{self, Evidence};
-use farmwatch_shared::state::State;
 use jiff::{SignedDuration, Timestamp};
 
 use super::anchors;
@@ -18,8 +17,7 @@ use crate::alerts::{Draft, device as device_alert, learning, policy, report, sit
 use crate::app::App;
 use crate::quarantine::{Batch, consider};
 use crate::store::{
-    Alert, AlertFilter, AlertKind, AlertState, Anchor, AuditEntry, Change, Dossier, Occupant, Page, Result,
-    Standing,
+    Alert, AlertFilter, AlertKind, AlertState, Anchor, Change, Dossier, Occupant, Page, Result, Standing,
 };
 
 /// So many laptops of a site are judged with it whenever one of them is. One of more waits a minute for each, an hour at
@@ -33,8 +31,7 @@ const OPEN: u32 = 200;
 /// or materially changed.
 pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> anyhow::Result<Vec<Alert>> {
     let Some(dossier) = app.store.dossier(id, look_back(now)).await? else { return Ok(Vec::new()) };
-    let Dossier { state, audit, open, .. } = &dossier;
-    let subject = subject(app, known, &dossier, now).await?;
+    let subject = subject(app, known, dossier, now).await?;
     let mut writing = Writing::new(app, id, now);
     if subject.refreshed {
         writing.changes.push(Change::Anchors(id.clone(), subject.anchors.clone()));
@@ -58,8 +55,8 @@ pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> a
     // The site comes first: its alert takes in those of its laptops.
     writing.site_alerts(known, &subject, &around).await?;
     if !known.covers(id) {
-        writing.policy_alerts(&subject, home.as_ref(), state, audit, open).await?;
-        writing.device_alert(&subject, home.as_ref(), open).await?;
+        writing.policy_alerts(&subject, home.as_ref()).await?;
+        writing.device_alert(&subject, home.as_ref()).await?;
     }
     writing.quarantine(&around, home.as_ref()).await?;
 
@@ -70,8 +67,8 @@ pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> a
 }
 
 /// The device with everything that is judged of it. A revoked device is judged on nothing: it leaves its site.
-async fn subject(app: &App, known: &Known, dossier: &Dossier, now: Timestamp) -> Result<Subject> {
-    let Dossier { device, state, asset, anchors: before, .. } = dossier;
+async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> Result<Subject> {
+    let Dossier { device, state, asset, anchors: before, min_rtt_ms, audit, open } = dossier;
     let address = device.public_address.filter(|address| !known.is_exit(Some(*address)));
     let revoked = device.standing == Standing::Revoked;
     let habit = app.habits.of(&app.store, &device.id, look_back(now)).await?;
@@ -81,25 +78,24 @@ async fn subject(app: &App, known: &Known, dossier: &Dossier, now: Timestamp) ->
     } else {
         let tool_speaks =
             |tool: &str| known.sanctioned_tools(&device.id).all(|sanctioned| sanctioned != tool);
-        let mut shown = anchors::shown(state, address, |hash| known.speaks(hash), tool_speaks);
+        let mut shown = anchors::shown(&state, address, |hash| known.speaks(hash), tool_speaks);
         shown.extend(outages::anchors(transitions));
         shown.extend(anchors::shipped_to(asset.as_ref(), &app.hash_key));
         shown
     };
-    let context = known.context(device, asset.as_ref(), &shown, dossier.min_rtt_ms);
-    let evidence = Evidence { state, usage, transitions, context: &context, now };
+    let context = known.context(&device, asset.as_ref(), &shown, min_rtt_ms);
+    let evidence = Evidence { state: &state, usage, transitions, context: &context, now };
     let findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
     let judged = judge::device(findings, &app.weights);
-    shown.extend(operator::shown(app, &device.id, &judged, usage, before, now).await?);
+    shown.extend(operator::shown(app, &device.id, &judged, usage, &before, now).await?);
     // To come to a list that joins nobody is no move.
-    let joining =
-        |all: BTreeSet<Anchor>| all.into_iter().filter(|anchor| anchor.kind.joins()).collect::<Vec<_>>();
-    let moved = joining(anchors::current(before)) != joining(shown.clone());
-    let sightings = anchors::sightings(before, &shown, now);
+    let joins = |anchor: &&Anchor| anchor.kind.joins();
+    let moved = anchors::current(&before).iter().filter(joins).ne(shown.iter().filter(joins));
+    let sightings = anchors::sightings(&before, &shown, now);
     app.habits.keep(&device.id, habit);
     let refreshed = sightings.is_some();
-    let anchors = sightings.unwrap_or_else(|| before.clone());
-    Ok(Subject { device: device.clone(), asset: asset.clone(), judged, anchors, moved, refreshed })
+    let anchors = sightings.unwrap_or(before);
+    Ok(Subject { device, state, asset, audit, open, judged, anchors, moved, refreshed })
 }
 
 /// When the place of a device is to be looked at.
@@ -191,18 +187,11 @@ impl<'a> Writing<'a> {
         Ok(alert)
     }
 
-    async fn policy_alerts(
-        &mut self,
-        subject: &Subject,
-        home: Option<&SiteId>,
-        state: &State,
-        audit: &[AuditEntry],
-        open: &[Alert],
-    ) -> Result<()> {
+    async fn policy_alerts(&mut self, subject: &Subject, home: Option<&SiteId>) -> Result<()> {
         let device = &subject.device;
-        let mut drafts = policy::drafts(device, &subject.judged.findings, state);
-        drafts.extend(policy::audited(device, audit, self.now));
-        for open in open.iter().filter(|open| open.kind == AlertKind::Policy) {
+        let mut drafts = policy::drafts(device, &subject.judged.findings, &subject.state);
+        drafts.extend(policy::audited(device, &subject.audit, self.now));
+        for open in subject.open.iter().filter(|open| open.kind == AlertKind::Policy) {
             if open.key == policy::silence_key(device) {
                 let written = life::note(open, "Heard again ", "the agent is heard again", self.now);
                 self.write(written);
@@ -227,9 +216,9 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    async fn device_alert(&mut self, subject: &Subject, home: Option<&SiteId>, open: &[Alert]) -> Result<()> {
+    async fn device_alert(&mut self, subject: &Subject, home: Option<&SiteId>) -> Result<()> {
         let key = device_alert::key(&subject.device);
-        let existing = match open.iter().find(|alert| alert.key == key) {
+        let existing = match subject.open.iter().find(|alert| alert.key == key) {
             Some(open) => Some(open.clone()),
             None if subject.judged.posterior < self.app.weights.threshold.device => return Ok(()),
             None => self.app.store.alert_by_key(&key).await?,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::{self, Judged};
+use farmwatch_shared::state::State;
 use farmwatch_shared::usage::Usage;
 use jiff::Timestamp;
 
@@ -14,7 +15,7 @@ use super::sites::{Old, groups, regroup};
 use super::view::{Beside, Member, SiteView};
 use super::{anchors, evidence};
 use crate::app::App;
-use crate::store::{Anchor, AnchorSeen, Asset, Device, Occupant, Result, Site};
+use crate::store::{Alert, Anchor, AnchorSeen, Asset, AuditEntry, Device, Occupant, Result, Site};
 
 /// When laptops were worked on is read where it could carry a place's P(farm) over the threshold, and nowhere else.
 const RHYTHM_MATTERS: f64 = 5e-5;
@@ -27,8 +28,14 @@ type Rhythms = BTreeMap<DeviceId, Usage>;
 pub struct Subject {
     /// As stored, before this change.
     pub device: Device,
+    /// Its facts.
+    pub state: State,
     /// What IT knows of it.
     pub asset: Option<Asset>,
+    /// The latest entries of the audit about it.
+    pub audit: Vec<AuditEntry>,
+    /// Its alerts that nobody has closed, as stored.
+    pub open: Vec<Alert>,
     /// Its judgement now.
     pub judged: Judged,
     /// What it has shown, now and before.

@@ -1,7 +1,7 @@
 //! Between Rust's values and a database's, the same for all of them: times are whole milliseconds, nested values are
 //! JSON text, words of enums are as in JSON.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer as _};
@@ -14,6 +14,11 @@ pub const DAY: i64 = 86_400_000;
 /// A time as milliseconds.
 pub fn ms(at: Timestamp) -> i64 {
     at.as_millisecond()
+}
+
+/// A span as whole milliseconds.
+pub fn millis(span: SignedDuration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A time from milliseconds.

@@ -65,9 +65,8 @@ impl Prepared {
     }
 
     /// Whether one of these keys is of a fact that devices are judged by.
-    pub fn is_judged<'a>(changed: &'a [String]) -> bool {
-        let family = |key: &'a String| key.split('/').next().unwrap_or_default();
-        changed.iter().any(|key| !UNJUDGED.contains(&family(key)))
+    pub fn is_judged(changed: &[String]) -> bool {
+        changed.iter().any(|key| !UNJUDGED.contains(&key.split('/').next().unwrap_or_default()))
     }
 
     /// Whether one of these keys is of the `host` fact.

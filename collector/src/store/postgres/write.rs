@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 use tokio_postgres::types::ToSql;
 
 use super::super::WINDOWS_WAIT;
-use super::super::convert::count;
+use super::super::convert::{count, millis};
 use super::super::work::WINDOWS_WAIT_IN_DOUBT;
 use super::fault::Fault;
 use super::fold::{Head, Touched, Writes};
@@ -222,8 +222,8 @@ impl<'a> Batch<'a> {
             let columns: Vec<Column<'_>> = vec![
                 column(writes.work_later.keys().copied()),
                 column(writes.work_later.values().copied()),
-                Box::new(WINDOWS_WAIT_IN_DOUBT.as_secs() * 1000),
-                Box::new(WINDOWS_WAIT.as_secs() * 1000),
+                Box::new(millis(WINDOWS_WAIT_IN_DOUBT)),
+                Box::new(millis(WINDOWS_WAIT)),
             ];
             self.statements.push((WORK_LATER, columns));
         }

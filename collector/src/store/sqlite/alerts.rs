@@ -1,8 +1,8 @@
 use async_trait::async_trait;
-use farmwatch_shared::id::{AlertId, DeviceId};
+use farmwatch_shared::id::AlertId;
 use jiff::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, Rows, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::super::{Alert, AlertEvent, AlertFilter, Alerts, Page, Result, StoreError};
 use super::Sqlite;
@@ -123,26 +123,8 @@ fn conditions(filter: &AlertFilter, asked: Asked) -> Result<(String, Vec<Value>)
     Ok((text, values))
 }
 
-/// Alerts about a device that nobody has closed; most have none.
-pub fn open_of(conn: &Connection, device: &DeviceId, limit: u32) -> Result<Vec<Alert>> {
-    // primary key, then UNIQUE id
-    let mut statement = conn.prepare_cached(
-        "SELECT a.value FROM alert_device d CROSS JOIN alert a ON a.id = d.alert
-         WHERE d.device = ?1 AND a.state <> 'resolved' ORDER BY a.loudness DESC, a.updated_at DESC, a.id LIMIT ?2",
-    )?;
-    alerts(&mut statement.query(params![device.as_str(), limit])?)
-}
-
-fn alerts(rows: &mut Rows<'_>) -> Result<Vec<Alert>> {
-    let mut alerts = Vec::new();
-    while let Some(row) = rows.next()? {
-        alerts.push(from_json(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
-    }
-    Ok(alerts)
-}
-
 /// Alerts: loudest first, then newest change first.
-fn list(conn: &Connection, filter: &AlertFilter, page: &Page) -> Result<Vec<Alert>> {
+pub fn list(conn: &Connection, filter: &AlertFilter, page: &Page) -> Result<Vec<Alert>> {
     let (mut conditions, mut values) = conditions(filter, Asked::Loudest)?;
     if let Some(after) = &page.after {
         // a row is after another in (loudness descending, updated_at descending, id)
@@ -153,7 +135,12 @@ fn list(conn: &Connection, filter: &AlertFilter, page: &Page) -> Result<Vec<Aler
     values.push(i64::from(page.limit).into());
     let query = format!("SELECT value FROM {conditions} ORDER BY loudness DESC, updated_at DESC, id LIMIT ?");
     let mut statement = conn.prepare_cached(&query)?;
-    alerts(&mut statement.query(params_from_iter(values))?)
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut alerts = Vec::new();
+    while let Some(row) = rows.next()? {
+        alerts.push(from_json(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+    }
+    Ok(alerts)
 }
 
 fn one(conn: &Connection, query: &str, value: &str) -> Result<Option<Alert>> {

@@ -51,20 +51,14 @@ fn entry(row: &Row<'_>) -> Result<AuditEntry> {
     })
 }
 
+const ENTRY: &str = "SELECT number, at, actor, action, object, why, hash FROM audit";
+
 /// Entries with numbers below one, newest first: all of them, or those about an object.
 pub fn about(conn: &Connection, object: Option<&str>, before: i64, limit: u32) -> Result<Vec<AuditEntry>> {
-    let mut statement = conn.prepare_cached(match object {
-        // primary key
-        None => {
-            "SELECT number, at, actor, action, object, why, hash FROM audit WHERE number < ?1 AND ?3 IS NULL
-             ORDER BY number DESC LIMIT ?2"
-        }
-        // index audit_object
-        Some(_) => {
-            "SELECT number, at, actor, action, object, why, hash FROM audit WHERE number < ?1 AND object = ?3
-             ORDER BY number DESC LIMIT ?2"
-        }
-    })?;
+    // primary key; with an object index audit_object
+    let about = if object.is_some() { "AND object = ?3" } else { "AND ?3 IS NULL" };
+    let query = format!("{ENTRY} WHERE number < ?1 {about} ORDER BY number DESC LIMIT ?2");
+    let mut statement = conn.prepare_cached(&query)?;
     let mut rows = statement.query(params![before, limit, object])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
@@ -98,9 +92,7 @@ impl Audit for Sqlite {
 
     async fn audit_check(&self) -> Result<Option<i64>> {
         self.read(|conn| {
-            let mut statement = conn.prepare_cached(
-                "SELECT number, at, actor, action, object, why, hash FROM audit ORDER BY number",
-            )?;
+            let mut statement = conn.prepare_cached(&format!("{ENTRY} ORDER BY number"))?;
             let mut rows = statement.query([])?;
             let (mut number, mut before) = (0, String::new());
             while let Some(row) = rows.next()? {

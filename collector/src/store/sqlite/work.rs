@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use farmwatch_shared::id::DeviceId;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::super::convert::millis;
 use super::super::work::WINDOWS_WAIT_IN_DOUBT;
 use super::super::{Change, Result, WINDOWS_WAIT, Work};
 use super::Sqlite;
@@ -36,10 +37,6 @@ pub fn put_later(conn: &Connection, number: i64, now: Timestamp) -> Result<()> {
     )?
     .execute(params![number, ms(now), millis(WINDOWS_WAIT_IN_DOUBT), millis(WINDOWS_WAIT)])?;
     Ok(())
-}
-
-fn millis(wait: SignedDuration) -> i64 {
-    wait.as_secs() * 1000
 }
 
 /// A device is judged: it leaves the queue, or is free to be taken again if it has changed meanwhile.
