@@ -58,8 +58,9 @@ pub async fn shown(
     if !Turns::may_speak(usage) {
         return Ok(shown);
     }
-    let paid = ln_pairs(app.store.count_at(&candidates).await?);
-    let mut others = app.store.devices_at(&candidates, MOST).await?;
+    let list = std::slice::from_ref(&candidates);
+    let paid = ln_pairs(app.store.counts_at(list).await?.into_iter().sum());
+    let mut others = app.store.devices_at(list, MOST).await?.concat();
     others.retain(|other| other != id);
     for (other, upto) in app.store.last_reports(&others).await? {
         let habit = app.habits.upto(&app.store, &other, look_back(now), upto).await?;

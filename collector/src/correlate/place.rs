@@ -148,22 +148,23 @@ async fn near(app: &App, subject: &Subject) -> Result<Near> {
     let (mut shared, mut let_go): (BTreeMap<DeviceId, Vec<&Anchor>>, BTreeSet<DeviceId>) = Default::default();
     // The subject itself, all that may be looked at, and one more, by which a crowd is told.
     let limit = u32::try_from(MOST_AT_ANCHOR + 2).unwrap_or(u32::MAX);
-    for seen in subject.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins()) {
-        if app.store.count_at(&seen.anchor).await? > MOST_AT_ANCHOR + 1 {
-            continue;
-        }
-        let mut others = app.store.devices_at(&seen.anchor, limit).await?;
+    let shown = subject.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins());
+    let mut shown: Vec<Anchor> = shown.map(|seen| seen.anchor.clone()).collect();
+    let mut stored = app.store.counts_at(&shown).await?.into_iter();
+    shown.retain(|_| stored.next().is_none_or(|count| count <= MOST_AT_ANCHOR + 1));
+    let all = app.store.devices_at(&shown, limit).await?;
+    for (anchor, mut others) in shown.iter().zip(all) {
         others.retain(|other| *other != subject.device.id);
         let count = others.len() as u64;
         if count > MOST_AT_ANCHOR {
             continue;
         }
-        met.push((seen.anchor.clone(), count + 1));
-        counts.insert(seen.anchor.clone(), count + 1);
+        met.push((anchor.clone(), count + 1));
+        counts.insert(anchor.clone(), count + 1);
         if count == MOST_AT_ANCHOR {
             let_go.extend(others);
         } else {
-            others.into_iter().for_each(|other| shared.entry(other).or_default().push(&seen.anchor));
+            others.into_iter().for_each(|other| shared.entry(other).or_default().push(anchor));
         }
     }
     let joinable = shared.into_iter().filter(|(_, shared)| could_join(shared.iter().copied(), &counts));
@@ -218,9 +219,10 @@ async fn counts(app: &App, subject: &Subject, occupants: &BTreeMap<DeviceId, Occ
     for seen in occupants.values().flat_map(|one| &one.anchors).filter(|seen| seen.current) {
         *here.entry(&seen.anchor).or_default() += 1;
     }
+    here.retain(|_, here| *here > 1);
+    let shared: Vec<Anchor> = here.keys().map(|anchor| (*anchor).clone()).collect();
     let mut counts = Counts::new();
-    for (anchor, here) in here.into_iter().filter(|(_, here)| *here > 1) {
-        let stored = app.store.count_at(anchor).await?;
+    for ((anchor, here), stored) in here.into_iter().zip(app.store.counts_at(&shared).await?) {
         let newly = subject.moved && subject.anchors.iter().any(|s| s.current && s.anchor == *anchor);
         // One too many where it was shown before too; rarity does not turn on one.
         counts.insert(anchor.clone(), (stored + u64::from(newly && stored < here)).max(here));

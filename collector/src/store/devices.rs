@@ -114,7 +114,7 @@ pub trait Devices {
     async fn device(&self, id: &DeviceId) -> Result<Option<Device>>;
     /// Devices with exactly this serial number.
     async fn devices_by_serial(&self, serial: &str) -> Result<Vec<Device>>;
-    /// Devices, by id.
+    /// Devices, by id; those that are searched for by text in an order of the store's own.
     async fn devices(&self, filter: &DeviceFilter, page: &Page) -> Result<Vec<Device>>;
     /// How many devices there are, by standing: enrolled and pending together, revoked.
     async fn device_count(&self) -> Result<(u64, u64)>;

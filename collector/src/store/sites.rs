@@ -171,17 +171,23 @@ pub(super) fn seen_again(before: &[AnchorSeen], now: &[AnchorSeen]) -> Option<Ti
     (before.len() == now.len() && now.iter().all(same)).then_some(at)
 }
 
+/// A sighting says nothing beside what is stored of it.
+pub(super) fn is_written(then: &AnchorSeen, first_seen: Timestamp, now: &AnchorSeen) -> bool {
+    let written = (ms(then.first_seen), ms(then.last_seen), then.current);
+    written == (ms(first_seen), ms(now.last_seen), now.current)
+}
+
 /// Anchors and sites.
 #[async_trait]
 pub trait Sites {
     /// All anchors that a device has shown, current or not.
     async fn anchors_of(&self, device: &DeviceId) -> Result<Vec<AnchorSeen>>;
-    /// Devices that show an anchor now, at most `limit`.
-    async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<DeviceId>>;
+    /// Devices that show each of some anchors now, at most `limit` for each.
+    async fn devices_at(&self, anchors: &[Anchor], limit: u32) -> Result<Vec<Vec<DeviceId>>>;
     /// Of some devices those that there are, in their order, each with what its place is judged by.
     async fn occupants(&self, devices: &[DeviceId]) -> Result<Vec<Occupant>>;
-    /// How many devices show an anchor now.
-    async fn count_at(&self, anchor: &Anchor) -> Result<u64>;
+    /// How many devices show each of some anchors now.
+    async fn counts_at(&self, anchors: &[Anchor]) -> Result<Vec<u64>>;
     /// Whether a site is to be judged.
     async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>>;
     /// One site.

@@ -95,8 +95,8 @@ fn every_table_and_column_is_moved() {
         let mut statement = conn.prepare(query).unwrap();
         statement.query_map([], |row| row.get(0)).unwrap().map(rusqlite::Result::unwrap).collect()
     };
-    let tables = all("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
-                      AND name NOT LIKE 'refinery_%'");
+    let tables = all("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'
+                      AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'refinery_%'");
     assert_eq!(tables, TABLES.iter().map(|table| table.sqlite.to_owned()).collect());
     for table in &TABLES {
         let columns = all(&format!("SELECT name FROM pragma_table_info('{}')", table.sqlite));

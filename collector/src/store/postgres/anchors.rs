@@ -6,7 +6,7 @@ use farmwatch_shared::id::DeviceId;
 use tokio_postgres::Row;
 
 use super::super::convert::{count, from_word, id, ms, plain, time, uncount, word};
-use super::super::sites::seen_again;
+use super::super::sites::{is_written, seen_again};
 use super::super::{Anchor, AnchorSeen, StoreError};
 use super::devices;
 use super::fault::Fault;
@@ -33,6 +33,9 @@ pub async fn put(line: &Line, number: i64, seen: &[AnchorSeen]) -> Result<(), Fa
         let then = before.remove(&name);
         let was_current = then.as_ref().is_some_and(|then| then.current);
         let first_seen = then.as_ref().map_or(now.first_seen, |then| then.first_seen.min(now.first_seen));
+        if then.as_ref().is_some_and(|then| is_written(then, first_seen, now)) {
+            continue;
+        }
         rows.insert(name.clone(), (ms(first_seen), ms(now.last_seen), now.current));
         if was_current != now.current {
             counts.insert(name, if now.current { 1 } else { -1 });
@@ -110,23 +113,42 @@ pub fn seen(row: &Row) -> Result<AnchorSeen, Fault> {
     })
 }
 
-/// Devices that show an anchor now.
-pub async fn devices_at(line: &Line, anchor: &Anchor, limit: u32) -> Result<Vec<DeviceId>, Fault> {
-    let (kind, value) = name(anchor)?;
+/// Devices that show each of some anchors now.
+pub async fn devices_at(line: &Line, anchors: &[Anchor], limit: u32) -> Result<Vec<Vec<DeviceId>>, Fault> {
+    let (kinds, values) = names(anchors)?;
     // index anchor_devices, then each by primary key
-    let query = "SELECT d.id FROM anchor a JOIN device d ON d.number = a.device
-         WHERE a.kind = $1 AND a.value = $2 AND a.current ORDER BY a.device LIMIT $3";
-    let rows = line.rows(query, &[&kind, &value, &i64::from(limit)]).await?;
-    rows.iter().map(|row| Ok(id(get(row, 0)?)?)).collect()
+    let query =
+        "SELECT s.place, d.id FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS s (kind, value, place)
+         CROSS JOIN LATERAL (SELECT a.device FROM anchor a
+             WHERE a.kind = s.kind AND a.value = s.value AND a.current ORDER BY a.device LIMIT $3) f
+         JOIN device d ON d.number = f.device ORDER BY s.place, f.device";
+    let mut found = vec![Vec::new(); anchors.len()];
+    for row in &line.rows(query, &[&kinds, &values, &i64::from(limit)]).await? {
+        found[place(row)?].push(id(get(row, 1)?)?);
+    }
+    Ok(found)
 }
 
-/// How many devices show an anchor now.
-pub async fn count_at(line: &Line, anchor: &Anchor) -> Result<u64, Fault> {
-    let (kind, value) = name(anchor)?;
+/// How many devices show each of some anchors now.
+pub async fn counts_at(line: &Line, anchors: &[Anchor]) -> Result<Vec<u64>, Fault> {
+    let (kinds, values) = names(anchors)?;
     // primary key
-    let query = "SELECT devices FROM anchor_count WHERE kind = $1 AND value = $2";
-    let row = line.row(query, &[&kind, &value]).await?;
-    Ok(uncount(row.as_ref().map_or(Ok(0), |row| get(row, 0))?))
+    let query = "SELECT s.place, c.devices FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS s (kind, value, place)
+         JOIN anchor_count c ON c.kind = s.kind AND c.value = s.value";
+    let mut counts = vec![0; anchors.len()];
+    for row in &line.rows(query, &[&kinds, &values]).await? {
+        counts[place(row)?] = uncount(get(row, 1)?);
+    }
+    Ok(counts)
+}
+
+fn names(anchors: &[Anchor]) -> Result<(Vec<String>, Vec<String>), Fault> {
+    Ok(anchors.iter().map(name).collect::<Result<Vec<_>, _>>()?.into_iter().unzip())
+}
+
+/// Which of those asked for a row is about: its first column, which counts from 1.
+fn place(row: &Row) -> Result<usize, Fault> {
+    Ok(usize::try_from(get::<i64>(row, 0)? - 1).unwrap_or(0))
 }
 
 /// Refuses where more devices show an anchor; see [`super::super::Change::NoMoreThan`]. The rows of those that the

@@ -72,16 +72,16 @@ impl Sites for Postgres {
         Ok(anchors::shown_by(&self.line().await?, device).await?)
     }
 
-    async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<DeviceId>> {
-        Ok(anchors::devices_at(&self.line().await?, anchor, limit).await?)
+    async fn devices_at(&self, anchors: &[Anchor], limit: u32) -> Result<Vec<Vec<DeviceId>>> {
+        Ok(anchors::devices_at(&self.line().await?, anchors, limit).await?)
     }
 
     async fn occupants(&self, devices: &[DeviceId]) -> Result<Vec<Occupant>> {
         Ok(occupants::of(&self.line().await?, devices).await?)
     }
 
-    async fn count_at(&self, anchor: &Anchor) -> Result<u64> {
-        Ok(anchors::count_at(&self.line().await?, anchor).await?)
+    async fn counts_at(&self, anchors: &[Anchor]) -> Result<Vec<u64>> {
+        Ok(anchors::counts_at(&self.line().await?, anchors).await?)
     }
 
     async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use farmwatch_shared::id::DeviceId;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::super::sites::seen_again;
+use super::super::sites::{is_written, seen_again};
 use super::super::{Anchor, AnchorSeen, Result, StoreError};
 use super::convert::{from_word, ms, time, uncount, word};
 
@@ -24,6 +24,9 @@ pub fn put(conn: &Connection, number: i64, seen: &[AnchorSeen]) -> Result<()> {
         let then = before.remove(&now.anchor);
         let was_current = then.as_ref().is_some_and(|then| then.current);
         let first_seen = then.as_ref().map_or(now.first_seen, |then| then.first_seen.min(now.first_seen));
+        if then.as_ref().is_some_and(|then| is_written(then, first_seen, now)) {
+            continue;
+        }
         let kind = word(now.anchor.kind)?;
         // primary key
         conn.prepare_cached(

@@ -28,8 +28,9 @@ impl Operator for Sqlite {
     async fn put_assets(&self, assets: Vec<Asset>) -> Result<()> {
         self.write(move |hand| {
             let mut put = hand.conn.prepare_cached(
-                "INSERT OR REPLACE INTO asset (serial, user, department, shipped_to, expected_country)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO asset (serial, user, department, shipped_to, expected_country)
+                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET user = ?2, department = ?3, shipped_to = ?4,
+                     expected_country = ?5",
             )?;
             for a in &assets {
                 put.execute([&a.serial, &a.user, &a.department, &a.shipped_to, &a.expected_country])?;

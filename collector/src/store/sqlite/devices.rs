@@ -5,7 +5,7 @@ use farmwatch_shared::state::Digest;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
-use super::super::convert::DAY;
+use super::super::convert::{DAY, plain};
 use super::super::{Device, DeviceFilter, Devices, Page, Result, Standing, StoreError};
 use super::Sqlite;
 use super::convert::{count, from_json, from_word, id, json, like, ms, time, uncount, word};
@@ -63,12 +63,16 @@ pub fn one(conn: &Connection, id: &DeviceId) -> Result<Option<Device>> {
     Ok(by(conn, "id", id.as_str())?.pop())
 }
 
+/// Fewest letters that the index of what devices are searched by knows.
+const TRIGRAM: usize = 3;
+
 /// A listing's statement and values.
 pub fn listing(filter: &DeviceFilter, page: &Page) -> Result<(String, Vec<Value>)> {
     let mut conditions = String::new();
     let mut values: Vec<Value> = vec![page.after.clone().unwrap_or_default().into()];
     // ordered by UNIQUE id, or by index device_standing or device_site, both of which end in it
     let mut tables = "device d JOIN head h ON h.device = d.number";
+    let mut order = ("d.id", "?");
     if let Some(standing) = filter.standing {
         conditions += " AND d.standing = ?";
         values.push(word(standing)?.into());
@@ -83,16 +87,27 @@ pub fn listing(filter: &DeviceFilter, page: &Page) -> Result<(String, Vec<Value>
         conditions += " AND h.seen_day <= ? AND coalesce(h.last_seen, d.enrolled_at) < ?";
         values.extend([ms(before).div_euclid(DAY).into(), ms(before).into()]);
     }
-    if let Some(part) = &filter.text {
-        // walks the devices in order of id until the page is full
-        conditions += r" AND (d.id LIKE ? ESCAPE '\' OR d.serial LIKE ? ESCAPE '\' OR d.hostname LIKE ? ESCAPE '\'
-            OR d.serial IN (SELECT serial FROM asset WHERE user LIKE ? ESCAPE '\'))";
-        values.extend(std::iter::repeat_n(Value::from(like(part)), 4));
+    match &filter.text {
+        Some(part) if part.chars().count() < TRIGRAM => {
+            // walks the devices in order of id until the page is full
+            conditions += r" AND (d.id LIKE ? ESCAPE '\' OR d.serial LIKE ? ESCAPE '\' OR d.hostname LIKE ? ESCAPE '\'
+                OR d.serial IN (SELECT serial FROM asset WHERE user LIKE ? ESCAPE '\'))";
+            values.extend(std::iter::repeat_n(Value::from(like(part)), 4));
+        }
+        Some(part) => {
+            // the index gives those that have it by number, and is left when the page is full
+            tables = "device_text CROSS JOIN device d ON d.number = device_text.rowid CROSS JOIN head h ON h.device = d.number";
+            order = ("device_text.rowid", "coalesce((SELECT number FROM device WHERE id = ?), 0)");
+            conditions += " AND device_text MATCH ?";
+            values.push(format!("\"{}\"", plain(part).replace('"', "\"\"")).into());
+        }
+        None => {}
     }
     values.push(i64::from(page.limit).into());
+    let (by, after) = order;
     let text = format!(
         "SELECT {COLUMNS} FROM {tables} LEFT JOIN judged j ON j.device = d.number
-         WHERE d.id > ?{conditions} ORDER BY d.id LIMIT ?"
+         WHERE {by} > {after}{conditions} ORDER BY {by} LIMIT ?"
     );
     Ok((text, values))
 }

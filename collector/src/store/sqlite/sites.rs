@@ -86,9 +86,10 @@ impl Sites for Sqlite {
         .await
     }
 
-    async fn devices_at(&self, anchor: &Anchor, limit: u32) -> Result<Vec<DeviceId>> {
-        let anchor = anchor.clone();
-        self.read(move |conn| anchors::devices_at(conn, &anchor, limit)).await
+    async fn devices_at(&self, anchors: &[Anchor], limit: u32) -> Result<Vec<Vec<DeviceId>>> {
+        let all = anchors.to_vec();
+        self.read(move |conn| all.iter().map(|anchor| anchors::devices_at(conn, anchor, limit)).collect())
+            .await
     }
 
     async fn occupants(&self, devices: &[DeviceId]) -> Result<Vec<Occupant>> {
@@ -96,9 +97,9 @@ impl Sites for Sqlite {
         self.read(move |conn| occupants::of(conn, &devices)).await
     }
 
-    async fn count_at(&self, anchor: &Anchor) -> Result<u64> {
-        let anchor = anchor.clone();
-        self.read(move |conn| anchors::count_at(conn, &anchor)).await
+    async fn counts_at(&self, anchors: &[Anchor]) -> Result<Vec<u64>> {
+        let all = anchors.to_vec();
+        self.read(move |conn| all.iter().map(|anchor| anchors::count_at(conn, anchor)).collect()).await
     }
 
     async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>> {

@@ -1,6 +1,6 @@
 //! Devices: found by what people know of them.
 
-use farmwatch_shared::facts::Power;
+use farmwatch_shared::facts::{Host, Power};
 use farmwatch_shared::id::SiteId;
 use farmwatch_shared::judge::Judged;
 use farmwatch_shared::state::State;
@@ -87,6 +87,33 @@ async fn text(store: SharedStore) {
     assert_eq!(listed(&store, of("jo.doe_")).await, [2]);
     assert_eq!(listed(&store, of("o_d")).await, [], "_ is no wildcard");
     assert_eq!(listed(&store, of(laptop(1).as_str())).await, [1]);
+    assert_eq!(listed(&store, of("-3")).await, [3], "two letters");
+    assert_eq!(listed(&store, of("o.")).await, [2], "two letters of a user");
+    for odd in ["\"", "a\" OR \"b", "*", "NOT laptop", "\0\0\0", "%%%", "\\\\\\"] {
+        assert_eq!(listed(&store, of(odd)).await, [], "{odd:?} is no operator");
+    }
+    let asset = Asset { serial: "SN0002".into(), user: "Mary Ann".into(), ..Asset::default() };
+    store.put_assets(vec![asset.clone()]).await.unwrap();
+    store.put_assets(vec![asset]).await.unwrap();
+    assert_eq!(listed(&store, of("jo.doe_")).await, [], "another's now");
+    assert_eq!(listed(&store, of("ary an")).await, [2]);
+    let revoked = DeviceFilter { standing: Some(Standing::Revoked), ..of("sn000") };
+    assert_eq!(listed(&store, revoked.clone()).await, []);
+    store.set_standing(&laptop(3), Standing::Revoked).await.unwrap();
+    assert_eq!(listed(&store, revoked).await, [3]);
+    let mut host = State::default();
+    host.put("self", &Host { hostname: "mill-7".into(), ..Host::default() });
+    store.ingest(vec![arrival(change(&laptop(1), 1, &State::default(), &host))]).await.unwrap();
+    assert_eq!(listed(&store, of("mill-7")).await, [1]);
+    assert_eq!(listed(&store, of("laptop-1")).await, [], "it has another name now");
+    assert_eq!(listed(&store, of("sn0001")).await, [1], "and the same serial number");
+    let mut page = Page { after: None, limit: 1 };
+    let mut found = Vec::new();
+    while let Some(device) = store.devices(&of("sn000"), &page).await.unwrap().pop() {
+        page.after = Some(device.id.to_string());
+        found.push(device.id);
+    }
+    assert_eq!(found, (1..=3).map(laptop).collect::<Vec<_>>());
 }
 
 async fn silent(store: SharedStore) {

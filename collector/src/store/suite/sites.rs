@@ -1,5 +1,7 @@
 //! Anchors and sites.
 
+use std::slice::from_ref;
+
 use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::{Judged, JudgedSite};
 
@@ -36,8 +38,8 @@ async fn anchors(store: SharedStore) {
         show(&store, device, vec![seen("router", 1, 1), seen(device.as_str(), 1, 1)]).await;
     }
     let router = Anchor { kind: AnchorKind::Gateway, value: "router".into() };
-    assert_eq!(store.count_at(&router).await.unwrap(), 3);
-    let at = store.devices_at(&router, 2).await.unwrap();
+    assert_eq!(store.counts_at(from_ref(&router)).await.unwrap(), [3]);
+    let at = store.devices_at(from_ref(&router), 2).await.unwrap().concat();
     assert_eq!(at, devices[..2]);
     let two = [devices[2].clone(), laptop(99), devices[0].clone()];
     let each = [store.anchors_of(&two[0]).await.unwrap(), store.anchors_of(&two[2]).await.unwrap()].concat();
@@ -66,7 +68,12 @@ async fn anchors(store: SharedStore) {
     }
     assert_eq!(store.occupants(&[]).await.unwrap(), []);
     let other_kind = Anchor { kind: AnchorKind::UsbSerial, value: "router".into() };
-    assert_eq!(store.count_at(&other_kind).await.unwrap(), 0);
+    let three = [other_kind, router, Anchor { kind: AnchorKind::Gateway, value: devices[1].to_string() }];
+    assert_eq!(store.counts_at(&three).await.unwrap(), [0, 3, 1]);
+    let at = store.devices_at(&three, 2).await.unwrap();
+    assert_eq!(at, [&[], &devices[..2], &devices[1..2]]);
+    assert_eq!(store.counts_at(&[]).await.unwrap(), [0; 0]);
+    assert_eq!(store.devices_at(&[], 2).await.unwrap().len(), 0);
     assert_eq!(store.anchors_of(&devices[2]).await.unwrap().len(), 2);
     assert_eq!(store.anchors_of(&laptop(9)).await.unwrap(), []);
 }
@@ -78,12 +85,12 @@ async fn left(store: SharedStore) {
     show(&store, &device, vec![seen("home", 5, 5)]).await;
     assert_eq!(store.anchors_of(&device).await.unwrap(), [seen("home", 1, 5)]);
     show(&store, &device, vec![seen("hotel", 6, 6)]).await;
-    assert_eq!(store.count_at(&home).await.unwrap(), 0);
-    assert_eq!(store.devices_at(&home, 9).await.unwrap(), []);
+    assert_eq!(store.counts_at(from_ref(&home)).await.unwrap(), [0]);
+    assert_eq!(store.devices_at(from_ref(&home), 9).await.unwrap().concat(), []);
     let gone = AnchorSeen { current: false, ..seen("home", 1, 5) };
     assert_eq!(store.anchors_of(&device).await.unwrap(), [gone, seen("hotel", 6, 6)]);
     show(&store, &device, vec![seen("home", 9, 9)]).await;
-    assert_eq!(store.count_at(&home).await.unwrap(), 1);
+    assert_eq!(store.counts_at(from_ref(&home)).await.unwrap(), [1]);
     assert_eq!(store.anchors_of(&device).await.unwrap()[0], seen("home", 1, 9));
 }
 
@@ -147,7 +154,7 @@ async fn come(store: SharedStore) {
     let (first, second) = futures_util::future::join(store.apply(first), store.apply(second)).await;
     assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
     assert!(matches!(first.and(second), Err(StoreError::Conflict(_))));
-    assert_eq!(store.count_at(&router).await.unwrap(), 1);
+    assert_eq!(store.counts_at(from_ref(&router)).await.unwrap(), [1]);
     let other = Anchor { kind: AnchorKind::Gateway, value: "unknown".into() };
     store.apply(vec![Change::NoMoreThan(vec![(router.clone(), 1), (other, 0)])]).await.unwrap();
     let fewer = store.apply(vec![Change::NoMoreThan(vec![(router, 0)])]).await;

@@ -66,8 +66,8 @@ fn tables_of_a_newer_version_are_left_alone_and_the_error_says_what_to_do() {
 fn written_by(path: &Path, version: i32) -> Vec<Table> {
     let mut conn = Connection::open(path).unwrap();
     embedded::migrations::runner().set_target(Target::Version(version)).run(&mut conn).unwrap();
-    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
-                  AND name NOT LIKE 'refinery_%' ORDER BY name";
+    let tables = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'
+                  AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'refinery_%' ORDER BY name";
     let tables: Vec<String> =
         conn.prepare(tables).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     for table in &tables {

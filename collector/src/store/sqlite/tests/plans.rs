@@ -22,7 +22,7 @@ const MAY_WALK: [&str; 6] = [
     "SELECT count(*) FROM work",       // a gauge, read each minute
     "SELECT count(*) FROM asset",      // a number on a page
     "EXISTS (SELECT 1 FROM asset)",    // ends at the first row
-    "SELECT serial FROM asset",        // people search by a part of a user's name
+    "SELECT serial FROM asset",        // people search by one or two letters of a user's name
     "SELECT count(*) FROM alert",      // counts by free text; others go by index alert_state
 ];
 
