@@ -1,6 +1,7 @@
 //! A value that can be replaced while others work with it.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Deref;
 use std::sync::OnceLock;
 
@@ -10,13 +11,14 @@ pub struct Live<T>(Node<T>);
 
 struct Node<T> {
     value: T,
+    fingerprint: u64,
     next: OnceLock<Box<Node<T>>>,
 }
 
-impl<T> Live<T> {
+impl<T: fmt::Debug> Live<T> {
     /// From now on it reads as this.
     pub fn replace(&self, value: T) {
-        let mut node = Box::new(Node { value, next: OnceLock::new() });
+        let mut node = Box::new(Node::new(value));
         let mut last = &self.0;
         // Where another thread replaced it meanwhile, this comes after.
         while let Err(back) = last.next.set(node) {
@@ -25,10 +27,17 @@ impl<T> Live<T> {
         }
     }
 
-    /// How often it was replaced.
-    pub fn generation(&self) -> u64 {
-        let nodes = std::iter::successors(Some(&self.0), |node| node.next.get().map(Box::as_ref));
-        nodes.skip(1).count() as u64
+    /// The same for the same value, also of another process.
+    pub fn fingerprint(&self) -> u64 {
+        self.0.last().fingerprint
+    }
+}
+
+impl<T: fmt::Debug> Node<T> {
+    fn new(value: T) -> Self {
+        let mut hasher = DefaultHasher::new();
+        format!("{value:?}").hash(&mut hasher);
+        Self { value, fingerprint: hasher.finish(), next: OnceLock::new() }
     }
 }
 
@@ -50,9 +59,9 @@ impl<T> Deref for Live<T> {
     }
 }
 
-impl<T> From<T> for Live<T> {
+impl<T: fmt::Debug> From<T> for Live<T> {
     fn from(value: T) -> Self {
-        Self(Node { value, next: OnceLock::new() })
+        Self(Node::new(value))
     }
 }
 
@@ -70,11 +79,13 @@ mod tests {
     fn it_reads_as_the_newest_and_what_was_read_before_stays_good() {
         let live = Live::from("one".to_owned());
         let before: &str = &live;
-        assert_eq!(live.generation(), 0);
+        let first = live.fingerprint();
         std::thread::scope(|scope| {
             (0..8).for_each(|_| drop(scope.spawn(|| live.replace("two".to_owned()))));
         });
         live.replace("three".to_owned());
-        assert_eq!((before, live.as_str(), live.generation()), ("one", "three", 9));
+        assert_eq!((before, live.as_str()), ("one", "three"));
+        assert_ne!(live.fingerprint(), first);
+        assert_eq!(live.fingerprint(), Live::from("three".to_owned()).fingerprint());
     }
 }

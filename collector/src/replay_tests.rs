@@ -9,7 +9,8 @@ use crate::alerts::{Action, change};
 use crate::correlate::Habits;
 use crate::policy::{Policy, QuarantineMode};
 use crate::store::{
-    AlertFilter, AlertState, Disposition, Exception, ExceptionScope, Page, SharedStore, sqlite,
+    AlertFilter, AlertState, Disposition, Exception, ExceptionScope, Page, SharedStore, Site, queue_all,
+    sqlite,
 };
 
 const HOUR: i64 = 3600;
@@ -124,6 +125,71 @@ async fn a_sanctioned_office_is_shown_as_such_and_raises_no_site_alert() {
     assert_eq!(open(&store, AlertKind::Site).await, Vec::new());
     let sites = store.sites(&Page::first(9)).await.unwrap();
     assert_eq!(sites[0].sanctioned.as_deref(), Some("Lisbon"));
+}
+
+/// The one site there is, after all are judged anew.
+async fn judged_anew(replay: &mut Replay, store: &SharedStore) -> Site {
+    queue_all(store, at(0)).await.unwrap();
+    replay.finish().await.unwrap();
+    let mut sites = store.sites(&Page::first(9)).await.unwrap();
+    assert_eq!(sites.len(), 1);
+    sites.remove(0)
+}
+
+#[tokio::test]
+async fn what_it_says_of_a_place_holds_at_once_though_nobody_moves() {
+    let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
+    let store = Arc::clone(&app.store);
+    let mut replay = Replay::new(app, true, Vec::new(), Vec::new()).await.unwrap();
+    for laptop in home(5, true) {
+        replay.line(&laptop.line(1, 0)).await.unwrap();
+    }
+    let farm = judged_anew(&mut replay, &store).await;
+    assert!(farm.judged.farm > 0.9 && farm.sanctioned.is_none());
+    let lisbon = Place { name: "Lisbon".into(), networks: vec!["203.0.113.0/24".into()], ..Place::default() };
+    store.put_place(lisbon).await.unwrap();
+    let office = judged_anew(&mut replay, &store).await;
+    assert_eq!((office.id, office.sanctioned.as_deref()), (farm.id.clone(), Some("Lisbon")));
+    assert!(store.remove_place("Lisbon").await.unwrap());
+    let again = judged_anew(&mut replay, &store).await;
+    assert!(again.judged.farm > 0.9 && again.sanctioned.is_none());
+
+    let exception = Exception {
+        id: 0,
+        scope: ExceptionScope::Place("203.0.113.7".into()),
+        reason: "a fair".into(),
+        created_by: "ana".into(),
+        created_at: at(3),
+        expires_at: at(50),
+    };
+    store.add_exception(exception).await.unwrap();
+    assert!(judged_anew(&mut replay, &store).await.sanctioned.is_some());
+    replay.line(&home(5, true)[0].line(2, 51)).await.unwrap();
+    let over = judged_anew(&mut replay, &store).await;
+    assert!(over.sanctioned.is_none(), "it shields nobody once it has ended");
+}
+
+#[tokio::test]
+async fn a_laptop_that_was_not_heard_for_two_weeks_stands_nowhere_until_it_is_heard() {
+    let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
+    let store = Arc::clone(&app.store);
+    let mut replay = Replay::new(app, true, Vec::new(), Vec::new()).await.unwrap();
+    let [gone, stays, newcomer]: [Laptop; 3] = home(3, false).try_into().ok().unwrap();
+    let there = async |store: &SharedStore| -> Vec<usize> {
+        store.sites(&Page::first(9)).await.unwrap().iter().map(|site| site.devices.len()).collect()
+    };
+    replay.line(&gone.line(1, 0)).await.unwrap();
+    for day in 0..20_i64 {
+        replay.line(&stays.line(1 + day.unsigned_abs(), 1 + 24 * day)).await.unwrap();
+        replay.finish().await.unwrap();
+        assert_eq!(there(&store).await, if day < 14 { vec![2] } else { Vec::new() }, "day {day}");
+    }
+    replay.line(&newcomer.line(1, 24 * 20)).await.unwrap();
+    replay.finish().await.unwrap();
+    assert_eq!(there(&store).await, [2], "who comes stands with those who are there");
+    replay.line(&gone.line(2, 24 * 20 + 1)).await.unwrap();
+    replay.finish().await.unwrap();
+    assert_eq!(there(&store).await, [3]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::FARMWATCH;
-use crate::store::{Alert, AlertEvent, AlertKind, AlertState, Change, Disposition, Severity};
+use crate::store::{Alert, AlertEvent, AlertKind, AlertState, Change, Disposition, Severity, Told};
 
 /// Most pieces of evidence that an alert remembers; the oldest go first.
 const MOST_PIECES: usize = 400;
@@ -167,6 +167,7 @@ fn raise(draft: Draft, id: AlertId, now: Timestamp) -> Written {
         absorbed_by: draft.absorbed_by,
         assignee: None,
         resolved_on: None,
+        told: Some(Told { severity: draft.severity, posterior: draft.posterior }),
         evidence: draft.evidence.into_iter().map(|piece| piece.id).collect(),
         created_at: now,
         updated_at: now,
@@ -179,6 +180,7 @@ fn raise(draft: Draft, id: AlertId, now: Timestamp) -> Written {
 fn reopen(old: &Alert, draft: Draft, new: &[Piece], now: Timestamp) -> Written {
     let was = old.disposition;
     let mut alert = filled(old, draft, now);
+    alert.told = Some(Told::of(&alert));
     alert.state = AlertState::New;
     alert.disposition = None;
     alert.assignee = None;
@@ -188,25 +190,35 @@ fn reopen(old: &Alert, draft: Draft, new: &[Piece], now: Timestamp) -> Written {
 }
 
 fn update(old: &Alert, draft: Draft, new: &[Piece], now: Timestamp) -> Option<Written> {
-    let alert = filled(old, draft, now);
+    let mut alert = filled(old, draft, now);
+    // Measured from what was last told, not from what was last written: steps that are small one by one add up, and what
+    // swings about a limit is told once.
+    let before = old.told.unwrap_or(Told::of(old));
+    let louder = alert.severity > before.severity;
+    let drift = moved(before.posterior, alert.posterior);
     let moved = moved(old.posterior, alert.posterior);
     let mut events = Vec::new();
     if !new.is_empty() {
         events.push(event(old, now, &format!("new evidence: {}", told(new))));
-    } else if moved >= POSTERIOR_EVENT {
-        let (was, is) = (old.posterior.unwrap_or(0.0), alert.posterior.unwrap_or(0.0));
+    } else if drift >= POSTERIOR_EVENT {
+        let (was, is) = (before.posterior.unwrap_or(0.0), alert.posterior.unwrap_or(0.0));
         events.push(event(old, now, &format!("probability went from {was:.2} to {is:.2}")));
     }
     if old.summary.contains(NOT_SEEN) && !alert.summary.contains(NOT_SEEN) && new.is_empty() {
         events.push(event(old, now, "seen again"));
     }
-    if alert.severity > old.severity {
+    if louder {
         events.push(event(old, now, &format!("severity raised to {}", alert.severity.words())));
     }
     if old.absorbed_by != alert.absorbed_by {
         events.extend(absorb(old, alert.absorbed_by.as_ref(), now).map(|w| w.events).unwrap_or_default());
     }
-    let material = !new.is_empty() || alert.severity > old.severity || moved >= POSTERIOR_EVENT;
+    let material = !new.is_empty() || louder || drift >= POSTERIOR_EVENT;
+    // How loud it was once told to be stays told.
+    alert.told = Some(match material {
+        true => Told { severity: before.severity.max(alert.severity), posterior: alert.posterior },
+        false => before,
+    });
     let differs = material
         || !events.is_empty()
         || moved >= POSTERIOR_STEP

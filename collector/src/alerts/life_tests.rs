@@ -99,3 +99,31 @@ fn the_memory_for_evidence_is_bounded() {
     assert_eq!(written.alert.evidence.len(), MOST_PIECES);
     assert!(written.events[0].what.ends_with("and 997 more"), "{}", written.events[0].what);
 }
+
+#[test]
+fn small_steps_are_told_once_they_add_up() {
+    let mut alert = raised(&["kvm"]);
+    let mut told = Vec::new();
+    for step in 1..=19 {
+        let next = draft(&["kvm"], 0.8 - 0.03 * f64::from(step));
+        let written = bring(Some(&alert), next, id(), at(i64::from(step))).unwrap();
+        told.extend(written.material.then_some(step));
+        alert = written.alert;
+    }
+    assert_eq!(told, [4, 8, 12, 16]);
+}
+
+#[test]
+fn what_swings_about_a_limit_is_told_once() {
+    let (mut alert, mut told) = (raised(&["kvm"]), 0);
+    for step in 0..20 {
+        let (posterior, severity) =
+            if step % 2 == 0 { (0.84, Severity::Critical) } else { (0.78, Severity::High) };
+        let next = Draft { severity, ..draft(&["kvm"], posterior) };
+        let written = bring(Some(&alert), next, id(), at(step)).unwrap();
+        told += u32::from(written.material);
+        assert_eq!(written.alert.severity, severity, "it says what is");
+        alert = written.alert;
+    }
+    assert_eq!(told, 1, "louder, once");
+}

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 
 use super::{Context, output};
-use crate::store::{AlertFilter, AlertState, Exception, ExceptionScope, NewAudit, Page, SharedStore};
+use crate::store::{Exception, ExceptionScope, NewAudit, SharedStore, queue_all};
 
 /// Options of `exceptions`.
 #[derive(Args)]
@@ -51,9 +51,6 @@ struct AddArgs {
     #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(i64).range(1..=366))]
     days: i64,
 }
-
-/// Most open alerts whose laptops are judged anew after a change.
-const MOST_ALERTS: u32 = 5_000;
 
 /// Runs `exceptions`.
 pub async fn run(args: ExceptionsArgs, context: &Context) -> anyhow::Result<()> {
@@ -150,11 +147,8 @@ async fn changed(
         why: why.to_owned(),
     };
     store.audit(entry).await?;
-    let states = vec![AlertState::New, AlertState::InProgress];
-    let open = AlertFilter { states, absorbed: true, ..AlertFilter::default() };
-    for alert in store.alerts(&open, &Page::first(MOST_ALERTS)).await? {
-        store.queue(&alert.devices, now).await?;
-    }
+    // It may cover any of them, and those that it covered are open again: all are judged anew.
+    queue_all(store, now).await?;
     if context.json() {
         return output::json(&serde_json::json!({ "exception": id, "done": action }));
     }

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use super::{Context, output};
+use crate::correlate::known::ASSETS_AT;
 use crate::store::{Asset, NewAudit, queue_all};
 
 /// Options of `import`.
@@ -38,6 +39,7 @@ pub async fn run(args: ImportArgs, context: &Context) -> anyhow::Result<()> {
     let why = format!("{count} lines of {}", file.display());
     let (actor, action, object) = (context.actor(), "import_assets".into(), "assets".into());
     store.audit(NewAudit { at: now, actor, action, object, why }).await?;
+    store.put_value(ASSETS_AT, &now.to_string()).await?;
     // Who a laptop belongs to is evidence: all are judged anew.
     queue_all(&store, now).await?;
     let total = store.asset_count().await?;

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{Context, output};
 use crate::correlate::known::network;
-use crate::store::{NewAudit, Page, Place, SharedStore};
+use crate::store::{NewAudit, Place, SharedStore, queue_all};
 
 /// Options of `places`.
 #[derive(Args)]
@@ -37,9 +37,6 @@ enum PlacesCommand {
         name: String,
     },
 }
-
-/// Most sites whose laptops are judged anew after a change.
-const MOST_SITES: u32 = 10_000;
 
 /// Runs `places`.
 pub async fn run(args: PlacesArgs, context: &Context) -> anyhow::Result<()> {
@@ -109,9 +106,8 @@ async fn changed(name: &str, action: &str, context: &Context, store: &SharedStor
         why: "on the command line".to_owned(),
     };
     store.audit(entry).await?;
-    for site in store.sites(&Page::first(MOST_SITES)).await? {
-        store.queue(&site.devices, now).await?;
-    }
+    // Where a laptop may stand is evidence: all are judged anew.
+    queue_all(store, now).await?;
     if context.json() {
         return output::json(&serde_json::json!({ "place": name, "done": action }));
     }

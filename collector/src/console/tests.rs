@@ -89,6 +89,7 @@ fn alert(device: &DeviceId, now: Timestamp) -> Alert {
         assignee: None,
         resolved_on: None,
         evidence: Vec::new(),
+        told: None,
         created_at: now,
         updated_at: now,
         version: 1,

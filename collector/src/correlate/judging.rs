@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::quarantine::{Batch, consider};
 use crate::store::{
     Alert, AlertFilter, AlertKind, AlertState, Anchor, Change, Dossier, Occupant, Page, Result, Standing,
+    Stood, Taken,
 };
 
 /// So many laptops of a site are judged with it whenever one of them is. One of more waits a minute for each, an hour at
@@ -29,18 +30,20 @@ const OPEN: u32 = 200;
 
 /// Judges a device and its site, and writes what follows in one transaction. Gives the alerts that were raised
 /// or materially changed.
-pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> anyhow::Result<Vec<Alert>> {
+pub async fn judge(app: &App, known: &Known, taken: &Taken, now: Timestamp) -> anyhow::Result<Vec<Alert>> {
+    let id = &taken.device;
     let Some(dossier) = app.store.dossier(id, look_back(now)).await? else { return Ok(Vec::new()) };
     let subject = subject(app, known, dossier, now).await?;
-    let mut writing = Writing::new(app, id, now);
+    let mut writing = Writing::new(app, id, known.fingerprint, now);
     if subject.refreshed {
         writing.changes.push(Change::Anchors(id.clone(), subject.anchors.clone()));
     }
     if subject.device.judged.as_ref() != Some(&subject.judged) {
         writing.changes.push(Change::Judged(id.clone(), Box::new(subject.judged.clone())));
     }
-    let around = match look(app, &subject, now).await? {
-        Look::Now => around(app, known, &subject, now).await?,
+    let around = match look(app, known, &subject, now).await? {
+        Look::Now => around(app, known, &subject, false, now).await?,
+        Look::Anew => around(app, known, &subject, true, now).await?,
         Look::Later(site, at) => {
             writing.changes.push(Change::SiteDue(site, at));
             Around::default()
@@ -61,19 +64,21 @@ pub async fn judge(app: &App, known: &Known, id: &DeviceId, now: Timestamp) -> a
     writing.quarantine(&around, home.as_ref()).await?;
 
     let Writing { mut changes, told, .. } = writing;
-    changes.push(Change::Done(id.clone()));
+    changes.push(Change::Done(taken.clone()));
     app.store.apply(changes).await?;
     Ok(told)
 }
 
-/// The device with everything that is judged of it. A revoked device is judged on nothing: it leaves its site.
+/// The device with everything that is judged of it. A revoked device is judged on nothing, and of one that was not heard
+/// for long nobody knows where it is: both leave their sites.
 async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> Result<Subject> {
     let Dossier { device, state, asset, anchors: before, min_rtt_ms, audit, open } = dossier;
     let address = device.public_address.filter(|address| !known.is_exit(Some(*address)));
     let revoked = device.standing == Standing::Revoked;
     let habit = app.habits.of(&app.store, &device.id, look_back(now)).await?;
     let (usage, transitions) = (&habit.usage, &habit.transitions);
-    let mut shown = if revoked {
+    let away = device.last_seen.unwrap_or(device.enrolled_at) < look_back(now);
+    let mut shown = if revoked || away {
         BTreeSet::new()
     } else {
         let tool_speaks =
@@ -87,7 +92,9 @@ async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> 
     let evidence = Evidence { state: &state, usage, transitions, context: &context, now };
     let findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
     let judged = judge::device(findings, &app.weights);
-    shown.extend(operator::shown(app, &device.id, &judged, usage, &before, now).await?);
+    if !away {
+        shown.extend(operator::shown(app, &device.id, &judged, usage, &before, now).await?);
+    }
     // To come to a list that joins nobody is no move.
     let joins = |anchor: &&Anchor| anchor.kind.joins();
     let moved = anchors::current(&before).iter().filter(joins).ne(shown.iter().filter(joins));
@@ -102,25 +109,30 @@ async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> 
 enum Look {
     /// At once.
     Now,
+    /// At once, whatever was known of it: IT has said something since.
+    Anew,
     /// Its site is to be judged again at a time.
     Later(SiteId, Timestamp),
     /// Neither place nor judgement changed since its site was looked at lately.
     Settled,
 }
 
-async fn look(app: &App, subject: &Subject, now: Timestamp) -> Result<Look> {
+async fn look(app: &App, known: &Known, subject: &Subject, now: Timestamp) -> Result<Look> {
     let before = subject.device.judged.as_ref();
     let same = before.is_some_and(|before| {
         before.llr.to_bits() == subject.judged.llr.to_bits()
             && before.honest_llr.to_bits() == subject.judged.honest_llr.to_bits()
     });
+    let Some(site) = &subject.device.site else {
+        return Ok(if same && !subject.moved { Look::Settled } else { Look::Now });
+    };
+    let Some(glance) = app.store.site_glance(site).await? else { return Ok(Look::Now) };
+    if glance.said != known.fingerprint {
+        return Ok(Look::Anew);
+    }
     if subject.moved {
         return Ok(Look::Now);
     }
-    let Some(site) = &subject.device.site else {
-        return Ok(if same { Look::Settled } else { Look::Now });
-    };
-    let Some(glance) = app.store.site_glance(site).await? else { return Ok(Look::Now) };
     let minutes = i64::try_from(glance.size.saturating_sub(FEW)).unwrap_or(i64::MAX).min(MOST_WAIT.as_mins());
     let soonest = glance.judged_at + SignedDuration::from_mins(minutes);
     Ok(match same {
@@ -141,6 +153,8 @@ struct Writing<'a> {
     app: &'a App,
     now: Timestamp,
     subject: DeviceId,
+    /// Fingerprint of what IT has said.
+    said: u64,
     changes: Vec<Change>,
     /// Alerts raised or materially changed.
     told: Vec<Alert>,
@@ -149,14 +163,20 @@ struct Writing<'a> {
 }
 
 impl<'a> Writing<'a> {
-    fn new(app: &'a App, subject: &DeviceId, now: Timestamp) -> Self {
+    fn new(app: &'a App, subject: &DeviceId, said: u64, now: Timestamp) -> Self {
         let (changes, told, standing) = (Vec::new(), Vec::new(), Vec::new());
-        Self { app, now, subject: subject.clone(), changes, told, standing }
+        Self { app, now, subject: subject.clone(), said, changes, told, standing }
     }
 
     fn sites(&mut self, around: &Around) {
         let occupants = around.sites.iter().flat_map(|now| &now.occupants);
-        let seen: Vec<_> = occupants.map(|one| (one.id.clone(), one.site.clone())).collect();
+        let stood = |one: &Occupant| Stood {
+            device: one.id.clone(),
+            site: one.site.clone(),
+            llr: one.llr,
+            honest_llr: one.honest_llr,
+        };
+        let seen: Vec<Stood> = occupants.map(stood).collect();
         if !seen.is_empty() {
             self.changes.push(Change::Stand(seen));
         }
@@ -164,7 +184,8 @@ impl<'a> Writing<'a> {
             self.changes.push(Change::NoMoreThan(around.met.clone()));
         }
         self.changes.extend(around.gone.iter().map(|(id, _)| Change::RemoveSite(id.clone())));
-        self.changes.extend(around.sites.iter().map(|now| Change::PutSite(Box::new(now.site.clone()))));
+        let put = |now: &SiteNow| Change::PutSite(Box::new(now.site.clone()), self.said);
+        self.changes.extend(around.sites.iter().map(put));
     }
 
     fn write(&mut self, written: Option<Written>) {

@@ -14,6 +14,9 @@ use crate::app::App;
 use crate::policy::Policy;
 use crate::store::{Anchor, AnchorKind, Asset, Device, Exception, ExceptionScope, Place, Result};
 
+/// Where the store keeps when the asset list was last imported.
+pub const ASSETS_AT: &str = "assets_at";
+
 /// What IT has said, read once for a batch of devices.
 #[derive(Clone, Debug)]
 pub struct Known {
@@ -22,7 +25,7 @@ pub struct Known {
     policy: Policy,
     /// There is an asset list.
     pub has_assets: bool,
-    /// Changes when anything of this does.
+    /// Changes when anything of this does, or the weights or the asset list do.
     pub fingerprint: u64,
 }
 
@@ -40,8 +43,12 @@ impl Known {
         let places = app.store.places().await?;
         let exceptions = app.store.exceptions(now).await?;
         let has_assets = app.store.has_assets().await?;
+        let imported = app.store.value(ASSETS_AT).await?;
         let mut known = Self::new(places, exceptions, app.policy.clone(), has_assets);
-        known.fingerprint ^= app.policy.generation() ^ app.weights.generation().rotate_left(32);
+        let mut hasher = DefaultHasher::new();
+        let live = (app.policy.fingerprint(), app.weights.fingerprint());
+        (known.fingerprint, live, imported).hash(&mut hasher);
+        known.fingerprint = hasher.finish();
         Ok(known)
     }
 

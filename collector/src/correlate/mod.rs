@@ -21,7 +21,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use farmwatch_shared::id::DeviceId;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
@@ -31,11 +30,11 @@ pub use habits::Habits;
 pub use silence::check_silence;
 
 use crate::app::{App, draw_from_system};
-use crate::store::{Alert, StoreError};
+use crate::store::{AWAY_DAYS, Alert, StoreError, Taken};
 use known::Known;
 
 /// Days that rules and the evidence about places look back on, today among them. Whole days: what a day amounts to stays.
-const DAYS: i64 = 14;
+const DAYS: i64 = AWAY_DAYS;
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 /// Devices taken from the queue at once.
@@ -58,8 +57,8 @@ pub async fn run(app: Arc<App>, shutdown: CancellationToken) {
     let mut looked = tokio::time::Instant::now();
     while !shutdown.is_cancelled() {
         match app.store.take_work(BATCH, Timestamp::now()).await {
-            Ok(ids) if ids.is_empty() => or_shutdown(&shutdown, app.store.wait_for_work()).await,
-            Ok(ids) => drop(judge_devices(&app, &ids, Timestamp::now()).await),
+            Ok(taken) if taken.is_empty() => or_shutdown(&shutdown, app.store.wait_for_work()).await,
+            Ok(taken) => drop(judge_devices(&app, &taken, Timestamp::now()).await),
             Err(error) => {
                 tracing::error!(%error, "cannot take work from the store; trying again");
                 or_shutdown(&shutdown, tokio::time::sleep(BREATHE)).await;
@@ -85,7 +84,7 @@ async fn or_shutdown(shutdown: &CancellationToken, wait: impl Future<Output = ()
 ///
 /// A device that cannot be judged is logged and left on the queue, which offers it again after its lease; the
 /// others are judged.
-pub async fn judge_devices(app: &App, ids: &[DeviceId], now: Timestamp) -> Vec<Alert> {
+pub async fn judge_devices(app: &App, taken: &[Taken], now: Timestamp) -> Vec<Alert> {
     let known = match Known::load(app, now).await {
         Ok(known) => known,
         Err(error) => {
@@ -94,20 +93,20 @@ pub async fn judge_devices(app: &App, ids: &[DeviceId], now: Timestamp) -> Vec<A
         }
     };
     let at_once = app.store.at_once().max(1);
-    let judging: Vec<_> = ids.iter().map(|id| judge_guarded(app, &known, id, now, 1).boxed()).collect();
+    let judging: Vec<_> = taken.iter().map(|one| judge_guarded(app, &known, one, now, 1).boxed()).collect();
     let judged: Vec<Judged> = stream::iter(judging).buffered(at_once).collect().await;
     let mut alerts = Vec::new();
-    for (id, judged) in ids.iter().zip(judged) {
+    for (one, judged) in taken.iter().zip(judged) {
         let judged = match judged {
             // Those of one place stand in each other's way: one after the other, none does.
-            Judged::InTheWay => judge_guarded(app, &known, id, now, TRIES).await,
+            Judged::InTheWay => judge_guarded(app, &known, one, now, TRIES).await,
             done => done,
         };
         match judged {
             Judged::Told(told) => alerts.extend(told),
             Judged::Failed => metrics::counter!("farmwatch_judge_failures_total").increment(1),
             Judged::InTheWay => {
-                tracing::warn!(device = %id, "others wrote what a device is judged by, again and again; it stays on the queue");
+                tracing::warn!(device = %one.device, "others wrote what a device is judged by, again and again; it stays on the queue");
             }
         }
     }
@@ -125,9 +124,14 @@ enum Judged {
 }
 
 /// Judges a device up to so many times, until nobody wrote meanwhile what the judgement rests on.
-async fn judge_guarded(app: &App, known: &Known, id: &DeviceId, now: Timestamp, tries: usize) -> Judged {
-    match AssertUnwindSafe(judge_until_written(app, known, id, now, tries)).catch_unwind().await {
+async fn judge_guarded(app: &App, known: &Known, taken: &Taken, now: Timestamp, tries: usize) -> Judged {
+    let id = &taken.device;
+    match AssertUnwindSafe(judge_until_written(app, known, taken, now, tries)).catch_unwind().await {
         Ok(Ok(told)) => Judged::Told(told),
+        Ok(Err(error)) if matches!(error.downcast_ref(), Some(StoreError::Late(_))) => {
+            tracing::debug!(device = %id, "judged too late: another has taken it since");
+            Judged::Told(Vec::new())
+        }
         Ok(Err(error)) if is_conflict(&error) => Judged::InTheWay,
         Ok(Err(error)) => {
             tracing::error!(device = %id, error = %format!("{error:#}"), "cannot judge a device; it stays on the queue");
@@ -143,16 +147,16 @@ async fn judge_guarded(app: &App, known: &Known, id: &DeviceId, now: Timestamp, 
 async fn judge_until_written(
     app: &App,
     known: &Known,
-    id: &DeviceId,
+    taken: &Taken,
     now: Timestamp,
     most: usize,
 ) -> anyhow::Result<Vec<Alert>> {
     let mut tries = 0;
     loop {
         tries += 1;
-        match judging::judge(app, known, id, now).await {
+        match judging::judge(app, known, taken, now).await {
             Err(error) if tries < most && is_conflict(&error) => {
-                tracing::debug!(device = %id, %error, "somebody else was faster; judging anew");
+                tracing::debug!(device = %taken.device, %error, "somebody else was faster; judging anew");
                 let wait = u64::try_from(draw_from_system() % (20 << tries.min(6))).unwrap_or(0);
                 tokio::time::sleep(Duration::from_millis(wait)).await;
             }

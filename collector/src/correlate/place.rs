@@ -83,20 +83,27 @@ pub struct Around {
     pub met: Vec<(Anchor, u64)>,
 }
 
-/// The sites around a device that changed.
-pub async fn around(app: &App, known: &Known, subject: &Subject, now: Timestamp) -> Result<Around> {
+/// The sites around a device that changed; `anew` where IT has said something since its site was judged.
+pub async fn around(
+    app: &App,
+    known: &Known,
+    subject: &Subject,
+    anew: bool,
+    now: Timestamp,
+) -> Result<Around> {
     let old = match &subject.device.site {
         Some(id) => app.store.site(id).await?,
         None => None,
     };
-    if !subject.moved && old.as_ref().is_none_or(|site| site.sanctioned.is_some()) {
+    if !subject.moved && !anew && old.as_ref().is_none_or(|site| site.sanctioned.is_some()) {
         return Ok(Around::default());
     }
     let mut old: Vec<Site> = old.into_iter().collect();
     let Near { devices, met } = if subject.moved { near(app, subject).await? } else { Near::default() };
     let mut occupants = occupants(app, subject, devices, &mut old).await?;
     let counts = counts(app, subject, &occupants).await?;
-    let standers: Vec<Stander<'_>> = occupants.values().map(stander).collect();
+    let since = super::look_back(now);
+    let standers: Vec<Stander<'_>> = occupants.values().map(|one| stander(one, since)).collect();
     let found = groups(&standers, &counts, joined);
     let before = old.iter().map(|site| Old {
         id: site.id.clone(),
@@ -112,7 +119,6 @@ pub async fn around(app: &App, known: &Known, subject: &Subject, now: Timestamp)
     let gone = regrouped.gone.into_iter().map(|(id, into)| (id, into.map(|index| named[index].0.clone())));
     let gone = gone.collect();
 
-    let since = super::look_back(now);
     let mut sites = Vec::new();
     for (id, devices) in named {
         let was = old.iter().find(|site| site.id == id);
@@ -230,8 +236,10 @@ async fn counts(app: &App, subject: &Subject, occupants: &BTreeMap<DeviceId, Occ
     Ok(counts)
 }
 
-fn stander(one: &Occupant) -> Stander<'_> {
-    let current = one.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins());
+/// One that was not heard since shows nothing, whatever is stored of it.
+fn stander(one: &Occupant, since: Timestamp) -> Stander<'_> {
+    let heard = one.last_seen >= since;
+    let current = one.anchors.iter().filter(|seen| heard && seen.current && seen.anchor.kind.joins());
     Stander::new(&one.id, current, one.last_seen)
 }
 
@@ -280,7 +288,8 @@ fn judged_site(
 }
 
 fn view<'a>(known: &Known, occupants: &[&'a Occupant], beside: Beside<'a>) -> SiteView<'a> {
-    let standers: Vec<Stander<'_>> = occupants.iter().map(|one| stander(one)).collect();
+    let since = super::look_back(beside.now);
+    let standers: Vec<Stander<'_>> = occupants.iter().map(|one| stander(one, since)).collect();
     let groups = groups(&standers, beside.counts, together);
     let placed: BTreeSet<DeviceId> =
         groups.into_iter().max_by_key(Vec::len).unwrap_or_default().into_iter().collect();

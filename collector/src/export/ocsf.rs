@@ -321,6 +321,7 @@ mod tests {
             assignee: None,
             resolved_on: None,
             evidence: Vec::new(),
+            told: None,
             created_at: minute(0),
             updated_at: minute(0),
             version: 1,

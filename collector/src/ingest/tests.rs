@@ -65,7 +65,7 @@ async fn what_is_acknowledged_is_stored_hashed_again_and_queued() {
     assert_eq!(stored.serial, Some(hash_again(&serial, &ingest.app.hash_key)));
     let device = store.device(&suite::laptop(1)).await.unwrap().unwrap();
     assert_eq!(device.public_address, Some("203.0.113.7".parse().unwrap()));
-    assert_eq!(store.take_work(9, Timestamp::now()).await.unwrap(), [suite::laptop(1)]);
+    assert_eq!(suite::take(&store, 9, Timestamp::now()).await, [suite::laptop(1)]);
     let dossier = store.dossier(&suite::laptop(1), Timestamp::UNIX_EPOCH).await.unwrap().unwrap();
     assert_eq!(dossier.min_rtt_ms, Some(20));
 }
@@ -93,7 +93,7 @@ async fn a_copied_state_folder_is_a_conflict_and_judged() {
     let (status, error) = post::<ErrorBody>(&ingest, peer(1), wire::pack(&[copy]).unwrap()).await;
     assert_eq!((status, error.error.as_str()), (StatusCode::CONFLICT, "conflict"));
     assert_eq!(audit(&ingest).await[0].entry.action, "conflict");
-    assert_eq!(ingest.app.store.take_work(9, Timestamp::now()).await.unwrap(), [suite::laptop(1)]);
+    assert_eq!(suite::take(&ingest.app.store, 9, Timestamp::now()).await, [suite::laptop(1)]);
 }
 
 #[tokio::test]

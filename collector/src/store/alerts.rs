@@ -43,12 +43,31 @@ pub struct Alert {
     /// Pieces of evidence that it has rested on in its life, oldest first: what is not among them is new.
     #[serde(default)]
     pub evidence: Vec<String>,
+    /// What of it was last told to those who listen; none of one that an earlier version wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
     /// When it was raised.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// Grows with every write: the page that was looked at names it, so nobody overwrites what another did.
     pub version: u64,
+}
+
+/// What was told of an alert: it is told again when it goes beyond.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// The loudest it ever was.
+    pub severity: Severity,
+    /// The probability.
+    pub posterior: Option<f64>,
+}
+
+impl Told {
+    /// An alert as it stands.
+    pub fn of(alert: &Alert) -> Self {
+        Self { severity: alert.severity, posterior: alert.posterior }
+    }
 }
 
 /// Kinds of alerts.

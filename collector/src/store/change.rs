@@ -2,7 +2,20 @@ use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::Judged;
 use jiff::Timestamp;
 
-use super::{Alert, AlertEvent, Anchor, AnchorSeen, NewAudit, Site, StoredOrder};
+use super::{Alert, AlertEvent, Anchor, AnchorSeen, NewAudit, Site, StoredOrder, Taken};
+
+/// How a judgement of a place saw one of the devices there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stood {
+    /// Which.
+    pub device: DeviceId,
+    /// The site that it was in.
+    pub site: Option<SiteId>,
+    /// Λ of its own facts, in nats.
+    pub llr: f64,
+    /// B of its own facts, in nats.
+    pub honest_llr: f64,
+}
 
 /// One write of those that belong together; see [`super::Work::apply`].
 #[derive(Clone, Debug)]
@@ -12,15 +25,17 @@ pub enum Change {
     /// A device's anchors, all of them: what is not listed is no longer current, and its first and last
     /// sighting stay.
     Anchors(DeviceId, Vec<AnchorSeen>),
-    /// Refused, and all of the transaction with it, unless each of these devices is still in the site that it was seen
-    /// in: so several collectors that judge the laptops of one place at the same time make one site of it.
-    Stand(Vec<(DeviceId, Option<SiteId>)>),
+    /// Refused, and all of the transaction with it, unless each of these devices is still as it was seen: so several
+    /// collectors that judge the laptops of one place at the same time make one site of it, judged by what all show. Comes
+    /// after [`Change::Judged`] of one of them.
+    Stand(Vec<Stood>),
     /// Refused, and all of the transaction with it, where more devices show one of these anchors now than this: so of two
     /// laptops that come to one place at the same time, the second is judged anew and finds the first. Comes after
     /// [`Change::Anchors`]; the device that those are of is counted too.
     NoMoreThan(Vec<(Anchor, u64)>),
-    /// A site: written or replaced; its devices' `site` is set to it.
-    PutSite(Box<Site>),
+    /// A site: written or replaced; its devices' `site` is set to it. With the fingerprint of what IT had said when it was
+    /// judged; see [`super::SiteGlance::said`].
+    PutSite(Box<Site>, u64),
     /// A site is no more; its devices that still name it name none.
     RemoveSite(SiteId),
     /// Has a site judged again at a time, if it would not be sooner.
@@ -46,6 +61,7 @@ pub enum Change {
         /// Since when.
         since: Timestamp,
     },
-    /// A device is judged. If it changed again since it was taken, it stays on the queue.
-    Done(DeviceId),
+    /// A device is judged. If it changed again since it was taken, it stays on the queue. Refused, and all of the
+    /// transaction with it, where another has taken it since for a later change, or is done with it.
+    Done(Taken),
 }

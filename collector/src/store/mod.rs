@@ -26,17 +26,21 @@ mod work;
 
 use std::sync::Arc;
 
+use farmwatch_shared::id::DeviceId;
+
 pub use access::{Access, Token, User, WebSession};
-pub use alerts::{Alert, AlertEvent, AlertFilter, AlertKind, AlertState, Alerts, Disposition, Severity};
+pub use alerts::{
+    Alert, AlertEvent, AlertFilter, AlertKind, AlertState, Alerts, Disposition, Severity, Told,
+};
 pub use audit::{Audit, AuditEntry, NewAudit};
-pub use change::Change;
+pub use change::{Change, Stood};
 pub use context::{Asset, Exception, ExceptionScope, Operator, Place};
 pub use devices::{Device, DeviceFilter, Devices, Standing};
 pub use dossier::{Dossier, Dossiers};
 pub use orders::{OrderState, Orders, StoredOrder};
 pub use reports::{Arrival, Observed, Receipt, Recorded, Reports, SentReport};
-pub use sites::{Anchor, AnchorKind, AnchorSeen, Occupant, SITE_WAIT, Site, SiteGlance, Sites};
-pub use work::{WINDOWS_WAIT, Work, queue_all};
+pub use sites::{AWAY_DAYS, Anchor, AnchorKind, AnchorSeen, Occupant, SITE_WAIT, Site, SiteGlance, Sites};
+pub use work::{Taken, WINDOWS_WAIT, Work, queue_all};
 
 /// The whole store.
 pub trait Store:
@@ -91,6 +95,9 @@ pub enum StoreError {
     /// What was asked contradicts what is there.
     #[error("{0}")]
     Conflict(String),
+    /// What the caller had taken is no longer his; see [`Work::take_work`].
+    #[error("{0} was taken by another meanwhile")]
+    Late(DeviceId),
 }
 
 /// A page of a listing: at most `limit` rows after the row that `after` names (the last id of the page

@@ -139,6 +139,10 @@ pub struct Site {
 /// A site whose laptops and facts stay as they are is judged again after so long: time itself is evidence.
 pub const SITE_WAIT: SignedDuration = SignedDuration::from_hours(6);
 
+/// A laptop that was not heard for so many whole days (UTC) stands nowhere; when it is heard again, it is judged. As long
+/// as windows are looked back on. Assumption.
+pub const AWAY_DAYS: i64 = 14;
+
 /// What of a site shows whether it is to be judged anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SiteGlance {
@@ -148,6 +152,8 @@ pub struct SiteGlance {
     pub due_at: Timestamp,
     /// How many are there.
     pub size: u64,
+    /// Fingerprint of what IT had said by then: its places, exceptions, policy, weights and asset list.
+    pub said: u64,
 }
 
 impl Site {

@@ -44,6 +44,8 @@ pub fn cases() -> Vec<Case> {
     .concat()
 }
 
+pub use work::take;
+
 /// Minutes after the start of the tests' time.
 pub fn minute(n: i64) -> Timestamp {
     let start: Timestamp = "2026-11-24T05:30:00Z".parse().unwrap();

@@ -41,8 +41,8 @@ async fn lock(line: &Line, changes: &[Change]) -> Result<(), Fault> {
     for change in changes {
         match change {
             Change::Anchors(device, _) | Change::Judged(device, _) => ids.push(device.as_str()),
-            Change::Stand(seen) => ids.extend(seen.iter().map(|(device, _)| device.as_str())),
-            Change::PutSite(site) => {
+            Change::Stand(seen) => ids.extend(seen.iter().map(|stood| stood.device.as_str())),
+            Change::PutSite(site, _) => {
                 ids.extend(site.devices.iter().map(DeviceId::as_str));
                 places.push(site.id.as_str());
             }
@@ -75,7 +75,7 @@ async fn apply(line: &Line, change: &Change) -> Result<(), Fault> {
         Change::Anchors(device, seen) => anchors::put(line, devices::number(line, device).await?, seen).await,
         Change::Stand(seen) => sites::stand(line, seen).await,
         Change::NoMoreThan(seen) => anchors::no_more_than(line, seen).await,
-        Change::PutSite(site) => sites::put(line, site).await,
+        Change::PutSite(site, said) => sites::put(line, site, *said).await,
         Change::RemoveSite(id) => sites::remove(line, id).await,
         Change::SiteDue(id, at) => sites::due(line, id, *at).await,
         Change::PutAlert(alert) => alerts::put(line, alert).await,
@@ -90,6 +90,6 @@ async fn apply(line: &Line, change: &Change) -> Result<(), Fault> {
             let why = format!("{count} times {action} since {since}: the cap is {most}");
             Err(StoreError::Conflict(why).into())
         }
-        Change::Done(device) => work::done(line, devices::number(line, device).await?).await,
+        Change::Done(taken) => work::done(line, devices::number(line, &taken.device).await?, taken).await,
     }
 }

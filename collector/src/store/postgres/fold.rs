@@ -13,7 +13,7 @@ use farmwatch_shared::state::Digest;
 use super::super::convert::{DAY, from_json, json, ms, plain};
 use super::super::prepared::{Fact, Prepared, merge, other_hardware, out_of_order};
 use super::super::room::{self, Sizes};
-use super::super::{Receipt, Result};
+use super::super::{AWAY_DAYS, Receipt, Result};
 
 /// A device as the next report finds it.
 #[derive(Clone, Debug)]
@@ -140,7 +140,9 @@ fn take(known: &mut Known, writes: &mut Writes, prepared: &Prepared) -> Result<R
             Err(why) => return Ok(Receipt::TooMuch { why }),
         }
     }
-    let mut at_once = head.origin != prepared.origin && prepared.arrival.source.is_some();
+    let day = ms(prepared.arrival.received_at).div_euclid(DAY);
+    let mut at_once = (head.origin != prepared.origin && prepared.arrival.source.is_some())
+        || head.seen_day.is_some_and(|seen| seen + AWAY_DAYS <= day);
     let before = head.digest;
     if !report.is_heartbeat() {
         let number = head.number;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::super::convert::{count, from_json, json, ms, plain, time, uncount};
 use super::super::{
-    Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteGlance, Sites, StoreError,
+    Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteGlance, Sites, Stood, StoreError,
 };
 use super::Postgres;
 use super::fault::Fault;
@@ -13,12 +13,12 @@ use super::{anchors, occupants};
 
 /// Writes a site; see [`super::super::Change::PutSite`]. Devices that have left it name none, until another
 /// site names them.
-pub async fn put(line: &Line, site: &Site) -> Result<(), Fault> {
+pub async fn put(line: &Line, site: &Site, said: u64) -> Result<(), Fault> {
     let id = site.id.as_str();
     line.change(
-        "INSERT INTO site (id, farm, value, judged_at, due_at, size) VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO site (id, farm, value, judged_at, due_at, size, said) VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (id) DO UPDATE SET farm = excluded.farm, value = excluded.value, judged_at = excluded.judged_at,
-             due_at = excluded.due_at, size = excluded.size",
+             due_at = excluded.due_at, size = excluded.size, said = excluded.said",
         &[
             &id,
             &site.judged.farm,
@@ -26,6 +26,7 @@ pub async fn put(line: &Line, site: &Site) -> Result<(), Fault> {
             &ms(site.updated_at),
             &ms(site.updated_at + SITE_WAIT),
             &count(site.devices.len() as u64),
+            &said.cast_signed(),
         ],
     )
     .await?;
@@ -38,17 +39,20 @@ pub async fn put(line: &Line, site: &Site) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Refuses where a device is no longer in the site it was seen in; see [`super::super::Change::Stand`].
-pub async fn stand(line: &Line, seen: &[(DeviceId, Option<SiteId>)]) -> Result<(), Fault> {
-    let (ids, sites): (Vec<&str>, Vec<Option<&str>>) =
-        seen.iter().map(|(device, site)| (device.as_str(), site.as_ref().map(SiteId::as_str))).unzip();
-    // UNIQUE id; these rows are this transaction's since it began
+/// Refuses where a device is no longer as it was seen; see [`super::super::Change::Stand`].
+pub async fn stand(line: &Line, seen: &[Stood]) -> Result<(), Fault> {
+    let ids: Vec<&str> = seen.iter().map(|stood| stood.device.as_str()).collect();
+    let sites: Vec<Option<&str>> = seen.iter().map(|stood| stood.site.as_ref().map(SiteId::as_str)).collect();
+    let (llrs, honest): (Vec<f64>, Vec<f64>) = seen.iter().map(|stood| (stood.llr, stood.honest_llr)).unzip();
+    // UNIQUE id, then primary key; the devices' rows are this transaction's since it began, and who judges one takes them
     let query =
-        "SELECT s.id FROM unnest($1::text[], $2::text[]) AS s (id, site) LEFT JOIN device d ON d.id = s.id
-         WHERE d.id IS NULL OR d.site IS DISTINCT FROM s.site LIMIT 1";
-    let Some(row) = line.row(query, &[&ids, &sites]).await? else { return Ok(()) };
+        "SELECT s.id FROM unnest($1::text[], $2::text[], $3::float8[], $4::float8[]) AS s (id, site, llr, honest_llr)
+         LEFT JOIN device d ON d.id = s.id LEFT JOIN judged j ON j.device = d.number
+         WHERE d.id IS NULL OR d.site IS DISTINCT FROM s.site OR coalesce(j.llr, 0) <> s.llr
+             OR coalesce(j.honest_llr, 0) <> s.honest_llr LIMIT 1";
+    let Some(row) = line.row(query, &[&ids, &sites, &llrs, &honest]).await? else { return Ok(()) };
     let device: &str = get(&row, 0)?;
-    Err(StoreError::Conflict(format!("{device} was moved to another site meanwhile")).into())
+    Err(StoreError::Conflict(format!("{device} was judged or moved meanwhile")).into())
 }
 
 /// Has a site judged again at a time; see [`super::super::Change::SiteDue`].
@@ -86,10 +90,12 @@ impl Sites for Postgres {
 
     async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>> {
         let line = self.line().await?;
-        let row = line.row("SELECT judged_at, due_at, size FROM site WHERE id = $1", &[&id.as_str()]).await?;
+        let row =
+            line.row("SELECT judged_at, due_at, size, said FROM site WHERE id = $1", &[&id.as_str()]).await?;
         let Some(row) = row else { return Ok(None) };
         let (judged_at, due_at) = (time(get(&row, 0)?)?, time(get(&row, 1)?)?);
-        Ok(Some(SiteGlance { judged_at, due_at, size: uncount(get(&row, 2)?) }))
+        let (size, said) = (uncount(get(&row, 2)?), get::<i64>(&row, 3)?.cast_unsigned());
+        Ok(Some(SiteGlance { judged_at, due_at, size, said }))
     }
 
     async fn site(&self, id: &SiteId) -> Result<Option<Site>> {

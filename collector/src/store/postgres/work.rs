@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use farmwatch_shared::id::DeviceId;
 use jiff::Timestamp;
 
-use super::super::convert::{id, ms, uncount};
-use super::super::{Change, Result, Work};
+use super::super::convert::{count, id, ms, uncount};
+use super::super::{Change, Result, StoreError, Taken, Work};
 use super::Postgres;
 use super::fault::Fault;
 use super::line::{Line, get};
@@ -19,13 +19,18 @@ const AT_ONCE: usize = 8;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A device is judged: it leaves the queue, or is free to be taken again if it has changed meanwhile.
-pub async fn done(line: &Line, number: i64) -> Result<(), Fault> {
-    let left = line.change("DELETE FROM work WHERE device = $1 AND generation = taken", &[&number]).await?;
-    if left == 0 {
-        let again = "UPDATE work SET leased_until = 0 WHERE device = $1 AND taken > 0";
-        line.change(again, &[&number]).await?;
+pub async fn done(line: &Line, number: i64, Taken { device, generation }: &Taken) -> Result<(), Fault> {
+    let generation = count(*generation);
+    // both by primary key
+    let leave = "DELETE FROM work WHERE device = $1 AND taken = $2 AND generation = $2";
+    if line.change(leave, &[&number, &generation]).await? == 1 {
+        return Ok(());
     }
-    Ok(())
+    let again = "UPDATE work SET leased_until = 0 WHERE device = $1 AND taken = $2";
+    match line.change(again, &[&number, &generation]).await? {
+        0 => Err(StoreError::Late(device.clone()).into()),
+        _ => Ok(()),
+    }
 }
 
 /// Takes the next devices to judge; index work_due. Rows that another collector is taking just now are stepped
@@ -35,16 +40,17 @@ const TAKE: &str = "WITH next AS MATERIALIZED (
         ORDER BY due_at, device LIMIT $2 FOR UPDATE SKIP LOCKED
     ), taken AS (
         UPDATE work w SET taken = w.generation, leased_until = $3 FROM next WHERE w.device = next.device
-        RETURNING w.device, w.due_at
+        RETURNING w.device, w.due_at, w.generation
     )
-    SELECT d.id FROM taken t JOIN device d ON d.number = t.device ORDER BY t.due_at, t.device";
+    SELECT d.id, t.generation FROM taken t JOIN device d ON d.number = t.device ORDER BY t.due_at, t.device";
 
 #[async_trait]
 impl Work for Postgres {
-    async fn take_work(&self, limit: u32, now: Timestamp) -> Result<Vec<DeviceId>> {
+    async fn take_work(&self, limit: u32, now: Timestamp) -> Result<Vec<Taken>> {
         let line = self.line().await?;
         let rows = line.rows(TAKE, &[&ms(now), &i64::from(limit), &(ms(now) + LEASE)]).await?;
-        rows.iter().map(|row| id(get(row, 0)?)).collect()
+        let taken = |row| Ok(Taken { device: id(get(row, 0)?)?, generation: uncount(get(row, 1)?) });
+        rows.iter().map(taken).collect()
     }
 
     async fn wait_for_work(&self) {

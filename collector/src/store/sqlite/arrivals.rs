@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 
 use super::super::convert::DAY;
 use super::super::prepared::{Prepared, merge, other_hardware, out_of_order};
-use super::super::{Receipt, Result};
+use super::super::{AWAY_DAYS, Receipt, Result};
 use super::convert::{count, from_json, json, ms};
 use super::facts;
 use super::heads::Head;
@@ -48,7 +48,9 @@ fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
     if let Some(receipt) = misfit(conn, head, report)? {
         return Ok(receipt);
     }
-    let mut at_once = head.origin != prepared.origin && prepared.arrival.source.is_some();
+    let day = ms(prepared.arrival.received_at).div_euclid(DAY);
+    let mut at_once = (head.origin != prepared.origin && prepared.arrival.source.is_some())
+        || head.seen_day.is_some_and(|seen| seen + AWAY_DAYS <= day);
     let before = head.digest;
     if !report.is_heartbeat() {
         match write_content(conn, head, prepared)? {

@@ -16,7 +16,7 @@ pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
         Change::Anchors(device, seen) => anchors::put(conn, number(conn, device)?, seen),
         Change::Stand(seen) => sites::stand(conn, seen),
         Change::NoMoreThan(seen) => anchors::no_more_than(conn, seen),
-        Change::PutSite(site) => sites::put(conn, site),
+        Change::PutSite(site, said) => sites::put(conn, site, *said),
         Change::RemoveSite(id) => sites::remove(conn, id),
         Change::SiteDue(id, at) => sites::due(conn, id, *at),
         Change::PutAlert(alert) => alerts::put(conn, alert),
@@ -31,7 +31,7 @@ pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
             }
             Err(StoreError::Conflict(format!("{count} times {action} since {since}: the cap is {most}")))
         }
-        Change::Done(device) => work::done(conn, number(conn, device)?),
+        Change::Done(taken) => work::done(conn, number(conn, &taken.device)?, taken),
     }
 }
 

@@ -3,10 +3,10 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 
 use super::super::{
-    Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteGlance, Sites, StoreError,
+    Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteGlance, Sites, Stood, StoreError,
 };
 use super::Sqlite;
 use super::convert::{count, from_json, json, ms, time, uncount};
@@ -14,9 +14,10 @@ use super::{anchors, change, occupants};
 
 /// Writes a site; see [`super::super::Change::PutSite`]. Devices that have left it name none, until another
 /// site names them.
-pub fn put(conn: &Connection, site: &Site) -> Result<()> {
+pub fn put(conn: &Connection, site: &Site, said: u64) -> Result<()> {
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO site (id, farm, value, judged_at, due_at, size) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO site (id, farm, value, judged_at, due_at, size, said)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         site.id.as_str(),
@@ -24,7 +25,8 @@ pub fn put(conn: &Connection, site: &Site) -> Result<()> {
         json(site)?,
         ms(site.updated_at),
         ms(site.updated_at + SITE_WAIT),
-        count(site.devices.len() as u64)
+        count(site.devices.len() as u64),
+        said.cast_signed()
     ])?;
     let now: BTreeSet<&str> = site.devices.iter().map(DeviceId::as_str).collect();
     let before = members(conn, &site.id)?;
@@ -40,14 +42,16 @@ pub fn put(conn: &Connection, site: &Site) -> Result<()> {
     Ok(())
 }
 
-/// Refuses where a device is no longer in the site it was seen in; see [`super::super::Change::Stand`].
-pub fn stand(conn: &Connection, seen: &[(DeviceId, Option<SiteId>)]) -> Result<()> {
-    // UNIQUE id
-    let mut query = conn.prepare_cached("SELECT site FROM device WHERE id = ?1")?;
-    for (device, site) in seen {
-        let now: Option<Option<String>> = query.query_row([device.as_str()], |row| row.get(0)).optional()?;
-        if now.as_ref().map(Option::as_deref) != Some(site.as_ref().map(SiteId::as_str)) {
-            return Err(StoreError::Conflict(format!("{device} was moved to another site meanwhile")));
+/// Refuses where a device is no longer as it was seen; see [`super::super::Change::Stand`].
+pub fn stand(conn: &Connection, seen: &[Stood]) -> Result<()> {
+    // UNIQUE id, then primary key
+    let mut query = conn.prepare_cached(
+        "SELECT 1 FROM device d LEFT JOIN judged j ON j.device = d.number
+         WHERE d.id = ?1 AND d.site IS ?2 AND coalesce(j.llr, 0) = ?3 AND coalesce(j.honest_llr, 0) = ?4",
+    )?;
+    for Stood { device, site, llr, honest_llr } in seen {
+        if !query.exists(params![device.as_str(), site.as_ref().map(SiteId::as_str), llr, honest_llr])? {
+            return Err(StoreError::Conflict(format!("{device} was judged or moved meanwhile")));
         }
     }
     Ok(())
@@ -107,11 +111,12 @@ impl Sites for Sqlite {
         self.read(move |conn| {
             // primary key
             let mut statement =
-                conn.prepare_cached("SELECT judged_at, due_at, size FROM site WHERE id = ?1")?;
+                conn.prepare_cached("SELECT judged_at, due_at, size, said FROM site WHERE id = ?1")?;
             let mut rows = statement.query([id.as_str()])?;
             let Some(row) = rows.next()? else { return Ok(None) };
             let (judged_at, due_at) = (time(row.get(0)?)?, time(row.get(1)?)?);
-            Ok(Some(SiteGlance { judged_at, due_at, size: uncount(row.get(2)?) }))
+            let (size, said) = (uncount(row.get(2)?), row.get::<_, i64>(3)?.cast_unsigned());
+            Ok(Some(SiteGlance { judged_at, due_at, size, said }))
         })
         .await
     }

@@ -7,10 +7,10 @@ use rusqlite::{Connection, params};
 
 use super::super::convert::millis;
 use super::super::work::WINDOWS_WAIT_IN_DOUBT;
-use super::super::{Change, Result, WINDOWS_WAIT, Work};
+use super::super::{Change, Result, StoreError, Taken, WINDOWS_WAIT, Work};
 use super::Sqlite;
 use super::change;
-use super::convert::{id, ms, uncount};
+use super::convert::{count, id, ms, uncount};
 
 /// Milliseconds for which a device taken is nobody else's.
 const LEASE: i64 = 60_000;
@@ -40,38 +40,45 @@ pub fn put_later(conn: &Connection, number: i64, now: Timestamp) -> Result<()> {
 }
 
 /// A device is judged: it leaves the queue, or is free to be taken again if it has changed meanwhile.
-pub fn done(conn: &Connection, number: i64) -> Result<()> {
+pub fn done(conn: &Connection, number: i64, Taken { device, generation }: &Taken) -> Result<()> {
+    let own = params![number, count(*generation)];
+    // both by primary key
     let left = conn
-        .prepare_cached("DELETE FROM work WHERE device = ?1 AND generation = taken")?
-        .execute([number])?;
-    if left == 0 {
-        conn.prepare_cached("UPDATE work SET leased_until = 0 WHERE device = ?1 AND taken > 0")?
-            .execute([number])?;
+        .prepare_cached("DELETE FROM work WHERE device = ?1 AND taken = ?2 AND generation = ?2")?
+        .execute(own)?;
+    if left == 1 {
+        return Ok(());
     }
-    Ok(())
+    let freed = conn
+        .prepare_cached("UPDATE work SET leased_until = 0 WHERE device = ?1 AND taken = ?2")?
+        .execute(own)?;
+    if freed == 1 { Ok(()) } else { Err(StoreError::Late(device.clone())) }
 }
 
 /// The next devices to judge; index work_due. Those that somebody has are few, so stepping over them is
 /// cheap.
-pub const NEXT: &str = "SELECT w.device, d.id FROM work w JOIN device d ON d.number = w.device
+pub const NEXT: &str = "SELECT w.device, d.id, w.generation FROM work w JOIN device d ON d.number = w.device
     WHERE w.due_at <= ?1 AND w.leased_until <= ?1 ORDER BY w.due_at, w.device LIMIT ?2";
 
 #[async_trait]
 impl Work for Sqlite {
-    async fn take_work(&self, limit: u32, now: Timestamp) -> Result<Vec<DeviceId>> {
+    async fn take_work(&self, limit: u32, now: Timestamp) -> Result<Vec<Taken>> {
         self.write(move |hand| {
             let mut next = hand.conn.prepare_cached(NEXT)?;
             let rows = next.query_map(params![ms(now), limit], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get(2)?))
             })?;
             let taken = rows.collect::<rusqlite::Result<Vec<_>>>()?;
             let mut lease = hand
                 .conn
                 .prepare_cached("UPDATE work SET taken = generation, leased_until = ?2 WHERE device = ?1")?;
-            for (number, _) in &taken {
+            for (number, ..) in &taken {
                 lease.execute(params![number, ms(now) + LEASE])?;
             }
-            taken.into_iter().map(|(_, text)| id(text)).collect()
+            let taken = taken.into_iter();
+            taken
+                .map(|(_, text, generation)| Ok(Taken { device: id(text)?, generation: uncount(generation) }))
+                .collect()
         })
         .await
     }

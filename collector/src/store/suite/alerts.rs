@@ -35,6 +35,7 @@ fn alert(n: u128) -> Alert {
         assignee: None,
         resolved_on: None,
         evidence: vec!["tool:x11vnc".into()],
+        told: None,
         created_at: minute(1),
         updated_at: minute(1),
         version: 1,

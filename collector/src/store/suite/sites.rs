@@ -6,7 +6,7 @@ use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::{Judged, JudgedSite};
 
 use super::super::{
-    Anchor, AnchorKind, AnchorSeen, Asset, Change, DeviceFilter, Page, SharedStore, Site, StoreError,
+    Anchor, AnchorKind, AnchorSeen, Asset, Change, DeviceFilter, Page, SharedStore, Site, Stood, StoreError,
 };
 use super::{Case, enrol, laptop, minute};
 
@@ -110,7 +110,7 @@ async fn members(store: SharedStore) {
     for n in 1..=4 {
         enrol(&store, n).await;
     }
-    let put = |site: Site| store.apply(vec![Change::PutSite(Box::new(site))]);
+    let put = |site: Site| store.apply(vec![Change::PutSite(Box::new(site), 7)]);
     let site_of = async |n: u128| store.device(&laptop(n)).await.unwrap().unwrap().site;
     put(site(1, &[1, 2, 3], 0.1)).await.unwrap();
     assert_eq!(store.site(&SiteId::new(1, 1)).await.unwrap(), Some(site(1, &[1, 2, 3], 0.1)));
@@ -130,14 +130,25 @@ async fn stand(store: SharedStore) {
     for n in 1..=2 {
         enrol(&store, n).await;
     }
-    let seen = Change::Stand(vec![(laptop(1), None), (laptop(2), None)]);
-    let one = vec![seen.clone(), Change::PutSite(Box::new(site(1, &[1, 2], 0.1)))];
-    let other = vec![seen, Change::PutSite(Box::new(site(2, &[1, 2], 0.1)))];
+    let stood = |n, llr| Stood { device: laptop(n), site: None, llr, honest_llr: 0.5 * llr };
+    let judged = |n, llr| {
+        let judged = Judged { llr, honest_llr: 0.5 * llr, ..Judged::default() };
+        Change::Judged(laptop(n), Box::new(judged))
+    };
+    // One judged the second laptop, while another judged their place by what the second showed before.
+    store.apply(vec![judged(2, 0.7)]).await.unwrap();
+    let stale = Change::Stand(vec![stood(1, 0.0), stood(2, 0.0)]);
+    let stale = vec![stale, Change::PutSite(Box::new(site(9, &[1, 2], 0.1)), 7)];
+    assert!(matches!(store.apply(stale).await, Err(StoreError::Conflict(_))));
+    assert_eq!(store.sites(&Page::first(9)).await.unwrap(), []);
+    let seen = Change::Stand(vec![stood(1, 0.0), stood(2, 0.7)]);
+    let one = vec![seen.clone(), Change::PutSite(Box::new(site(1, &[1, 2], 0.1)), 7)];
+    let other = vec![seen, Change::PutSite(Box::new(site(2, &[1, 2], 0.1)), 7)];
     let (one, other) = futures_util::future::join(store.apply(one), store.apply(other)).await;
     assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
     assert!(matches!(one.and(other), Err(StoreError::Conflict(_))));
     assert_eq!(store.sites(&Page::first(9)).await.unwrap().len(), 1);
-    let stranger = vec![Change::Stand(vec![(laptop(9), None)])];
+    let stranger = vec![Change::Stand(vec![stood(9, 0.0)])];
     assert!(matches!(store.apply(stranger).await, Err(StoreError::Conflict(_))));
 }
 
@@ -163,7 +174,7 @@ async fn come(store: SharedStore) {
 
 async fn order(store: SharedStore) {
     for (n, farm) in [(1, 0.2), (2, 0.9), (3, 0.9), (4, 0.5)] {
-        store.apply(vec![Change::PutSite(Box::new(site(n, &[], farm)))]).await.unwrap();
+        store.apply(vec![Change::PutSite(Box::new(site(n, &[], farm)), 7)]).await.unwrap();
     }
     let mut page = Page::first(3);
     let mut ids = Vec::new();

@@ -1,13 +1,14 @@
 //! The queue of devices to be judged.
 
 use farmwatch_shared::facts::{Power, Transition, TransitionKind, UsbDevice};
+use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::judge::Judged;
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::State;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::work::WINDOWS_WAIT_IN_DOUBT;
-use super::super::{Change, SharedStore, WINDOWS_WAIT};
+use super::super::{AWAY_DAYS, Change, SharedStore, StoreError, Taken, WINDOWS_WAIT};
 use super::{Case, arrival, change, enrol, heartbeat, laptop, minute};
 
 pub const CASES: &[Case] = &[
@@ -16,16 +17,31 @@ pub const CASES: &[Case] = &[
     ("work is taken by one, oldest first", |s| Box::pin(taken(s))),
     ("work that is not done comes back after a minute", |s| Box::pin(lease(s))),
     ("a change while a device is judged keeps it on the queue", |s| Box::pin(changed_again(s))),
+    ("who judges longer than his lease writes over nobody", |s| Box::pin(late(s))),
+    ("one that is heard again after weeks is judged", |s| Box::pin(back_again(s))),
 ];
 
 async fn report(store: &SharedStore, report: Report) {
     store.ingest(vec![arrival(report)]).await.unwrap();
 }
 
+/// Takes work; which devices.
+pub async fn take(store: &SharedStore, limit: u32, now: Timestamp) -> Vec<DeviceId> {
+    let taken = store.take_work(limit, now).await.unwrap();
+    taken.into_iter().map(|taken| taken.device).collect()
+}
+
+/// Takes the one device that is due, and is done with it.
+async fn judge_one(store: &SharedStore, device: &DeviceId, now: Timestamp) {
+    let taken = store.take_work(9, now).await.unwrap();
+    assert_eq!(taken.iter().map(|taken| &taken.device).collect::<Vec<_>>(), [device]);
+    store.apply(taken.into_iter().map(Change::Done).collect()).await.unwrap();
+}
+
 /// Queue emptied.
 async fn idle(store: &SharedStore) {
-    for device in store.take_work(100, minute(1000)).await.unwrap() {
-        store.apply(vec![Change::Done(device)]).await.unwrap();
+    for taken in store.take_work(100, minute(1000)).await.unwrap() {
+        store.apply(vec![Change::Done(taken)]).await.unwrap();
     }
     assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 0);
 }
@@ -75,22 +91,35 @@ async fn later(store: SharedStore) {
         report(&store, told(device, 2)).await;
     }
     let soon = arrived + WINDOWS_WAIT_IN_DOUBT;
-    assert_eq!(store.take_work(9, soon - SignedDuration::from_secs(1)).await.unwrap(), []);
+    assert_eq!(take(&store, 9, soon - SignedDuration::from_secs(1)).await, []);
     assert_eq!(store.work_due(soon).await.unwrap(), 1);
-    assert_eq!(store.take_work(9, soon).await.unwrap(), std::slice::from_ref(&suspicious));
-    store.apply(vec![Change::Done(suspicious.clone())]).await.unwrap();
+    judge_one(&store, &suspicious, soon).await;
     // What comes meanwhile does not put it off.
     let mut more = arrival(told(&quiet, 3));
     more.received_at = soon;
     store.ingest(vec![more]).await.unwrap();
-    assert_eq!(store.take_work(9, arrived + WINDOWS_WAIT).await.unwrap(), std::slice::from_ref(&quiet));
-    store.apply(vec![Change::Done(quiet.clone())]).await.unwrap();
+    judge_one(&store, &quiet, arrived + WINDOWS_WAIT).await;
     // A fact is due at once, and takes along what would have waited.
     report(&store, told(&quiet, 4)).await;
     let mut next = state.clone();
     next.put("1-1", &UsbDevice::default());
     report(&store, change(&quiet, 5, &state, &next)).await;
-    assert_eq!(store.take_work(9, minute(5)).await.unwrap(), [quiet]);
+    assert_eq!(take(&store, 9, minute(5)).await, [quiet]);
+}
+
+async fn back_again(store: SharedStore) {
+    let device = enrol(&store, 1).await;
+    let beat = |seq, days: i64| {
+        let mut beat = arrival(heartbeat(&device, seq, &State::default()));
+        beat.received_at = minute(days * 24 * 60);
+        beat
+    };
+    store.ingest(vec![beat(1, 0)]).await.unwrap();
+    idle(&store).await;
+    store.ingest(vec![beat(2, AWAY_DAYS - 1)]).await.unwrap();
+    assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 0);
+    store.ingest(vec![beat(3, 2 * AWAY_DAYS - 1)]).await.unwrap();
+    assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 1);
 }
 
 async fn taken(store: SharedStore) {
@@ -98,30 +127,50 @@ async fn taken(store: SharedStore) {
         store.queue(&[enrol(&store, n).await], minute(at)).await.unwrap();
     }
     store.queue(&[laptop(9)], minute(0)).await.unwrap();
-    assert_eq!(store.take_work(2, minute(5)).await.unwrap(), [laptop(2), laptop(3)]);
-    assert_eq!(store.take_work(2, minute(5)).await.unwrap(), [laptop(1)]);
-    assert_eq!(store.take_work(2, minute(5)).await.unwrap(), []);
-    let done = [1, 2, 3].map(|n| Change::Done(laptop(n)));
-    store.apply(done.to_vec()).await.unwrap();
+    let mut all = store.take_work(2, minute(5)).await.unwrap();
+    all.extend(store.take_work(2, minute(5)).await.unwrap());
+    assert_eq!(all.iter().map(|taken| taken.device.clone()).collect::<Vec<_>>(), [2, 3, 1].map(laptop));
+    assert_eq!(take(&store, 2, minute(5)).await, []);
+    store.apply(all.into_iter().map(Change::Done).collect()).await.unwrap();
     assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 0);
 }
 
 async fn lease(store: SharedStore) {
     let device = enrol(&store, 1).await;
     store.queue(std::slice::from_ref(&device), minute(0)).await.unwrap();
-    assert_eq!(store.take_work(1, minute(5)).await.unwrap(), std::slice::from_ref(&device));
-    assert_eq!(store.take_work(1, minute(5)).await.unwrap(), []);
-    assert_eq!(store.take_work(1, minute(6)).await.unwrap(), [device]);
+    assert_eq!(take(&store, 1, minute(5)).await, std::slice::from_ref(&device));
+    assert_eq!(take(&store, 1, minute(5)).await, []);
+    assert_eq!(take(&store, 1, minute(6)).await, [device]);
 }
 
 async fn changed_again(store: SharedStore) {
     let device = enrol(&store, 1).await;
     store.queue(std::slice::from_ref(&device), minute(0)).await.unwrap();
-    store.take_work(1, minute(5)).await.unwrap();
+    let taken = store.take_work(1, minute(5)).await.unwrap();
     report(&store, heartbeat(&device, 1, &State::default())).await;
-    store.apply(vec![Change::Done(device.clone())]).await.unwrap();
+    store.apply(taken.into_iter().map(Change::Done).collect()).await.unwrap();
     assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 1);
-    assert_eq!(store.take_work(1, minute(5)).await.unwrap(), std::slice::from_ref(&device), "at once");
-    store.apply(vec![Change::Done(device)]).await.unwrap();
+    judge_one(&store, &device, minute(5)).await;
+    assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 0);
+}
+
+/// One who took longer than his lease, and another who judges what has changed since.
+async fn late(store: SharedStore) {
+    let device = enrol(&store, 1).await;
+    store.queue(std::slice::from_ref(&device), minute(0)).await.unwrap();
+    let first = store.take_work(1, minute(5)).await.unwrap().remove(0);
+    store.queue(std::slice::from_ref(&device), minute(6)).await.unwrap();
+    let second = store.take_work(1, minute(7)).await.unwrap().remove(0);
+    let judged = |llr, taken: &Taken| {
+        let judged = Judged { llr, ..Judged::default() };
+        vec![Change::Judged(device.clone(), Box::new(judged)), Change::Done(taken.clone())]
+    };
+    let refused = store.apply(judged(1.0, &first)).await;
+    assert!(matches!(&refused, Err(StoreError::Late(late)) if *late == device), "{refused:?}");
+    assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 1, "it is still to be judged");
+    store.apply(judged(2.0, &second)).await.unwrap();
+    assert!(matches!(store.apply(judged(3.0, &first)).await, Err(StoreError::Late(_))));
+    let known = store.device(&device).await.unwrap().unwrap();
+    assert_eq!(known.judged.unwrap().llr.to_bits(), 2.0f64.to_bits());
     assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 0);
 }

@@ -160,12 +160,12 @@ impl Desk {
         let start = cpu();
         self.runtime.block_on(async {
             loop {
-                let ids = self.app.store.take_work(BATCH, due).await?;
-                if ids.is_empty() {
+                let taken = self.app.store.take_work(BATCH, due).await?;
+                if taken.is_empty() {
                     return Ok(cpu() - start);
                 }
-                self.judged += ids.len() as u64;
-                judge_devices(&self.app, &ids, now).await;
+                self.judged += taken.len() as u64;
+                judge_devices(&self.app, &taken, now).await;
             }
         })
     }

@@ -7,7 +7,7 @@ use farmwatch_shared::facts::Power;
 use farmwatch_shared::state::State;
 use rusqlite::Connection;
 
-use super::super::super::suite::{arrival, change, enrol, enrolled, heartbeat, laptop, minute};
+use super::super::super::suite::{arrival, change, enrol, enrolled, heartbeat, laptop, minute, take};
 use super::super::super::{
     Change, Devices as _, NewAudit, Receipt, Reports as _, SharedStore, Standing, StoreError,
 };
@@ -112,10 +112,10 @@ async fn two_processes_never_take_the_same_work_or_token() {
         let device = enrol(&stores[0], n).await;
         stores[0].queue(&[device], minute(0)).await.unwrap();
     }
-    let take = async |store: SharedStore| {
+    let take_all = async |store: SharedStore| {
         let mut all = Vec::new();
         loop {
-            let some = store.take_work(3, minute(1)).await.unwrap();
+            let some = take(&store, 3, minute(1)).await;
             if some.is_empty() {
                 return all;
             }
@@ -123,7 +123,7 @@ async fn two_processes_never_take_the_same_work_or_token() {
         }
     };
     let (one, two) =
-        tokio::join!(tokio::spawn(take(stores[0].clone())), tokio::spawn(take(stores[1].clone())));
+        tokio::join!(tokio::spawn(take_all(stores[0].clone())), tokio::spawn(take_all(stores[1].clone())));
     let mut taken = [one.unwrap(), two.unwrap()].concat();
     taken.sort();
     assert_eq!(taken, (1..=40).map(laptop).collect::<Vec<_>>());

@@ -59,7 +59,9 @@ async fn every_query_of_the_suite_goes_by_an_index() {
     let conn = schema::open_in_memory().unwrap();
     let statements = STATEMENTS.lock().unwrap();
     let words = ["SELECT", "INSERT", "UPDATE", "DELETE"];
-    let ours: Vec<_> = statements.iter().filter(|s| words.iter().any(|word| s.starts_with(word))).collect();
+    // What the search index asks of its own tables is SQLite's.
+    let ours = statements.iter().filter(|s| !s.contains("'device_text_"));
+    let ours: Vec<_> = ours.filter(|s| words.iter().any(|word| s.starts_with(word))).collect();
     assert!(ours.len() > 100, "only {} statements were traced", ours.len());
     let mut walking = Vec::new();
     for statement in ours {
