@@ -85,6 +85,8 @@ pub enum QuarantineMode {
 pub struct Retention {
     /// Activity windows, transitions, reports as sent.
     pub windows_days: u32,
+    /// What a laptop showed of its places (addresses, gateways, neighbours, docks, screens), from when it last showed it on.
+    pub places_days: u32,
     /// Resolved alerts, from their last change on; 0 is for ever.
     pub alerts_days: u32,
     /// Sessions and enrolment tokens, from their end on.
@@ -93,7 +95,7 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { windows_days: 14, alerts_days: 365, access_days: 30 }
+        Self { windows_days: 14, places_days: 90, alerts_days: 365, access_days: 30 }
     }
 }
 

@@ -56,7 +56,7 @@ async fn trim(app: &App, elapsed: Duration, now: Timestamp) -> Result<u64> {
 async fn delete(app: &App, now: Timestamp) -> Result<u64> {
     let keep = &app.policy.retention;
     let before = |days: u32| now - SignedDuration::from_hours(24 * i64::from(days.max(1)));
-    let mut rows = app.store.trim(before(keep.windows_days)).await?;
+    let mut rows = app.store.trim(before(keep.windows_days), before(keep.places_days)).await?;
     if keep.alerts_days > 0 {
         rows += app.store.trim_alerts(before(keep.alerts_days)).await?;
     }

@@ -124,6 +124,7 @@ pub trait Reports {
     async fn last_reports(&self, ids: &[DeviceId]) -> Result<Vec<(DeviceId, u64)>>;
     /// What a device sent last, newest first.
     async fn sent(&self, id: &DeviceId, limit: u32) -> Result<Vec<SentReport>>;
-    /// Deletes windows, transitions and sent reports that arrived before a time; how many rows went.
-    async fn trim(&self, before: Timestamp) -> Result<u64>;
+    /// Deletes windows, transitions and sent reports that arrived before a time, and what devices showed of places that they
+    /// left before another; how many rows went.
+    async fn trim(&self, before: Timestamp, places_before: Timestamp) -> Result<u64>;
 }

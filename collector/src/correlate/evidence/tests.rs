@@ -6,6 +6,7 @@ use farmwatch_shared::judge::{self, JudgedSite};
 use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
 use jiff::Timestamp;
+use proptest::prelude::*;
 
 use super::super::view::{Beside, Member, SiteView};
 use super::of;
@@ -107,6 +108,78 @@ fn more_co_location_beyond_certainty_changes_nothing() {
     );
     let farm = |place: &Place| place.judged(day(20), 4.5, 4.3).farm;
     assert!((farm(&one) - farm(&all)).abs() < 1e-12);
+}
+
+/// What shows that laptops are together, of every kind that says where: some of it both's, with how many show it.
+fn whereabouts() -> impl Strategy<Value = Vec<(AnchorKind, String, u64)>> {
+    let kind = prop::sample::select(vec![
+        AnchorKind::PublicAddress,
+        AnchorKind::Gateway,
+        AnchorKind::DhcpServer,
+        AnchorKind::Neighbour,
+        AnchorKind::UsbSerial,
+        AnchorKind::DisplaySerial,
+        AnchorKind::Outage,
+        AnchorKind::ShippedTo,
+    ]);
+    prop::collection::vec((kind, "[a-z]{3}", 2..5000u64), 0..40)
+}
+
+/// They show each of these, since a day and until now or until then.
+fn also(place: &Place, more: &[(AnchorKind, String, u64)], since: i64, current: bool) -> Place {
+    let seen = |kind, value: &str| AnchorSeen {
+        anchor: Anchor { kind, value: value.to_owned() },
+        first_seen: day(since),
+        last_seen: day(since),
+        current,
+    };
+    let members = place.members.iter().map(|one| {
+        let mut one = one.clone();
+        one.anchors.extend(more.iter().map(|(kind, value, _)| seen(*kind, value)));
+        one
+    });
+    let counts = more.iter().map(|(kind, value, n)| (Anchor { kind: *kind, value: value.clone() }, *n));
+    let mut new = Place::new(members.collect());
+    new.counts = place.counts.clone().into_iter().chain(counts).collect();
+    new
+}
+
+proptest! {
+    /// Whatever shows that they are together, and for however long: that they are is no evidence of a farm.
+    #[test]
+    fn a_couple_with_neutral_facts_never_alerts(
+        now in whereabouts(),
+        before in whereabouts(),
+        since in 0..300i64,
+        days in 0..700i64,
+        users in prop::sample::select(vec![["Ana Berg", "Bo Quist"], ["Ana Berg", "Bo Berg"], ["", ""]]),
+        has_assets: bool,
+    ) {
+        let mut couple = also(&also(&home(&users), &now, since, true), &before, since / 2, false);
+        couple.has_assets = has_assets;
+        let judged = couple.judged(day(since + days), 0.0, 0.0);
+        prop_assert!(judged.farm < couple.weights.threshold.site / 10.0, "{judged:?}");
+    }
+
+    /// Beyond certainty, more of what shows that they are together moves nothing: only things that go from hand to hand,
+    /// docks and screens, are evidence of another kind.
+    #[test]
+    fn more_co_location_evidence_moves_no_probability(
+        more in whereabouts(),
+        people in 2..6usize,
+        days in 0..60i64,
+        llr in -3.0..8.0f64,
+        honest in -3.0..8.0f64,
+    ) {
+        let names = ["Ana Berg", "Bo Quist", "Cy Lund", "Di Holm", "Ed Vik"];
+        let place = home(&names[..people]);
+        let places = |(kind, ..): &(AnchorKind, String, u64)| {
+            !matches!(kind, AnchorKind::UsbSerial | AnchorKind::DisplaySerial)
+        };
+        let more: Vec<_> = more.into_iter().filter(places).collect();
+        let (one, all) = (place.judged(day(days), llr, honest), also(&place, &more, 0, true).judged(day(days), llr, honest));
+        prop_assert!((one.farm - all.farm).abs() < 1e-9, "{one:?} {all:?}");
+    }
 }
 
 #[test]

@@ -84,12 +84,12 @@ impl Reports for Postgres {
         Ok(sent)
     }
 
-    async fn trim(&self, before: Timestamp) -> Result<u64> {
+    async fn trim(&self, before: Timestamp, places_before: Timestamp) -> Result<u64> {
         let (mut after, mut gone) = (0, 0);
         loop {
             let mut line = self.line().await?;
             line.begin().await?;
-            let trimmed = trim::some(&line, after, before).await;
+            let trimmed = trim::some(&line, after, before, places_before).await;
             let (next, rows) = line.end(trimmed).await?;
             gone += rows;
             match next {

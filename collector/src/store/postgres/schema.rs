@@ -8,7 +8,7 @@ use super::locks;
 /// The oldest PostgreSQL that its makers still mend, and the one that the tests run on.
 const OLDEST: i32 = 150_000;
 
-mod embedded {
+pub(super) mod embedded {
     refinery::embed_migrations!("src/store/postgres/migrations");
 }
 

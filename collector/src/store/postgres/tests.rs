@@ -2,6 +2,7 @@
 
 mod faults;
 mod judging;
+mod migrations;
 mod moving;
 pub mod plans;
 mod several;

@@ -27,11 +27,18 @@ const COUNTED: [&str; 3] = [
 ];
 const ROUND_TRIPS: &str =
     "DELETE FROM rtt r USING unnest($1::bigint[]) AS n (device) WHERE r.device = n.device AND r.day < $2";
+const PLACES: &str = "DELETE FROM anchor a USING unnest($1::bigint[]) AS n (device)
+    WHERE a.device = n.device AND NOT a.current AND a.last_seen < $2";
 const BOOTS: &str = "DELETE FROM boot b USING unnest($1::bigint[]) AS n (device) WHERE b.device = n.device AND b.ended_at < $2";
 
 /// Trims the devices that follow `after`; the last of them, if there may be more, and how many rows went. Nothing, if
 /// another collector is at it.
-pub async fn some(line: &Line, after: i64, before: Timestamp) -> Result<(Option<i64>, u64), Fault> {
+pub async fn some(
+    line: &Line,
+    after: i64,
+    before: Timestamp,
+    places_before: Timestamp,
+) -> Result<(Option<i64>, u64), Fault> {
     if !locks::try_hold(line, locks::TRIM).await? {
         return Ok((None, 0));
     }
@@ -45,6 +52,7 @@ pub async fn some(line: &Line, after: i64, before: Timestamp) -> Result<(Option<
     }
     line.change(ROUND_TRIPS, &[&numbers, &ms(before).div_euclid(DAY)]).await?;
     line.change(BOOTS, &[&numbers, &ms(before)]).await?;
+    gone += line.change(PLACES, &[&numbers, &ms(places_before)]).await?;
     let full = i64::try_from(numbers.len()).is_ok_and(|n| n >= AT_ONCE);
     Ok((numbers.last().copied().filter(|_| full), gone))
 }

@@ -110,10 +110,10 @@ impl Reports for Sqlite {
         .await
     }
 
-    async fn trim(&self, before: Timestamp) -> Result<u64> {
+    async fn trim(&self, before: Timestamp, places_before: Timestamp) -> Result<u64> {
         let (mut after, mut gone) = (0, 0);
         loop {
-            let (next, rows) = self.write(move |hand| trim(&hand.conn, after, before)).await?;
+            let (next, rows) = self.write(move |hand| trim(&hand.conn, after, before, places_before)).await?;
             gone += rows;
             match next {
                 Some(next) => after = next,
@@ -194,7 +194,12 @@ fn reports_after(conn: &Connection, number: i64, after: u64) -> Result<Option<Ve
 ///
 /// Each device's old rows stand together at the head of its part of each table (all primary keys begin with
 /// device and time or number), so no index on time is needed: that would cost a write with every report.
-fn trim(conn: &Connection, after: i64, before: Timestamp) -> Result<(Option<i64>, u64)> {
+fn trim(
+    conn: &Connection,
+    after: i64,
+    before: Timestamp,
+    places_before: Timestamp,
+) -> Result<(Option<i64>, u64)> {
     let mut statement =
         conn.prepare_cached("SELECT number FROM device WHERE number > ?1 ORDER BY number LIMIT ?2")?;
     let numbers = statement.query_map(params![after, TRIM_AT_ONCE], |row| row.get(0))?;
@@ -222,6 +227,9 @@ fn trim(conn: &Connection, after: i64, before: Timestamp) -> Result<(Option<i64>
             .execute(params![number, before.div_euclid(DAY)])?;
         conn.prepare_cached("DELETE FROM boot WHERE device = ?1 AND ended_at < ?2")?
             .execute(params![number, before])?;
+        gone += conn
+            .prepare_cached("DELETE FROM anchor WHERE device = ?1 AND current = 0 AND last_seen < ?2")?
+            .execute(params![number, ms(places_before)])?;
     }
     let last = if numbers.len() >= TRIM_AT_ONCE as usize { numbers.last().copied() } else { None };
     Ok((last, gone as u64))

@@ -9,7 +9,9 @@ use farmwatch_shared::state::{Digest, FactKey, State};
 use farmwatch_shared::wire::{MAX_FACTS, MAX_UNPACKED};
 use serde_json::json;
 
-use super::super::{Arrival, Device, Observed, Receipt, SharedStore, Standing};
+use super::super::{
+    Anchor, AnchorKind, AnchorSeen, Arrival, Change, Device, Observed, Receipt, SharedStore, Standing,
+};
 use super::{Case, arrival, change, enrol, enrolled, heartbeat, laptop, minute};
 
 pub const CASES: &[Case] = &[
@@ -297,7 +299,16 @@ async fn trim(store: SharedStore) {
     let new = Report { windows: vec![window(100, 10)], ..heartbeat(&device, 100, &state) };
     take(&store, old).await;
     take(&store, new.clone()).await;
-    assert_eq!(store.trim(minute(50)).await.unwrap(), 3);
+    let home = |at: i64, current| AnchorSeen {
+        anchor: Anchor { kind: AnchorKind::Gateway, value: format!("home {at}") },
+        first_seen: minute(0),
+        last_seen: minute(at),
+        current,
+    };
+    let shown = vec![home(20, true), home(29, false), home(30, false)];
+    store.apply(vec![Change::Anchors(device.clone(), shown.clone())]).await.unwrap();
+    assert_eq!(store.trim(minute(50), minute(30)).await.unwrap(), 4);
+    assert_eq!(store.anchors_of(&device).await.unwrap(), [shown[0].clone(), shown[2].clone()]);
     assert_eq!(store.windows(&device, minute(0)).await.unwrap(), [window(100, 10)]);
     assert_eq!(store.transitions(&device, minute(0)).await.unwrap(), []);
     assert_eq!(store.sent(&device, 10).await.unwrap().len(), 1);
