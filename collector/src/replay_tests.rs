@@ -9,8 +9,8 @@ use crate::alerts::{Action, change};
 use crate::correlate::Habits;
 use crate::policy::{Policy, QuarantineMode};
 use crate::store::{
-    AlertFilter, AlertState, Disposition, Exception, ExceptionScope, Page, SharedStore, Site, queue_all,
-    sqlite,
+    AlertFilter, AlertState, Disposition, Exception, ExceptionScope, Page, SharedStore, Site, SiteStep,
+    queue_all, sqlite,
 };
 
 const HOUR: i64 = 3600;
@@ -93,7 +93,19 @@ async fn a_farm_of_five_in_one_home_is_one_site_alert_that_takes_in_its_laptops(
     for alert in taken_in {
         assert_eq!(alert.absorbed_by.as_ref(), Some(&sites[0].id), "{}", alert.key);
     }
-    assert_eq!(store.sites(&Page::first(9)).await.unwrap().len(), 1);
+    let place = store.sites(&Page::first(9)).await.unwrap();
+    assert_eq!(place.len(), 1);
+    let history = store.site_events(&place[0].id, 100).await.unwrap();
+    let mut there: Vec<DeviceId> = Vec::new();
+    for event in history {
+        match event.step {
+            SiteStep::Noticed(devices) => there.extend(devices),
+            SiteStep::Came(device) => there.push(device),
+            other => panic!("{other:?}"),
+        }
+    }
+    there.sort();
+    assert_eq!(there, place[0].devices, "its history leads to who is there");
     assert!(told.iter().any(|alert| alert.kind == AlertKind::Site));
 }
 

@@ -1,9 +1,10 @@
 //! One place: who is there, what holds it together, how likely it is a farm.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use farmwatch_shared::id::SiteId;
+use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -11,7 +12,10 @@ use super::error::Failure;
 use super::session::Person;
 use super::{Console, alert, frame, sites, waterfall, words};
 use crate::quarantine;
-use crate::store::Device;
+use crate::store::{Device, SiteEvent, SiteStep};
+
+/// Most steps of its history that are shown: the first of them.
+const MOST_STEPS: u32 = 1000;
 
 /// The page.
 pub async fn page(
@@ -22,7 +26,10 @@ pub async fn page(
     let now = Timestamp::now();
     let store = &console.app.store;
     let id: SiteId = id.parse().map_err(|_| Failure::NotFound)?;
-    let site = store.site(&id).await?.ok_or(Failure::NotFound)?;
+    let history = store.site_events(&id, MOST_STEPS).await?;
+    let Some(site) = store.site(&id).await? else {
+        return gone(&console, &person, &history, now).await;
+    };
     let alert = store.alert_by_key(&format!("site/{id}")).await?;
     let mut rows = Vec::new();
     for member in &site.devices {
@@ -80,8 +87,65 @@ pub async fn page(
                 } }
             }
         }
+        (steps(&console, &history, now).await?)
     };
     Ok(frame::page(&person, "/sites", &title, &body))
+}
+
+/// A place that is no more, where its history was kept.
+async fn gone(
+    console: &Console,
+    person: &Person,
+    history: &[SiteEvent],
+    now: Timestamp,
+) -> Result<Markup, Failure> {
+    if history.is_empty() {
+        return Err(Failure::NotFound);
+    }
+    let title = "A place that is no more";
+    let body = html! {
+        p.path { a href="/sites" { "Sites" } }
+        h1 { (title) }
+        p.notice { "The laptops that stood here no longer stand together, or the place turned out to be another's." }
+        (steps(console, history, now).await?)
+    };
+    Ok(frame::page(person, "/sites", title, &body))
+}
+
+/// Who came and who left, newest first.
+async fn steps(console: &Console, history: &[SiteEvent], now: Timestamp) -> Result<Markup, Failure> {
+    let mut names = BTreeMap::new();
+    let of = |step: &SiteStep| match step {
+        SiteStep::Noticed(devices) => devices.clone(),
+        SiteStep::Came(device) | SiteStep::Left(device) => vec![device.clone()],
+        SiteStep::Merged(_) | SiteStep::Ended => Vec::new(),
+    };
+    for id in history.iter().flat_map(|event| of(&event.step)).collect::<BTreeSet<_>>() {
+        if let Some(device) = console.app.store.device(&id).await? {
+            names.insert(id, words::name(&device).to_owned());
+        }
+    }
+    let laptop = |id: &DeviceId| {
+        let name = names.get(id).map_or(id.as_str(), String::as_str);
+        html! { a href={ "/devices/" (id) } { (name) } }
+    };
+    Ok(html! {
+        @if !history.is_empty() {
+            section aria-labelledby="history" {
+                h2 id="history" { "Who came and who left" }
+                ol.timeline { @for event in history.iter().rev() {
+                    li { (words::time(event.at, now)) " " @match &event.step {
+                        SiteStep::Noticed(devices) => { "its history begins: "
+                            @for (n, id) in devices.iter().enumerate() { @if n > 0 { ", " } (laptop(id)) } " stood here" },
+                        SiteStep::Came(id) => { (laptop(id)) " came" },
+                        SiteStep::Left(id) => { (laptop(id)) " left" },
+                        SiteStep::Merged(site) => { "it turned out to be one with " a href={ "/sites/" (site) } { "another place" } },
+                        SiteStep::Ended => "nobody stands here together any more",
+                    } }
+                } }
+            }
+        }
+    })
 }
 
 fn member(device: &Device, assigned: &Markup, stage: &Markup, p: Option<f64>, now: Timestamp) -> Markup {

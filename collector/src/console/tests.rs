@@ -5,7 +5,7 @@ mod isolate_all;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode, header};
 use farmwatch_shared::facts::{Host, RemoteTool, Seen, SeenBy};
-use farmwatch_shared::id::{AlertId, DeviceId};
+use farmwatch_shared::id::{AlertId, DeviceId, SiteId};
 use farmwatch_shared::state::FactKey;
 use farmwatch_shared::waterfall::Bar;
 use jiff::Timestamp;
@@ -16,7 +16,8 @@ use super::*;
 use crate::access::password;
 use crate::policy::Policy;
 use crate::store::{
-    Alert, AlertKind, AlertState, Arrival, Change, OrderState, Page, Severity, Standing, User, sqlite, suite,
+    Alert, AlertKind, AlertState, Arrival, Change, OrderState, Page, Severity, SiteEvent, SiteStep, Standing,
+    User, sqlite, suite,
 };
 
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x>";
@@ -151,6 +152,19 @@ async fn what_a_hostile_laptop_says_is_text_on_every_page() {
         assert!(!page.contains("<script>alert"), "{path}");
         assert!(!page.contains("<img src=x"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_place_that_is_no_more_shows_its_history_and_one_that_never_was_is_not_found() {
+    let desk = desk().await;
+    let (gone, other) = (SiteId::new(1, 77), SiteId::new(1, 78));
+    let event = |step| Change::SiteEvent(SiteEvent { site: gone.clone(), at: Timestamp::now(), step });
+    let steps = [SiteStep::Noticed(vec![desk.device.clone()]), SiteStep::Merged(other.clone())];
+    desk.app.store.apply(steps.map(event).to_vec()).await.unwrap();
+    let page = desk.page(&format!("/sites/{gone}")).await;
+    assert!(page.contains("A place that is no more") && page.contains(&format!("/devices/{}", desk.device)));
+    assert!(page.contains(&format!("/sites/{other}")));
+    assert_eq!(desk.get(&format!("/sites/{other}")).await.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::anchors;
 use super::known::Known;
 use super::look_back;
-use super::place::{Around, SiteNow, Subject, around};
-use super::{operator, outages};
+use super::place::{Around, Gone, SiteNow, Subject, around};
+use super::{history, operator, outages};
 use crate::alerts::life::{self, Written, bring, no_longer_seen};
 use crate::alerts::{Draft, device as device_alert, learning, policy, report, site as site_alert};
 use crate::app::App;
@@ -144,7 +144,7 @@ async fn look(app: &App, known: &Known, subject: &Subject, now: Timestamp) -> Re
 
 /// The site that it stays in, where that was not looked at.
 fn stored_home(subject: &Subject, around: &Around) -> Option<SiteId> {
-    let stays = |id: &SiteId| !subject.moved && around.gone.iter().all(|(gone, _)| gone != id);
+    let stays = |id: &SiteId| !subject.moved && around.gone.iter().all(|gone| gone.id != *id);
     subject.device.site.clone().filter(stays)
 }
 
@@ -183,9 +183,10 @@ impl<'a> Writing<'a> {
         if !around.met.is_empty() {
             self.changes.push(Change::NoMoreThan(around.met.clone()));
         }
-        self.changes.extend(around.gone.iter().map(|(id, _)| Change::RemoveSite(id.clone())));
+        self.changes.extend(around.gone.iter().map(|gone| Change::RemoveSite(gone.id.clone())));
         let put = |now: &SiteNow| Change::PutSite(Box::new(now.site.clone()), self.said);
         self.changes.extend(around.sites.iter().map(put));
+        self.changes.extend(history::of(around, self.now).into_iter().map(Change::SiteEvent));
     }
 
     fn write(&mut self, written: Option<Written>) {
@@ -266,8 +267,8 @@ impl<'a> Writing<'a> {
         for now in &around.sites {
             self.site_alert(known, subject, now).await?;
         }
-        for (gone, into) in &around.gone {
-            let Some(alert) = self.app.store.alert_by_key(&format!("site/{gone}")).await? else { continue };
+        for Gone { id, into, .. } in &around.gone {
+            let Some(alert) = self.app.store.alert_by_key(&site_alert::key(id)).await? else { continue };
             let into = into.as_ref().filter(|id| around.sites.iter().any(|s| s.site.id == **id));
             let by = self.open_site_alert(into).await?;
             let written = match by {

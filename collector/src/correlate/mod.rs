@@ -7,6 +7,7 @@
 pub mod anchors;
 pub mod evidence;
 mod habits;
+mod history;
 mod judging;
 pub mod known;
 mod operator;

@@ -70,6 +70,18 @@ pub struct SiteNow {
     pub site: Site,
     /// Who is there.
     pub occupants: Vec<Occupant>,
+    /// Who was there when it was last judged, and its P(farm) then; none of a new one.
+    pub before: Option<(Vec<DeviceId>, f64)>,
+}
+
+/// A site that is no more.
+pub struct Gone {
+    /// Which.
+    pub id: SiteId,
+    /// The one that took it in.
+    pub into: Option<SiteId>,
+    /// Its P(farm) when it was last judged.
+    pub farm: f64,
 }
 
 /// What a change makes of the sites around a device.
@@ -77,8 +89,8 @@ pub struct SiteNow {
 pub struct Around {
     /// Sites to be written.
     pub sites: Vec<SiteNow>,
-    /// Sites that are no more, and the one that took them in.
-    pub gone: Vec<(SiteId, Option<SiteId>)>,
+    /// Sites that are no more.
+    pub gone: Vec<Gone>,
     /// Anchors by which others were looked for, each with how many show it then, the device itself among them.
     pub met: Vec<(Anchor, u64)>,
 }
@@ -116,7 +128,10 @@ pub async fn around(
         .into_iter()
         .map(|(id, devices)| (id.unwrap_or_else(|| new_id(app, now)), devices))
         .collect();
-    let gone = regrouped.gone.into_iter().map(|(id, into)| (id, into.map(|index| named[index].0.clone())));
+    let gone = regrouped.gone.into_iter().map(|(id, into)| {
+        let farm = old.iter().find(|site| site.id == id).map_or(0.0, |site| site.judged.farm);
+        Gone { id, into: into.map(|index| named[index].0.clone()), farm }
+    });
     let gone = gone.collect();
 
     let mut sites = Vec::new();
@@ -132,7 +147,8 @@ pub async fn around(
             let rhythms = rhythms(app, &here, since).await?;
             site = judged_site(app, known, site.id, was, &here, &counts, &rhythms, now);
         }
-        sites.push(SiteNow { site, occupants: here });
+        let before = was.map(|was| (was.devices.clone(), was.judged.farm));
+        sites.push(SiteNow { site, occupants: here, before });
     }
     Ok(Around { sites, gone, met })
 }

@@ -2,7 +2,7 @@ use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::Judged;
 use jiff::Timestamp;
 
-use super::{Alert, AlertEvent, Anchor, AnchorSeen, NewAudit, Site, StoredOrder, Taken};
+use super::{Alert, AlertEvent, Anchor, AnchorSeen, NewAudit, Site, SiteEvent, StoredOrder, Taken};
 
 /// How a judgement of a place saw one of the devices there.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,8 @@ pub enum Change {
     PutSite(Box<Site>, u64),
     /// A site is no more; its devices that still name it name none.
     RemoveSite(SiteId),
+    /// A step in a place's history.
+    SiteEvent(SiteEvent),
     /// Has a site judged again at a time, if it would not be sooner.
     SiteDue(SiteId, Timestamp),
     /// An alert: written or replaced. Refused (all of the transaction) unless its version is one above the

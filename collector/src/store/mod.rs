@@ -39,7 +39,10 @@ pub use devices::{Device, DeviceFilter, Devices, Standing};
 pub use dossier::{Dossier, Dossiers};
 pub use orders::{OrderState, Orders, StoredOrder};
 pub use reports::{Arrival, Observed, Receipt, Recorded, Reports, SentReport};
-pub use sites::{AWAY_DAYS, Anchor, AnchorKind, AnchorSeen, Occupant, SITE_WAIT, Site, SiteGlance, Sites};
+pub use sites::{
+    AWAY_DAYS, Anchor, AnchorKind, AnchorSeen, Occupant, SITE_WAIT, Site, SiteEvent, SiteGlance, SiteStep,
+    Sites,
+};
 pub use work::{Taken, WINDOWS_WAIT, Work, queue_all};
 
 /// The whole store.

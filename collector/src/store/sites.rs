@@ -156,6 +156,33 @@ pub struct SiteGlance {
     pub said: u64,
 }
 
+/// One step in the history of a place that may be a farm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteEvent {
+    /// Which place.
+    pub site: SiteId,
+    /// When it was noticed.
+    pub at: Timestamp,
+    /// What.
+    pub step: SiteStep,
+}
+
+/// What became of a place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteStep {
+    /// From here on its history is kept; these stood there.
+    Noticed(Vec<DeviceId>),
+    /// A laptop came.
+    Came(DeviceId),
+    /// A laptop left.
+    Left(DeviceId),
+    /// It turned out to be one with another place.
+    Merged(SiteId),
+    /// Nobody stands there any more.
+    Ended,
+}
+
 impl Site {
     /// They stand in one place; else only who works on them joins them.
     pub fn is_place(&self) -> bool {
@@ -198,6 +225,8 @@ pub trait Sites {
     async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>>;
     /// One site.
     async fn site(&self, id: &SiteId) -> Result<Option<Site>>;
+    /// The history of a place, oldest first, also of one that is no more; at most `limit` steps.
+    async fn site_events(&self, id: &SiteId, limit: u32) -> Result<Vec<SiteEvent>>;
     /// Sites, most probable farm first.
     async fn sites(&self, page: &Page) -> Result<Vec<Site>>;
 }

@@ -49,6 +49,7 @@ async fn lock(line: &Line, changes: &[Change]) -> Result<(), Fault> {
             Change::RemoveSite(id) => places.push(SiteId::as_str(id)),
             Change::Audit(_) | Change::Below { .. } | Change::PutOrder(_) => in_order = true,
             Change::SiteDue(..)
+            | Change::SiteEvent(_)
             | Change::NoMoreThan(_)
             | Change::PutAlert(_)
             | Change::AlertEvent(_)
@@ -77,6 +78,7 @@ async fn apply(line: &Line, change: &Change) -> Result<(), Fault> {
         Change::NoMoreThan(seen) => anchors::no_more_than(line, seen).await,
         Change::PutSite(site, said) => sites::put(line, site, *said).await,
         Change::RemoveSite(id) => sites::remove(line, id).await,
+        Change::SiteEvent(event) => sites::add_event(line, event).await,
         Change::SiteDue(id, at) => sites::due(line, id, *at).await,
         Change::PutAlert(alert) => alerts::put(line, alert).await,
         Change::AlertEvent(event) => alerts::add_event(line, event).await,

@@ -11,7 +11,7 @@ use super::super::prepared::{Happened, Prepared, unpack};
 use super::super::{Arrival, Receipt, Recorded, Reports, Result, SentReport};
 use super::fault::Fault;
 use super::line::{Line, get};
-use super::{Postgres, devices, trim};
+use super::{Postgres, devices, sites, trim};
 
 /// From so many new reports on, all that they amount to is sooner read than they are.
 const MOST_FRESH: u32 = 64;
@@ -86,6 +86,7 @@ impl Reports for Postgres {
 
     async fn trim(&self, before: Timestamp, places_before: Timestamp) -> Result<u64> {
         let (mut after, mut gone) = (0, 0);
+        gone += sites::trim_events(&self.line().await?, places_before).await?;
         loop {
             let mut line = self.line().await?;
             line.begin().await?;

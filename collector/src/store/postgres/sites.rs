@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::super::convert::{count, from_json, json, ms, plain, time, uncount};
 use super::super::{
-    Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteGlance, Sites, Stood, StoreError,
+    Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteEvent, SiteGlance, Sites, Stood,
+    StoreError,
 };
 use super::Postgres;
 use super::fault::Fault;
@@ -55,6 +56,18 @@ pub async fn stand(line: &Line, seen: &[Stood]) -> Result<(), Fault> {
     Err(StoreError::Conflict(format!("{device} was judged or moved meanwhile")).into())
 }
 
+/// Adds a step to a place's history.
+pub async fn add_event(line: &Line, event: &SiteEvent) -> Result<(), Fault> {
+    let statement = "INSERT INTO site_event (site, at, value) VALUES ($1, $2, $3)";
+    line.change(statement, &[&event.site.as_str(), &ms(event.at), &json(&event.step)?]).await?;
+    Ok(())
+}
+
+/// Deletes steps of before a time; how many. Index site_event_at.
+pub async fn trim_events(line: &Line, before: Timestamp) -> Result<u64, Fault> {
+    line.change("DELETE FROM site_event WHERE at < $1", &[&ms(before)]).await
+}
+
 /// Has a site judged again at a time; see [`super::super::Change::SiteDue`].
 pub async fn due(line: &Line, id: &SiteId, at: Timestamp) -> Result<(), Fault> {
     // primary key
@@ -102,6 +115,18 @@ impl Sites for Postgres {
         let line = self.line().await?;
         let row = line.row("SELECT value FROM site WHERE id = $1", &[&id.as_str()]).await?;
         row.as_ref().map(|row| from_json(get::<&str>(row, 0)?)).transpose()
+    }
+
+    async fn site_events(&self, id: &SiteId, limit: u32) -> Result<Vec<SiteEvent>> {
+        let line = self.line().await?;
+        // index site_event_site
+        let query = "SELECT at, value FROM site_event WHERE site = $1 ORDER BY number LIMIT $2";
+        let rows = line.rows(query, &[&id.as_str(), &i64::from(limit)]).await?;
+        let event = |row| {
+            let (at, step) = (time(get(row, 0)?)?, from_json(get::<&str>(row, 1)?)?);
+            Ok(SiteEvent { site: id.clone(), at, step })
+        };
+        rows.iter().map(event).collect()
     }
 
     async fn sites(&self, page: &Page) -> Result<Vec<Site>> {

@@ -18,6 +18,7 @@ pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
         Change::NoMoreThan(seen) => anchors::no_more_than(conn, seen),
         Change::PutSite(site, said) => sites::put(conn, site, *said),
         Change::RemoveSite(id) => sites::remove(conn, id),
+        Change::SiteEvent(event) => sites::add_event(conn, event),
         Change::SiteDue(id, at) => sites::due(conn, id, *at),
         Change::PutAlert(alert) => alerts::put(conn, alert),
         Change::AlertEvent(event) => alerts::add_event(conn, event),

@@ -13,7 +13,7 @@ use super::super::{Arrival, Receipt, Recorded, Reports, Result, SentReport};
 use super::Sqlite;
 use super::arrivals;
 use super::convert::{self, count, from_json, from_word, json, ms, time, uncount};
-use super::{change, facts};
+use super::{change, facts, sites};
 
 /// Devices trimmed in one transaction: what else is to be written waits no longer than for these.
 const TRIM_AT_ONCE: u32 = 500;
@@ -112,6 +112,7 @@ impl Reports for Sqlite {
 
     async fn trim(&self, before: Timestamp, places_before: Timestamp) -> Result<u64> {
         let (mut after, mut gone) = (0, 0);
+        gone += self.write(move |hand| sites::trim_events(&hand.conn, places_before)).await?;
         loop {
             let (next, rows) = self.write(move |hand| trim(&hand.conn, after, before, places_before)).await?;
             gone += rows;

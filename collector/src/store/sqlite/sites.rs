@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::super::{
-    Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteGlance, Sites, Stood, StoreError,
+    Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteEvent, SiteGlance, Sites, Stood,
+    StoreError,
 };
 use super::Sqlite;
 use super::convert::{count, from_json, json, ms, time, uncount};
@@ -62,6 +63,22 @@ pub fn remove(conn: &Connection, id: &SiteId) -> Result<()> {
     conn.prepare_cached("DELETE FROM site WHERE id = ?1")?.execute([id.as_str()])?;
     conn.prepare_cached("UPDATE device SET site = NULL WHERE site = ?1")?.execute([id.as_str()])?;
     Ok(())
+}
+
+/// Adds a step to a place's history.
+pub fn add_event(conn: &Connection, event: &SiteEvent) -> Result<()> {
+    conn.prepare_cached("INSERT INTO site_event (site, at, value) VALUES (?1, ?2, ?3)")?.execute(params![
+        event.site.as_str(),
+        ms(event.at),
+        json(&event.step)?
+    ])?;
+    Ok(())
+}
+
+/// Deletes steps of before a time; how many. Index site_event_at.
+pub fn trim_events(conn: &Connection, before: Timestamp) -> Result<u64> {
+    let gone = conn.prepare_cached("DELETE FROM site_event WHERE at < ?1")?.execute([ms(before)])?;
+    Ok(gone as u64)
 }
 
 /// Has a site judged again at a time; see [`super::super::Change::SiteDue`].
@@ -128,6 +145,24 @@ impl Sites for Sqlite {
             let mut rows = statement.query([id.as_str()])?;
             let Some(row) = rows.next()? else { return Ok(None) };
             from_json(&row.get::<_, String>(0)?).map(Some)
+        })
+        .await
+    }
+
+    async fn site_events(&self, id: &SiteId, limit: u32) -> Result<Vec<SiteEvent>> {
+        let id = id.clone();
+        self.read(move |conn| {
+            // index site_event_site
+            let mut statement = conn.prepare_cached(
+                "SELECT at, value FROM site_event WHERE site = ?1 ORDER BY number LIMIT ?2",
+            )?;
+            let mut rows = statement.query(params![id.as_str(), limit])?;
+            let mut events = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (at, step) = (time(row.get(0)?)?, from_json(&row.get::<_, String>(1)?)?);
+                events.push(SiteEvent { site: id.clone(), at, step });
+            }
+            Ok(events)
         })
         .await
     }

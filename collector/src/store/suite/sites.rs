@@ -6,7 +6,8 @@ use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::{Judged, JudgedSite};
 
 use super::super::{
-    Anchor, AnchorKind, AnchorSeen, Asset, Change, DeviceFilter, Page, SharedStore, Site, Stood, StoreError,
+    Anchor, AnchorKind, AnchorSeen, Asset, Change, DeviceFilter, Page, SharedStore, Site, SiteEvent,
+    SiteStep, Stood, StoreError,
 };
 use super::{Case, enrol, laptop, minute};
 
@@ -16,6 +17,7 @@ pub const CASES: &[Case] = &[
     ("devices follow their site", |s| Box::pin(members(s))),
     ("a site is written only while its devices stand where they were seen", |s| Box::pin(stand(s))),
     ("of two devices that come to one place at the same time, one sees the other", |s| Box::pin(come(s))),
+    ("a place's history outlives it, for its time", |s| Box::pin(history(s))),
     ("the most probable farm comes first, page by page", |s| Box::pin(order(s))),
 ];
 
@@ -185,4 +187,25 @@ async fn order(store: SharedStore) {
         ids.extend(sites.into_iter().map(|s| s.id));
     }
     assert_eq!(ids, [2, 3, 4, 1].map(|n| SiteId::new(1, n)));
+}
+
+async fn history(store: SharedStore) {
+    let (one, other) = (SiteId::new(1, 1), SiteId::new(1, 2));
+    let event = |site: &SiteId, at, step| SiteEvent { site: site.clone(), at: minute(at), step };
+    let events = [
+        event(&one, 1, SiteStep::Noticed(vec![laptop(1), laptop(2)])),
+        event(&other, 2, SiteStep::Ended),
+        event(&one, 3, SiteStep::Came(laptop(3))),
+        event(&one, 4, SiteStep::Left(laptop(1))),
+        event(&one, 5, SiteStep::Merged(other.clone())),
+    ];
+    store.apply(vec![Change::PutSite(Box::new(site(1, &[], 0.1)), 7)]).await.unwrap();
+    store.apply(events.iter().cloned().map(Change::SiteEvent).collect()).await.unwrap();
+    store.apply(vec![Change::RemoveSite(one.clone())]).await.unwrap();
+    let [first, _, rest @ ..] = &events;
+    assert_eq!(store.site_events(&one, 9).await.unwrap(), [std::slice::from_ref(first), rest].concat());
+    assert_eq!(store.site_events(&one, 1).await.unwrap(), std::slice::from_ref(first));
+    assert_eq!(store.trim(minute(0), minute(3)).await.unwrap(), 2);
+    assert_eq!(store.site_events(&one, 9).await.unwrap(), rest);
+    assert_eq!(store.site_events(&other, 9).await.unwrap(), []);
 }
