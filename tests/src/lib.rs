@@ -3,6 +3,7 @@
 pub mod books;
 pub mod browser;
 pub mod clock;
+pub mod disk;
 pub mod fleet;
 pub mod guest;
 pub mod lan;

@@ -3,8 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of a test are the test")]
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use farmwatch_shared::facts::{RemoteTool, Transition, TransitionKind, Window};
 use farmwatch_shared::report::Report;
 use farmwatch_shared::state::FactKey;
 use farmwatch_tests::books;
+use farmwatch_tests::disk::Disk;
 use farmwatch_tests::machine::Machine;
 use farmwatch_tests::world::{Agent, Collector, wait_for};
 use jiff::{SignedDuration, Timestamp};
@@ -24,39 +24,6 @@ const TOOL: &str = "anydesk";
 const WEEK: u64 = 7 * 288;
 /// Every so many windows, something happened.
 const EVERY: u64 = 24;
-
-/// A small file system in memory.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn mount(at: &Path) -> Self {
-        std::fs::create_dir_all(at).unwrap();
-        let mount =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(at).output().unwrap();
-        let said = String::from_utf8_lossy(&mount.stderr).into_owned();
-        assert!(mount.status.success(), "this test mounts a small file system and needs root: {said}");
-        Self(at.to_owned())
-    }
-
-    /// Takes every byte that is left.
-    fn fill(&self) {
-        let mut file =
-            std::fs::File::options().create(true).append(true).open(self.0.join("others")).unwrap();
-        for size in [64 << 10, 4 << 10, 1] {
-            while file.write_all(&vec![1; size]).is_ok() {}
-        }
-    }
-
-    fn make_room(&self) {
-        std::fs::remove_file(self.0.join("others")).unwrap();
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
 
 /// An agent with its state on a small disk, that has reported once.
 struct Field {
@@ -75,7 +42,7 @@ impl Field {
         collector.start().unwrap();
         let machine = Machine::new(&folder.join("root"), "77777777").unwrap();
         let mut agent = Agent::new(&folder.join("agent"), "").unwrap().below(machine.root());
-        let disk = Disk::mount(&agent.state());
+        let disk = Disk::mount(&agent.state(), 6).unwrap();
         let device = agent.enrol(&collector).unwrap();
         agent.start().unwrap();
         let sent = wait_for("the first report", LONG, || {
@@ -159,7 +126,7 @@ fn on_a_full_disk_facts_stay_the_oldest_windows_go_and_are_counted_and_there_is_
     collector.program().unwrap().kill();
     let starts = spool_a_week(&agent, &sent);
 
-    disk.fill();
+    disk.fill().unwrap();
     agent.start().unwrap();
     for n in 0..CHANGES {
         let installed = n % 2 == 0;
@@ -169,7 +136,7 @@ fn on_a_full_disk_facts_stay_the_oldest_windows_go_and_are_counted_and_there_is_
         }
         // Others take what the windows left, too, for a while.
         if n < 3 {
-            disk.fill();
+            disk.fill().unwrap();
         }
         wait_for("the change in the spool", LONG, || {
             Ok((spooled_tool(&agent.state())? == Some(installed)).then_some(()))
@@ -178,7 +145,7 @@ fn on_a_full_disk_facts_stay_the_oldest_windows_go_and_are_counted_and_there_is_
     }
     assert!(agent.program().unwrap().runs(), "{}", agent.said());
 
-    disk.make_room();
+    disk.make_room().unwrap();
     machine.install("rustdesk").unwrap();
     let mut field = Field { collector, machine, agent, disk, device, sent };
     field.collector.start().unwrap();
@@ -212,7 +179,7 @@ fn where_nothing_is_left_to_give_up_what_is_new_waits_in_memory_until_there_is_r
         assert!(changes < 200, "{changes} changes found place on a full disk\n{}", field.agent.said());
         let installed = changes.is_multiple_of(2);
         changes += 1;
-        field.disk.fill();
+        field.disk.fill().unwrap();
         toggle(&field.machine, installed).unwrap();
         wait_for("the change in the spool, or that there is no room", LONG, || {
             let spooled = spooled_tool(&field.agent.state())? == Some(installed);
@@ -223,7 +190,7 @@ fn where_nothing_is_left_to_give_up_what_is_new_waits_in_memory_until_there_is_r
     field.machine.install("rustdesk").unwrap();
     std::thread::sleep(Duration::from_secs(3));
     assert!(field.agent.program().unwrap().runs(), "{}", field.agent.said());
-    field.disk.make_room();
+    field.disk.make_room().unwrap();
     field.collector.start().unwrap();
     field.hurry();
     field.shows("rustdesk");

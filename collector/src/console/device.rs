@@ -18,9 +18,11 @@ use serde::Deserialize;
 use super::error::Failure;
 use super::session::Person;
 use super::{Console, alert, facts, frame, words};
+use crate::correlate::same_place::MOST_AT_ANCHOR;
 use crate::quarantine::{self, Belief, Stage};
 use crate::store::{
-    Alert, AlertFilter, AnchorSeen, AuditEntry, Device, OrderState, Page, SentReport, Standing, StoredOrder,
+    Alert, AlertFilter, Anchor, AnchorSeen, AuditEntry, Device, OrderState, Page, SentReport, Standing,
+    StoredOrder,
 };
 
 /// The page.
@@ -38,7 +40,7 @@ pub async fn page(
     let belief = quarantine::status(&console.app, &id, now).await?;
     let filter = AlertFilter { device: Some(id.clone()), absorbed: true, ..AlertFilter::default() };
     let alerts = store.alerts(&filter, &Page::first(20)).await?;
-    let anchors = store.anchors_of(&id).await?;
+    let anchors = shown_by(&console, store.anchors_of(&id).await?).await?;
     let orders = store.orders(&id, 20).await?;
     let sent = store.sent(&id, 20).await?;
     let audit = store.audit_entries(Some(id.as_str()), &Page::first(20)).await?;
@@ -215,19 +217,29 @@ fn all_facts(facts: &Facts) -> Markup {
     }
 }
 
-fn anchor_list(anchors: &[AnchorSeen], now: Timestamp) -> Markup {
+/// What it shows with how many show the same now.
+async fn shown_by(console: &Console, seen: Vec<AnchorSeen>) -> Result<Vec<(AnchorSeen, u64)>, Failure> {
+    let anchors: Vec<Anchor> = seen.iter().map(|seen| seen.anchor.clone()).collect();
+    let counts = console.app.store.counts_at(&anchors).await?;
+    Ok(seen.into_iter().zip(counts).collect())
+}
+
+fn anchor_list(anchors: &[(AnchorSeen, u64)], now: Timestamp) -> Markup {
     html! {
         section aria-labelledby="anchors" {
             h2 id="anchors" { "Anchors" }
             p.dim { "By these it can be found to stand together with others. Hashes tell equal from different, nothing else." }
             div.scroll { table.list {
                 thead { tr {
-                    th scope="col" { "Kind" } th scope="col" { "Value" } th scope="col" { "First seen" } th scope="col" { "Last seen" }
+                    th scope="col" { "Kind" } th scope="col" { "Value" } th.number scope="col" { "Laptops" } th scope="col" { "First seen" } th scope="col" { "Last seen" }
                 } }
-                tbody { @for seen in anchors {
+                tbody { @for (seen, count) in anchors {
                     tr {
                         td { (seen.anchor.kind.label()) @if !seen.current { " " span.dim { "(past)" } } }
-                        td { code { (seen.anchor.value) } }
+                        td { code { (seen.anchor.value) } @if *count > MOST_AT_ANCHOR {
+                            " " span.dim { "of a crowd: carrier NAT, a VPN's exit, an office; joins nobody" }
+                        } }
+                        td.number { (count) }
                         td { (words::time(seen.first_seen, now)) }
                         td { (words::time(seen.last_seen, now)) }
                     }

@@ -53,6 +53,10 @@ pub async fn page(
                 " · IT's bench " (words::probability(judged.bench)) " · since " (words::time(site.created_at, now))
             }
         }
+        @if sites::learnt(&site) {
+            p.notice { "Looks like a workplace: its people also return to other networks. If it is one of ours, say so with "
+                code { "farmwatch-collector places add" } "." }
+        }
         @if let Some(alert) = &alert {
             p { a href={ "/alerts/" (alert.id) } { (alert.title) } " " (words::state(alert)) }
         }

@@ -68,6 +68,7 @@ fn row(site: &Site, now: Timestamp) -> Markup {
             td.number { (site.devices.len()) }
             td.number {
                 @if site.sanctioned.is_some() { span.dim { "sanctioned" } } @else { (words::probability(site.judged.farm)) }
+                @if learnt(site) { " " span.dim { "workplace (learnt)" } }
             }
             td { (held(site)) }
             td { (words::time(site.created_at, now)) }
@@ -85,6 +86,11 @@ pub fn name(site: &Site) -> String {
             site.id.as_str().chars().rev().take(6).collect::<Vec<_>>().iter().rev().collect::<String>()
         ),
     }
+}
+
+/// People come and go as in a workplace, and IT has not named it.
+pub fn learnt(site: &Site) -> bool {
+    site.sanctioned.is_none() && site.judged.bars.iter().any(|bar| bar.rule == "place.workplace")
 }
 
 /// Kinds of its anchors, each once.

@@ -3,6 +3,12 @@
 //! An outage is an anchor like any other: a value that is rare in the fleet. Its value is what went, when, and for how
 //! long; each end is a slot of some seconds, and each outage is written into two slots that overlap by half, so that two
 //! laptops whose clocks differ by a second or two share one of them.
+//!
+//! Null model: a cut takes a street, a district or a provider's region, and all of our laptops there share it. Of what rate
+//! such cuts come is not known by region, so none is taken for a draw from a Poisson process: what one says falls by ln n
+//! with the n laptops that show it, as with every anchor, and one alone joins nobody. Two that the same few share are, for
+//! laptops of different streets, an accident squared. Assumption: K of [`super::same_place`]; a region that has several cuts
+//! in two weeks and few of our laptops is its weak side.
 
 use std::collections::BTreeSet;
 
