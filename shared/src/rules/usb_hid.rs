@@ -128,14 +128,18 @@ impl<'a> Device<'a> {
         })
     }
 
-    /// What it claims to be, against what it is.
+    /// What it claims to be, against what it is. A disguise over the shape of an IP-KVM is as forbidden as an IP-KVM that
+    /// says so: none of 201 real laptops has either.
     fn disguise(&self) -> Option<Finding> {
-        has_trait(&self.fact.traits, "disguised").then(|| {
+        let holds = |name: &str| has_trait(&self.fact.traits, name);
+        holds("disguised").then(|| {
+            let is_kvm = holds("linux_hid") || holds("gadget_kvm");
+            let beneath = if is_kvm { "; beneath it is a small computer that types and points, as IP-KVMs are" } else { "" };
             let why = format!(
-                "a USB device says {}, and has a speed, functions or a serial number that this product never had",
+                "a USB device says {}, and has a speed, functions or a serial number that this product never had{beneath}",
                 self.says
             );
-            self.found("usb.disguised_kvm", "kvm", "T1219.003", why)
+            Finding { policy: is_kvm, ..self.found("usb.disguised_kvm", "kvm", "T1219.003", why) }
         })
     }
 
