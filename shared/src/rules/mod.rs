@@ -40,6 +40,7 @@ use crate::facts::{
 };
 use crate::finding::{Finding, Group};
 use crate::id::KeyedHash;
+use crate::policy::AgentPolicy;
 use crate::state::{FactKey, State};
 use crate::usage::Usage;
 use crate::weights::Weights;
@@ -87,6 +88,17 @@ pub struct Context {
     pub unusually_blind: Vec<String>,
     /// Seconds that the agent has been silent while the laptop was seen elsewhere; 0 if not.
     pub silent_seconds: u64,
+}
+
+impl Context {
+    /// What an agent knows by its policy. The collector knows more: accounts, serial numbers, exceptions, places.
+    pub fn sanctioned_by(policy: &AgentPolicy) -> Self {
+        Self {
+            sanctioned_tools: policy.sanctioned_tools.clone(),
+            sanctioned_things: policy.sanctioned_things.clone(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A rule.
