@@ -134,9 +134,8 @@ impl<'a> Device<'a> {
         let holds = |name: &str| has_trait(&self.fact.traits, name);
         holds("disguised").then(|| {
             let is_kvm = holds("linux_hid") || holds("gadget_kvm");
-            let beneath = if is_kvm { "; beneath it is a small computer that types and points, as IP-KVMs are" } else { "" };
             let why = format!(
-                "a USB device says {}, and has a speed, functions or a serial number that this product never had{beneath}",
+                "a USB device says {}, and has a speed, functions or a serial number that this product never had",
                 self.says
             );
             Finding { policy: is_kvm, ..self.found("usb.disguised_kvm", "kvm", "T1219.003", why) }
