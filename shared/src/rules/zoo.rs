@@ -102,7 +102,7 @@ fn arrived() -> Case {
     let since = Some(case.evidence().now - SignedDuration::from_hours(48));
     let caps = HidCaps { keyboard: true, relative: true, ..HidCaps::default() };
     let interfaces = vec![UsbInterface { class: 3, hid: Some(caps), ..UsbInterface::default() }];
-    case.state.put("1-4", &UsbDevice { since, interfaces, ..UsbDevice::default() });
+    case.state.put("1-4", &UsbDevice { interfaces, since, ..UsbDevice::default() });
     case.state.put("HDMI-A-1", &Display { since, ..screen(&[]) });
     case
 }
