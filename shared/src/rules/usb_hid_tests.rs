@@ -60,6 +60,11 @@ fn a_pikvm_under_a_logitech_receivers_ids_is_forbidden_and_an_odd_receiver_is_on
     raw.serial = Some("7f3a9c21".into());
     let odd = found(&raw);
     assert_eq!((&*odd[0].rule, odd[0].policy), ("usb.disguised_kvm", false), "{odd:?}");
+    // A small chip at 12 Mb/s with an IP-KVM's firmware, as usb::traits names it.
+    let mut case = Case::default();
+    let traits = ["disguised", "kvm_firmware"].map(str::to_owned).into();
+    case.state.put("1-4", &crate::facts::UsbDevice { traits, ..crate::facts::UsbDevice::default() });
+    assert!(rule(&case.evidence(), &Weights::shipped())[0].policy);
 }
 
 #[test]
