@@ -100,6 +100,16 @@ impl Default for Retention {
 }
 
 impl Policy {
+    /// What agents are told: their own part, and what IT sanctions, so that nothing more is sent for it.
+    pub fn for_agents(&self) -> AgentPolicy {
+        let mut agent = self.agent.clone();
+        agent.sanctioned_tools.extend(self.sanctioned_tools.iter().cloned());
+        // Hashes are the store's and say nothing to agents; things named by their facts' keys do.
+        let named = self.sanctioned_things.iter().filter(|thing| thing.contains('/'));
+        agent.sanctioned_things.extend(named.cloned());
+        agent
+    }
+
     /// Reads a policy file.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)

@@ -14,8 +14,16 @@ use crate::sealed::Purpose;
 pub struct AgentPolicy {
     /// Seconds between heartbeats of a quiet laptop, ± 20 %. 60 to 3600.
     pub heartbeat_seconds: u32,
-    /// Level 2 (timing histograms, account and neighbour hashes) may be sent while a finding stands.
+    /// Level 2 (account hashes of remote tools, neighbours' hashes) may be sent while a finding stands.
     pub level_2: bool,
+    /// Catalogue ids of tools that IT sanctions everywhere: no finding that would begin level 2 rests on them. The collector
+    /// fills it from its own policy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sanctioned_tools: Vec<String>,
+    /// Keys of facts that IT sanctions, such as its own KVM's `display/HDMI-A-1`, likewise. (Hashes of serial numbers and
+    /// accounts are made anew by the collector, so an agent could not compare them.)
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sanctioned_things: Vec<String>,
     /// Sensors that stay off, by the name of their family.
     pub sensors_off: Vec<String>,
     /// Isolation.
@@ -31,6 +39,8 @@ impl Default for AgentPolicy {
         Self {
             heartbeat_seconds: 300,
             level_2: true,
+            sanctioned_tools: Vec::new(),
+            sanctioned_things: Vec::new(),
             sensors_off: Vec::new(),
             isolation: IsolationPolicy::default(),
             spool_mib: 64,

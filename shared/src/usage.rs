@@ -44,6 +44,8 @@ pub struct Day {
     pub injected: u32,
     /// Seconds with input that software made, by a device of its own or by none.
     pub software: u32,
+    /// Seconds with input of a remote session of the system's own, such as RDP's.
+    pub session: u32,
     /// What a jiggler alone did left out.
     pub calm: Calm,
     /// Windows in which the pointer was put to places instead of moved, over USB.
@@ -61,6 +63,8 @@ pub struct Calm {
     pub active: u32,
     /// With input that software made.
     pub software: u32,
+    /// With input of a remote session of the system's own.
+    pub session: u32,
     /// With input in windows in which the pointer was put to places.
     pub absolute: u32,
 }
@@ -137,6 +141,7 @@ impl Day {
         let seconds = |kind| window.sources.get(&kind).map_or(0, |source| source.active_seconds);
         let active = window.active_seconds();
         let (software, absolute) = (by_software(window), is_absolute(window));
+        let session = seconds(SourceKind::RemoteSession);
         if active >= WORK_SECONDS {
             self.work.insert(slot);
         }
@@ -148,12 +153,14 @@ impl Day {
         self.untold += u32::from(seconds(SourceKind::Other));
         self.injected += u32::from(window.injected_seconds);
         self.software += u32::from(software);
+        self.session += u32::from(session);
         self.absolute += u32::from(absolute);
         if is_jiggled(window) {
             self.jiggled += 1;
         } else {
             self.calm.active += u32::from(active);
             self.calm.software += u32::from(software);
+            self.calm.session += u32::from(session);
             self.calm.absolute += if absolute { u32::from(active) } else { 0 };
         }
         if let Some(centinats) = window.pointer_centinats {

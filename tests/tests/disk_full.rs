@@ -11,7 +11,8 @@ use farmwatch_tests::disk::Disk;
 use farmwatch_tests::load::runtime;
 use farmwatch_tests::postgres::Server;
 use farmwatch_tests::street::{Phase, Standing, Street, assert_same, leases_end, start};
-use farmwatch_tests::world::Collector;
+use farmwatch_tests::world::{Collector, wait_for};
+use rusqlite::Connection;
 
 /// For how long the disk is full.
 const FULL: Duration = Duration::from_secs(3);
@@ -45,18 +46,29 @@ fn is_hit(phase: Phase) -> bool {
     matches!(phase, Phase::Merge | Phase::MergeAgain)
 }
 
+/// Gives back the room that SQLite's log has taken: what is written next needs some.
+fn cut_log(collector: &Collector) {
+    let conn = Connection::open(collector.folder().join("farmwatch.db")).unwrap();
+    wait_for("the log to be cut", FULL * 10, || {
+        let busy: i64 = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        Ok((busy == 0).then_some(()))
+    })
+    .unwrap();
+}
+
 #[test]
 fn a_full_disk_below_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let wanted = undisturbed(folder.path());
     let home = folder.path().join("full");
-    let disk = Disk::mount(&home, 64).unwrap();
+    let disk = Disk::mount(&home, 400).unwrap();
     let collector = collector(&home, None);
     let street = life(
         &collector,
         || books::waiting(&collector),
         |phase| {
             if is_hit(phase) {
+                cut_log(&collector);
                 disk.fill().unwrap();
                 std::thread::sleep(FULL);
                 disk.make_room().unwrap();

@@ -1,26 +1,38 @@
 //! `scan`: lets every sensor look once and judges what they see, without any collector.
+//!
+//! It judges as the service does: with the catalogue and the sanctions that the agent has adopted, and with the windows
+//! and transitions of the last two weeks that it has sent. What of this cannot be read is said and left out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use farmwatch_shared::catalogue::Catalogue;
-use farmwatch_shared::facts::{Family as _, SensorState, SensorStatus};
+use farmwatch_shared::facts::{Family as _, SensorState, SensorStatus, Transition};
 use farmwatch_shared::finding::Finding;
 use farmwatch_shared::id::HashKey;
 use farmwatch_shared::judge::{self, Judged};
 use farmwatch_shared::rules::{Context, Evidence, findings};
 use farmwatch_shared::state::State;
 use farmwatch_shared::usage::Usage;
+use farmwatch_shared::waterfall::{self, Bar};
 use farmwatch_shared::weights::Weights;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Global, print_json, table};
+use super::{Global, config, print_json, table};
+use crate::adopted::Adopted;
+use crate::identity::Identity;
 use crate::sensors::{Config, sense_once};
+use crate::spool::Ledger;
+
+/// Days with windows that are judged, as many as the collector looks back.
+const DAYS: usize = 14;
+/// Within this much time.
+const LOOK_BACK: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// Look at this laptop once and judge what is seen; nothing is sent.
 #[derive(Debug, Args)]
@@ -39,6 +51,12 @@ struct Scan {
     threshold: f64,
     #[serde(flatten)]
     judged: Judged,
+    /// From what is likely before anything is seen to the posterior's log odds, as an alert shows it.
+    waterfall: Vec<Bar>,
+    /// Days with windows that were judged along.
+    days_of_use: usize,
+    /// What could not be read and was left out.
+    notes: Vec<String>,
     /// Each sensor's own state.
     sensors: BTreeMap<String, SensorStatus>,
     /// All facts, as they would be sent (hashes differ: the company's key is not used).
@@ -49,16 +67,20 @@ struct Scan {
 pub fn run(args: &ScanArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|e| anyhow::anyhow!("the system gives no random bytes: {e}"))?;
+    let now = Timestamp::now();
+    let known = match config(global) {
+        Ok(config) => Known::of(&config.state, now),
+        Err(error) => Known::nothing(format!("all that the agent knows: {error:#}")),
+    };
     let config = Config {
         root: global.root.clone(),
         state: None,
         hash_key: HashKey::new(key),
-        catalogue: Arc::new(Catalogue::shipped()),
+        catalogue: Arc::clone(&known.adopted.catalogue),
         off: Vec::new(),
         level_2: false,
     };
-    let now = Timestamp::now();
-    let scan = judged(sense_once(&config, now).state, &Weights::shipped(), now);
+    let scan = judged(sense_once(&config, now).state, known, &Weights::shipped(), now);
     if global.json {
         print_json(&scan)?;
     } else {
@@ -67,12 +89,63 @@ pub fn run(args: &ScanArgs, global: &Global) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn judged(state: State, weights: &Weights, now: Timestamp) -> Scan {
-    let context = Context::default();
-    let usage = Usage::default();
-    let evidence = Evidence { state: &state, usage: &usage, transitions: &[], context: &context, now };
+/// What the agent's state folder knows beside what the sensors see now.
+#[derive(Debug, Default)]
+struct Known {
+    adopted: Adopted,
+    usage: Usage,
+    transitions: Vec<Transition>,
+    notes: Vec<String>,
+}
+
+impl Known {
+    fn nothing(why: String) -> Self {
+        Self { notes: vec![why], ..Self::default() }
+    }
+
+    fn of(state: &Path, now: Timestamp) -> Self {
+        let mut known = Self::default();
+        match adopted(state) {
+            Ok((adopted, notes)) => (known.adopted, known.notes) = (adopted, notes),
+            Err(why) => known.notes.push(why),
+        }
+        let since = now - LOOK_BACK;
+        let ledger = state.join("sent");
+        let read = Ledger::at(&ledger).read(since, |sent| {
+            for window in sent.report.windows.iter().filter(|window| window.start >= since) {
+                known.usage.add(window);
+            }
+            known.transitions.extend(sent.report.transitions.into_iter().filter(|t| t.at >= since));
+        });
+        known.usage.keep_last(DAYS);
+        known.transitions.sort_by_key(|transition| transition.at);
+        if let Err(error) = read {
+            known.notes.push(format!(
+                "how the laptop was used: cannot read {} ({error}); it is there once the agent has reported",
+                ledger.display()
+            ));
+        }
+        known
+    }
+}
+
+/// Catalogue and policy as adopted, and what of them no longer holds; or why they cannot be read.
+fn adopted(state: &Path) -> Result<(Adopted, Vec<String>), String> {
+    let without = "the company's catalogue, and what it sanctions";
+    let identity = Identity::read(state)
+        .map_err(|error| format!("{without}: {error:#}; run it as root or administrator"))?
+        .ok_or_else(|| format!("{without}: this agent is not enrolled"))?;
+    let key = identity.order_key().map_err(|error| format!("{without}: {error:#}"))?;
+    Ok(Adopted::read(state, &key, &identity.device))
+}
+
+fn judged(state: State, known: Known, weights: &Weights, now: Timestamp) -> Scan {
+    let context = Context::sanctioned_by(&known.adopted.policy);
+    let Known { usage, transitions, notes, .. } = known;
+    let evidence =
+        Evidence { state: &state, usage: &usage, transitions: &transitions, context: &context, now };
     let found = findings(&evidence, weights);
-    said_of(found, state, weights)
+    Scan { days_of_use: usage.days().len(), notes, ..said_of(found, state, weights) }
 }
 
 fn said_of(findings: Vec<Finding>, state: State, weights: &Weights) -> Scan {
@@ -84,7 +157,8 @@ fn said_of(findings: Vec<Finding>, state: State, weights: &Weights) -> Scan {
         _ => "unremarkable",
     };
     let sensors = state.all::<SensorStatus>().map(|(key, status)| (key.name().to_owned(), status)).collect();
-    Scan { verdict, threshold, judged, sensors, facts: state }
+    let waterfall = waterfall::of_device(&judged, weights);
+    Scan { verdict, threshold, judged, waterfall, days_of_use: 0, notes: Vec::new(), sensors, facts: state }
 }
 
 fn text(scan: &Scan, brief: bool) -> String {
@@ -102,16 +176,26 @@ fn text(scan: &Scan, brief: bool) -> String {
         judged.llr + 0.0,
         judged.honest_llr + 0.0, // never "-0.0"
     );
-    text.push_str(
-        "This laptop's own facts only: where it stands and what others stand there, the collector knows.\n",
+    let _ = writeln!(
+        text,
+        "This laptop's own facts and {} days of use: where it stands and what others stand there, the collector knows, and \
+         it may have other weights.",
+        scan.days_of_use
     );
+    for note in &scan.notes {
+        let _ = writeln!(text, "Left out: {}", printable(note));
+    }
     if !judged.bars.is_empty() {
         text.push('\n');
-        let most = judged.bars.iter().map(|bar| bar.llr.abs()).fold(1.0, f64::max);
-        let row = |bar: &farmwatch_shared::waterfall::Bar| {
+        let most = scan.waterfall.iter().map(|bar| bar.llr.abs()).fold(1.0, f64::max);
+        let row = |bar: &Bar| {
             vec![bar.label.clone(), drawn(bar.llr, most), format!("{:+.1}", bar.llr), printable(&bar.why)]
         };
-        text.push_str(&table(judged.bars.iter().map(row).collect()));
+        let mut rows: Vec<Vec<String>> = scan.waterfall.iter().map(row).collect();
+        let sum: f64 = scan.waterfall.iter().map(|bar| bar.llr).sum();
+        let odds = format!("ln of P to 1 − P; P = {percent:.2} %");
+        rows.push(vec!["Sum".into(), String::new(), format!("{sum:+.1}"), odds]);
+        text.push_str(&table(rows));
     }
     let policy: Vec<_> = judged.findings.iter().filter(|finding| finding.policy).collect();
     if !policy.is_empty() {
@@ -181,13 +265,20 @@ const BOLD: anstyle::Style = anstyle::Style::new().bold();
 
 #[cfg(test)]
 mod tests {
-    use farmwatch_shared::facts::{Power, RemoteTool, Seen, SeenBy, ToolClass};
+    use farmwatch_shared::facts::{Power, RemoteTool, Seen, SeenBy, ToolClass, Window};
     use farmwatch_shared::finding::Group;
+    use farmwatch_shared::id::DeviceId;
+    use farmwatch_shared::policy::AgentPolicy;
+    use farmwatch_shared::report::Report;
 
     use super::*;
 
+    fn now() -> Timestamp {
+        "2026-11-24T15:00:30Z".parse().unwrap()
+    }
+
     fn scan(state: State) -> Scan {
-        judged(state, &Weights::shipped(), "2026-11-24T15:00:30Z".parse().unwrap())
+        judged(state, Known::default(), &Weights::shipped(), now())
     }
 
     fn plain(scan: &Scan) -> String {
@@ -239,5 +330,82 @@ mod tests {
         let json = serde_json::to_value(&scan).unwrap();
         assert_eq!(json["verdict"], "suspicious");
         assert!(json["llr"].as_f64().unwrap() > 0.0 && json["facts"]["remote_tool/x11vnc"].is_object());
+    }
+
+    fn vnc() -> State {
+        let mut state = State::default();
+        let seen = vec![Seen { by: SeenBy::Process, what: "x11vnc".into() }];
+        let class = ToolClass::RemoteDesktop;
+        state.put("x11vnc", &RemoteTool { class, seen, serving: true, ..RemoteTool::default() });
+        state
+    }
+
+    #[test]
+    fn bars_sum_to_the_probability_that_is_printed() {
+        let scan = scan(vnc());
+        let sum: f64 = scan.waterfall.iter().map(|bar| bar.llr).sum();
+        let posterior = 1.0 / (1.0 + (-sum).exp());
+        assert!((posterior - scan.judged.posterior).abs() < 1e-3, "{posterior} {}", scan.judged.posterior);
+        let text = plain(&scan);
+        assert!(
+            text.contains("Prior") && text.contains("Honest remote use") && text.contains("Sum"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_it_sanctions_is_no_finding_here_either() {
+        let policy = AgentPolicy { sanctioned_tools: vec!["x11vnc".into()], ..AgentPolicy::default() };
+        let adopted = Adopted { policy, ..Adopted::default() };
+        let scan = judged(vnc(), Known { adopted, ..Known::default() }, &Weights::shipped(), now());
+        assert_eq!(scan.verdict, "unremarkable");
+    }
+
+    #[test]
+    fn two_weeks_of_what_was_sent_are_judged_along_and_what_cannot_be_read_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let nothing = Known::of(folder.path(), now());
+        assert_eq!(nothing.notes.len(), 2, "neither enrolled nor ever sent: {:?}", nothing.notes);
+        let ledger = Ledger::open(&folder.path().join("sent")).unwrap();
+        let mut first = now() - SignedDuration::from_hours(20 * 24);
+        for seq in 1..=40u64 {
+            first += SignedDuration::from_hours(12);
+            let window = |n: i64| Window {
+                start: Window::start_of(first + SignedDuration::from_secs(n * 300)),
+                observed_seconds: 300,
+                sources: BTreeMap::new(),
+                injected_seconds: 250,
+                absolute_permille: 0,
+                periodic_permille: 0,
+                pointer_centinats: None,
+            };
+            let report = Report { seq, windows: (0..6).map(window).collect(), ..report() };
+            ledger.write(&[report], first + SignedDuration::from_hours(1)).unwrap();
+        }
+        let known = Known::of(folder.path(), now());
+        assert_eq!(known.notes.len(), 1, "{:?}", known.notes);
+        let scan = judged(vnc(), known, &Weights::shipped(), now());
+        assert_eq!(scan.days_of_use, DAYS, "of the twenty that were sent");
+        assert!(scan.judged.findings.iter().any(|found| found.rule == "input.only_software"));
+        assert!(plain(&scan).contains("not enrolled"), "{}", plain(&scan));
+    }
+
+    fn report() -> Report {
+        Report {
+            v: farmwatch_shared::report::VERSION,
+            device: DeviceId::new(1, 1),
+            boot: "00000001".into(),
+            seq: 1,
+            at: now(),
+            machine: String::new(),
+            digest: farmwatch_shared::state::Digest::default(),
+            whole: false,
+            set: BTreeMap::new(),
+            gone: Vec::new(),
+            windows: Vec::new(),
+            transitions: Vec::new(),
+            dropped_windows: 0,
+            other: serde_json::Map::new(),
+        }
     }
 }

@@ -14,6 +14,8 @@ use jiff::Timestamp;
 /// Days of use that are kept for the judgement, as the collector looks back.
 const DAYS: usize = 14;
 const TRANSITIONS: usize = 512;
+/// Nats that a finding must weigh before more is told: a name that others share, or a screen's override, weighs less.
+const STANDS: f64 = 0.5;
 
 /// The level and what it is judged by.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub struct Level {
     usage: Usage,
     transitions: VecDeque<Transition>,
     judged: Option<Digest>,
+    /// What IT sanctions, by which it was judged.
+    context: Context,
     stands: bool,
     allowed: bool,
 }
@@ -34,6 +38,7 @@ impl Level {
             usage: Usage::default(),
             transitions: VecDeque::new(),
             judged: None,
+            context: Context::default(),
             stands: false,
             allowed: false,
         }
@@ -55,17 +60,21 @@ impl Level {
     /// Judges anew where something changed; true if the level did.
     pub fn changed(&mut self, state: &State, policy: &AgentPolicy, now: Timestamp) -> bool {
         let before = self.is_2();
-        let judged = state.digest();
+        let (judged, context) = (state.digest(), Context::sanctioned_by(policy));
+        if self.context != context {
+            (self.context, self.judged) = (context, None);
+        }
         if self.judged != Some(judged) {
             self.judged = Some(judged);
             let evidence = Evidence {
                 state,
                 usage: &self.usage,
                 transitions: self.transitions.make_contiguous(),
-                context: &Context::default(),
+                context: &self.context,
                 now,
             };
-            self.stands = rules::findings(&evidence, &self.weights).iter().any(|finding| finding.llr > 0.0);
+            self.stands =
+                rules::findings(&evidence, &self.weights).iter().any(|finding| finding.llr > STANDS);
         }
         self.allowed = policy.level_2;
         self.is_2() != before
@@ -74,5 +83,53 @@ impl Level {
     /// Level 2: a finding stands, and policy allows it.
     pub fn is_2(&self) -> bool {
         self.stands && self.allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use farmwatch_shared::facts::{RemoteTool, Seen, SeenBy, ToolClass};
+
+    use super::*;
+
+    fn with(class: ToolClass, by: SeenBy) -> State {
+        let mut state = State::default();
+        let seen = vec![Seen { by, what: "x".into() }];
+        state.put("screenconnect", &RemoteTool { class, seen, ..RemoteTool::default() });
+        state
+    }
+
+    fn is_2(state: &State, policy: &AgentPolicy) -> bool {
+        let mut level = Level::new();
+        level.changed(state, policy, Timestamp::UNIX_EPOCH);
+        level.is_2()
+    }
+
+    #[test]
+    fn a_tool_tells_more_unless_it_sanctions_it() {
+        let (state, mut policy) = (with(ToolClass::Rmm, SeenBy::Process), AgentPolicy::default());
+        assert!(is_2(&state, &policy));
+        policy.sanctioned_tools.push("screenconnect".into());
+        assert!(!is_2(&state, &policy));
+    }
+
+    #[test]
+    fn a_policy_that_sanctions_what_stands_ends_it_though_no_fact_changed() {
+        let (state, mut policy, now) =
+            (with(ToolClass::Rmm, SeenBy::Process), AgentPolicy::default(), Timestamp::UNIX_EPOCH);
+        let mut level = Level::new();
+        assert!(level.changed(&state, &policy, now) && level.is_2());
+        policy.sanctioned_tools.push("screenconnect".into());
+        assert!(level.changed(&state, &policy, now) && !level.is_2());
+        policy.sanctioned_tools.clear();
+        assert!(level.changed(&state, &policy, now) && level.is_2());
+    }
+
+    #[test]
+    fn a_likeness_and_a_meeting_tell_no_more() {
+        let policy = AgentPolicy::default();
+        assert!(!is_2(&with(ToolClass::Rmm, SeenBy::Hint), &policy));
+        assert!(!is_2(&with(ToolClass::Meeting, SeenBy::Process), &policy));
+        assert!(is_2(&with(ToolClass::Rmm, SeenBy::Package), &policy), "a left-over stands");
     }
 }

@@ -55,7 +55,7 @@ impl Signed {
 /// The agents' policy.
 pub async fn policy(State(signed): State<Arc<Signed>>) -> Result<Json<Envelope>, Refusal> {
     let counter = signed.app.policy.version;
-    signed.policy_envelope.get(&signed.app, counter, &signed.app.policy.agent, Timestamp::now())
+    signed.policy_envelope.get(&signed.app, counter, &signed.app.policy.for_agents(), Timestamp::now())
 }
 
 /// The catalogue.
@@ -84,7 +84,7 @@ pub async fn catalogue_counter(store: &SharedStore, text: &str) -> crate::store:
 /// Whether the agents' part of the policy is another than the one that was handed out under the same version: agents
 /// would not fetch it.
 pub async fn policy_changed_silently(store: &SharedStore, policy: &Policy) -> crate::store::Result<bool> {
-    let agents = serde_json::to_vec(&policy.agent).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    let agents = serde_json::to_vec(&policy.for_agents()).map_err(|e| StoreError::Corrupt(e.to_string()))?;
     let said = format!("{} {}", policy.version, hex::encode(Sha256::digest(agents)));
     let last = store.value("agent_policy").await?.unwrap_or_default();
     let same_version = last.split_once(' ').is_some_and(|(version, _)| version == policy.version.to_string());
@@ -135,6 +135,15 @@ mod tests {
         assert!(policy_changed_silently(&store, &policy).await.unwrap());
         policy.version = 2;
         assert!(!policy_changed_silently(&store, &policy).await.unwrap());
+        // What IT sanctions begins nothing on an agent, so agents are told of it.
+        policy.sanctioned_tools.push("anydesk".to_owned());
+        policy.sanctioned_things.extend(["usb_device/1-2".to_owned(), "0123abcd".to_owned()]);
+        assert!(policy_changed_silently(&store, &policy).await.unwrap());
+        let told = policy.for_agents();
+        assert_eq!(
+            (told.sanctioned_tools, told.sanctioned_things),
+            (vec!["anydesk".into()], vec!["usb_device/1-2".into()])
+        );
     }
 
     #[tokio::test]

@@ -209,24 +209,17 @@ impl Catalogue {
             .map(|e| self.hit(e))
     }
 
-    /// A port that something listens on. Ports are a weak sign: ask only about a process that is a tool's, or
-    /// that nothing else explains.
-    pub fn by_port(&self, os: Os, port: u16) -> Option<Match<'_>> {
-        self.port(os, port, |entry| !entry.udp)
-    }
-
     /// A UDP port that a process of this tool waits on. Nothing tells a server's from a client's but its number: ask
     /// only about a process that is a tool's, and only its own ports are ever a hit.
     pub fn by_udp_port(&self, os: Os, tool: &str, port: u16) -> Option<Match<'_>> {
-        let hit = self.port(os, port, |entry| entry.udp && self.is_of(entry, tool))?;
+        let own = |entry: &&Entry| {
+            entry.udp
+                && entry.os & os.bit() != 0
+                && self.is_of(entry, tool)
+                && entry.pattern.of(&self.text).parse() == Ok(port)
+        };
+        let hit = self.hit(self.candidates(Kind::Port, &port.to_string()).find(own)?);
         Some(Match { what: format!("{port}/udp"), ..hit })
-    }
-
-    fn port(&self, os: Os, port: u16, wanted: impl Fn(&Entry) -> bool) -> Option<Match<'_>> {
-        let same = |entry: &&Entry| entry.pattern.of(&self.text).parse() == Ok(port);
-        let on_this = |entry: &&Entry| entry.os & os.bit() != 0 && wanted(entry);
-        let found = self.candidates(Kind::Port, &port.to_string()).filter(same).find(on_this);
-        found.map(|entry| self.hit(entry))
     }
 
     fn is_of(&self, entry: &Entry, tool: &str) -> bool {

@@ -43,8 +43,10 @@ pub trait Family: Serialize + DeserializeOwned {
     const NAME: &'static str;
 }
 
-/// Families that people read and no rule does: a device is not judged anew when one of these facts changes.
-pub const UNJUDGED: [&str; 2] = [Session::NAME, Power::NAME];
+/// Families that only people read: a device is not judged anew when one of these facts changes. Every other one is read
+/// by a rule ([`crate::rules::READ`]), by the collector where it looks for laptops that stand together, or says whether the
+/// laptop is cut off.
+pub const UNJUDGED: [&str; 1] = [Session::NAME];
 
 /// Every sensor, by its family's name; `activity` states windows and no facts.
 pub const SENSORS: [&str; 10] = [

@@ -6,6 +6,8 @@
 //!   preset or template: at most 3 in 7,139, so ln(7139 / 3) = 7.7. The template stays below: those screens were
 //!   looked at when it was made. Contradictions: none of the makers held out has one either, but no farm's screens were
 //!   counted, so the weight stays an assumption below. Capture chips and virtual screens: assumption.
+//!   What somebody wrote into Windows' registry in place of a screen's own EDID is read by other programs; little, because
+//!   makers' drivers do it as well.
 //! - **Innocent twins**: a homelab owner, somebody with two jobs, IT's own KVM (sanctioned by its serial's
 //!   hash or the fact's key); a conference room's recorder, which stays for hours and not days, beside an open lid; a dummy
 //!   plug; a guest of a hypervisor; projectors and televisions, whose sizes and names mean little (no contradiction is
@@ -32,6 +34,7 @@ pub const IDS: &[&str] = &[
     "display.virtual",
     "display.virtual_shut",
     "display.passing",
+    "display.overridden",
 ];
 
 /// A capture chip or virtual screen that came less than this ago may be a meeting's or a stream's.
@@ -58,7 +61,7 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
             let known = screen.known();
             let use_ = Use::of(evidence, display);
             let other = if known.is_none() && only_screen { screen.no_monitor(&use_) } else { None };
-            [known, screen.template(), screen.contradiction(), other]
+            [known, screen.template(), screen.contradiction(), other, screen.overridden()]
         })
         .flatten()
         .collect()
@@ -141,6 +144,17 @@ impl<'a> Screen<'a> {
         let (_, what) = CONTRADICTIONS.iter().find(|(name, _)| has_trait(&self.edid.traits, name))?;
         let why = format!("the screen says {} and {what}: somebody edited what it says of itself", self.says);
         Some(self.found("display.contradiction", why))
+    }
+
+    /// Windows goes by something else than what the screen says, because somebody told it so.
+    fn overridden(&self) -> Option<Finding> {
+        has_trait(&self.edid.traits, "overridden").then(|| {
+            let why = format!(
+                "the screen says {}, and the registry has something else to be taken for it: a driver's work, or a disguise",
+                self.says
+            );
+            self.found("display.overridden", why)
+        })
     }
 
     /// A capture chip, a driver or a plug, as the only screen.
@@ -257,6 +271,18 @@ mod tests {
             assert_eq!(found[0].rule, "display.contradiction");
             assert!(!found[0].policy);
         }
+    }
+
+    #[test]
+    fn an_override_in_the_registry_is_hardly_a_sign_and_weighs_nothing_beside_what_it_hides() {
+        let mut case = Case::default();
+        case.state.put("HDMI-2", &screen(&["overridden"]));
+        let found = rule(&case.evidence(), &Weights::shipped());
+        assert_eq!(found[0].rule, "display.overridden");
+        assert!(found[0].llr < 0.5 && !found[0].policy, "{found:?}");
+        case.state.put("HDMI-2", &screen(&["overridden", "known_kvm:PiKVM"]));
+        let judged = crate::judge::device(rule(&case.evidence(), &Weights::shipped()), &Weights::shipped());
+        assert_eq!(judged.bars.iter().map(|bar| &*bar.rule).collect::<Vec<_>>(), ["display.known_kvm"]);
     }
 
     #[test]

@@ -110,7 +110,7 @@ fn untouched(evidence: &Evidence<'_>) -> Run {
             break;
         }
         run.active += today.active;
-        run.injected += today.injected;
+        run.injected += today.injected.saturating_add(today.session);
         run.days += usize::from(today.active >= USED_SECONDS);
     }
     run

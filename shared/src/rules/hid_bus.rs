@@ -47,6 +47,10 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
         .filter(|(key, device)| device.bus != Bus::Usb && !is_sanctioned(evidence.context, key, None))
         .filter_map(|(key, device)| {
             let found = judge(&device, guest, weights)?;
+            let tool = found.cause.strip_prefix("tool:");
+            if tool.is_some_and(|tool| evidence.context.sanctioned_tools.iter().any(|id| id == tool)) {
+                return None;
+            }
             Some(Finding { facts: vec![key.clone()], ..found })
         })
         .collect()
@@ -150,6 +154,21 @@ mod tests {
         for name in ["keyd virtual pointer", "ydotoold virtual device", "input-remapper keyboard", "Solaar"] {
             assert_eq!(judged(Bus::Virtual, name, ""), [""; 0], "{name}");
         }
+    }
+
+    #[test]
+    fn the_pointer_of_a_tool_that_it_sanctions_is_no_finding() {
+        let mut case = Case::default();
+        let traits = hid::traits(&RawHid {
+            bus: Bus::Virtual,
+            ids: (0, 0),
+            name: "RustDesk UInput Mouse",
+            descriptor: &[],
+        });
+        case.state.put("x", &HidDevice { bus: Bus::Virtual, traits, ..HidDevice::default() });
+        assert_eq!(rule(&case.evidence(), &Weights::shipped()).len(), 1);
+        case.context.sanctioned_tools.push("rustdesk".into());
+        assert_eq!(rule(&case.evidence(), &Weights::shipped()), vec![]);
     }
 
     #[test]

@@ -1,20 +1,26 @@
 //! How input arrives.
 //!
 //! - **Physical causes**: what comes through a network is gathered and spread in time (cause `path`); what
-//!   software injects passes no device, or one that software made (cause `injected`); an IP-KVM points absolutely,
-//!   which no mouse does (cause `kvm`); a jiggler moves without ever typing (cause `jiggler`).
+//!   software injects passes no device, or one that software made, and what comes by RDP passes the system's own for remote
+//!   sessions (cause `injected`); an IP-KVM points absolutely, which no mouse does (cause `kvm`); a jiggler moves without
+//!   ever typing (cause `jiggler`).
 //! - **Day after day**: a person who works from elsewhere is back at the laptop on another day; a farm's person never is.
 //!   `input.only_software` and `input.only_absolute` count days on which nearly all input came that way ([`Days`]).
 //! - **Cap**: timing rests on three remote people and seven local ones (see [`crate::pointer`]): ±1.06 and 0.46
-//!   nats however many windows. The rest: assumption.
+//!   nats however many windows. The rest: assumption; a USB jiggler and the moves that it makes share the cap `jiggler`.
+//!   Days by software add to the tool that makes them: that somebody *could* work from elsewhere is the tool's to say, that
+//!   nobody ever works at the laptop is another observation, and rare among people who have such a tool.
 //! - **Innocent twins**: VDI clients, assistive technology, text expanders, screen sharing; touch screens and
-//!   tablets point absolutely but are built in or digitizers; guests of a hypervisor; someone at lunch. Programs
-//!   that remap a keyboard (keyd, kanata) own a virtual one, which does not point; one that remaps a mouse does.
+//!   tablets point absolutely but are built in or digitizers; guests of a hypervisor, whose console may be a remote session
+//!   (Hyper-V, cloud desktops); someone at lunch. Programs that remap a keyboard (keyd, kanata) own a virtual one, which does
+//!   not point; one that remaps a mouse does.
 //! - **Defeated by** a relative mouse, a randomised jiggler with keys, a gadget with a local device's rhythm.
 
 use super::{Evidence, finding, is_guest};
+use crate::facts::{RemoteTool, ToolClass};
 use crate::finding::{Finding, Group};
 use crate::pointer;
+use crate::state::{FactKey, State};
 use crate::usage::{Calm, Usage};
 use crate::weights::Weights;
 
@@ -67,27 +73,56 @@ pub fn of_timing(nats: f64, windows: u32, weights: &Weights) -> Option<Finding> 
     (nats != 0.0).then_some(found)
 }
 
+/// Seconds in which somebody elsewhere pointed or typed by software: `session`, by a remote session of the system's own,
+/// counts only where the laptop is a machine and no hypervisor's guest.
+fn by_software(state: &State) -> fn(active: u32, software: u32, session: u32) -> u32 {
+    if is_guest(state) {
+        |active, software, _| software.min(active)
+    } else {
+        |active, software, session| software.saturating_add(session).min(active)
+    }
+}
+
 fn injected(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
+    let seconds = by_software(evidence.state);
     let active = evidence.usage.sum(|day| day.active);
-    let injected = evidence.usage.sum(|day| day.software);
+    let injected = evidence.usage.sum(|day| seconds(day.active, day.software, day.session));
     let share = f64::from(injected) / f64::from(active.max(1));
     (injected >= INJECTED_SECONDS && share >= INJECTED_SHARE).then(|| {
         let hours = f64::from(injected) / 3600.0;
+        let (meetings, during) = meetings(evidence.state);
         let why = format!(
-            "{:.0} % of active time, {hours:.1} hours, had input that software made and no device",
+            "{:.0} % of active time, {hours:.1} hours, had input of software or a remote session and of no device{during}",
             share * 100.0
         );
         Finding {
             technique: Some("T1219.002".into()),
+            facts: meetings,
             ..finding(weights, "input.injected", Group::Input, "injected", why)
         }
     })
 }
 
+/// Meeting software that runs: it lets others work on the laptop with nothing else installed, and is no finding by itself.
+fn meetings(state: &State) -> (Vec<FactKey>, String) {
+    let tools = state.all::<RemoteTool>();
+    let running = tools.filter(|(_, tool)| tool.class == ToolClass::Meeting && tool.running());
+    let (keys, names): (Vec<FactKey>, Vec<String>) =
+        running.map(|(key, tool)| (key.clone(), tool.name)).unzip();
+    let during = match names.as_slice() {
+        [] => String::new(),
+        names => format!("; {} runs, in which others can be given control", names.join(", ")),
+    };
+    (keys, during)
+}
+
 fn only_software(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
-    let days = Days::of(evidence.usage, |calm| calm.software);
-    let why =
-        format!("on {} of {} days nearly all input was software's and no device's", days.remote, days.all);
+    let seconds = by_software(evidence.state);
+    let days = Days::of(evidence.usage, |calm| seconds(calm.active, calm.software, calm.session));
+    let why = format!(
+        "on {} of {} days nearly all input was of software or a remote session and of no device",
+        days.remote, days.all
+    );
     let found = finding(weights, "input.only_software", Group::Input, "injected", why);
     days.weigh(Finding { technique: Some("T1219.002".into()), ..found })
 }
@@ -268,6 +303,39 @@ mod tests {
         assert_eq!(found(&of(60, 600, 0)), ["input.injected"]);
         assert_eq!(found(&of(900, 0, 600)), [""; 0], "keyd, kanata and their kin");
         assert_eq!(found(&of(900, 10, 600)), [""; 0], "with a key for the mouse");
+    }
+
+    #[test]
+    fn a_laptop_that_is_worked_on_by_rdp_every_day_is_as_one_by_other_software() {
+        let mut case = Case::default();
+        for day in 0..5 {
+            case.windows.extend((0..24).map(|n| window(day * 288 + n, SourceKind::RemoteSession, 200)));
+        }
+        assert_eq!(found(&case), ["input.injected", "input.only_software"]);
+        // A virtual machine's console is such a session, whoever sits before it.
+        case.state
+            .put("self", &crate::facts::Host { hypervisor: Some("hyperv".into()), ..Default::default() });
+        assert_eq!(found(&case), [""; 0]);
+    }
+
+    #[test]
+    fn software_that_works_while_a_meeting_runs_says_so() {
+        let mut case = windows(30, |w| w.injected_seconds = 150);
+        let seen = |by, what: &str| crate::facts::Seen { by, what: what.into() };
+        let zoom = RemoteTool {
+            name: "Zoom".into(),
+            class: ToolClass::Meeting,
+            seen: vec![seen(crate::facts::SeenBy::Process, "zoom")],
+            ..RemoteTool::default()
+        };
+        case.state.put("zoom", &zoom);
+        let found = rule(&case.evidence(), &Weights::shipped());
+        assert!(
+            found[0].why.ends_with("Zoom runs, in which others can be given control"),
+            "{}",
+            found[0].why
+        );
+        assert_eq!(found[0].facts, [FactKey::of::<RemoteTool>("zoom")]);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //!   office before anything else is known of them.
 //! - **Cap**: assumption: one farm laptop in six hides its way in well enough.
 //! - **Innocent twins**: none; it only speaks against.
-//! - **Silent** where input, programs or devices cannot be seen.
+//! - **Silent** where input, programs or devices cannot be seen, and where software made some of the input, above all while
+//!   meeting software runs.
 //! - **Defeated by** an IP-KVM with a real mouse's and a real monitor's identity, and a program that no catalogue knows.
 
 use super::{Evidence, finding};
@@ -20,7 +21,10 @@ pub const IDS: &[&str] = &["remote_control.no_way_in"];
 /// Active time before it says anything.
 const SECONDS: u32 = 3600;
 /// Input that software makes of this share is a way in, or hides one.
-const INJECTED_SHARE: f64 = 0.05;
+const SOFTWARE_SHARE: f64 = 0.05;
+/// While meeting software runs, in which others can be given control, less is enough; yet more than a password manager's
+/// second now and then, because such software runs on most laptops all day.
+const IN_A_MEETING_SHARE: f64 = 0.02;
 /// Sensors that must see.
 const EYES: [&str; 4] = ["activity", "remote_tool", "usb_device", "display"];
 /// Groups in which a way in shows, where a finding weighs more than this.
@@ -30,22 +34,18 @@ const WEIGHS: f64 = 0.5;
 /// What is not there, of what all other rules `found`.
 pub fn rule(evidence: &Evidence<'_>, found: &[Finding], weights: &Weights) -> Option<Finding> {
     let active = evidence.usage.sum(|day| day.active);
-    let injected = evidence.usage.sum(|day| day.injected);
+    let software = evidence.usage.sum(|day| day.software.saturating_add(day.session));
     let blind = EYES.iter().any(|eye| {
         let status = evidence.state.get::<SensorStatus>(eye);
         status.is_some_and(|status| status.state != SensorState::Ok)
     });
-    let in_a_meeting = evidence
-        .state
-        .all::<RemoteTool>()
-        .any(|(_, tool)| tool.class == ToolClass::Meeting && tool.running_since.is_some() && injected > 0);
+    let meets = evidence.state.all::<RemoteTool>().any(|(_, tool)| {
+        tool.class == ToolClass::Meeting && (tool.running() || tool.running_since.is_some())
+    });
+    let innocent_share = if meets { IN_A_MEETING_SHARE } else { SOFTWARE_SHARE };
+    let by_software = f64::from(software) > innocent_share * f64::from(active);
     let way = found.iter().any(|finding| WAYS.contains(&finding.group) && finding.llr > WEIGHS);
-    if active < SECONDS
-        || f64::from(injected) > INJECTED_SHARE * f64::from(active)
-        || blind
-        || in_a_meeting
-        || way
-    {
+    if active < SECONDS || by_software || blind || way {
         return None;
     }
     let why = format!(
@@ -59,7 +59,7 @@ pub fn rule(evidence: &Evidence<'_>, found: &[Finding], weights: &Weights) -> Op
 mod tests {
     use super::super::testing::{Case, window};
     use super::*;
-    use crate::facts::SourceKind;
+    use crate::facts::{Seen, SeenBy, Source, SourceKind};
 
     fn at_work() -> Case {
         let mut case = Case::default();
@@ -90,6 +90,30 @@ mod tests {
         let tool = RemoteTool { class: ToolClass::RemoteDesktop, serving: true, ..RemoteTool::default() };
         case.state.put("x11vnc", &tool);
         assert!(!found(&case).contains(&"remote_control.no_way_in".to_owned()));
+    }
+
+    #[test]
+    fn a_meetings_remote_control_may_be_a_way_and_a_password_manager_beside_a_meeting_is_none() {
+        let seen = vec![Seen { by: SeenBy::Process, what: "zoom".into() }];
+        let zoom = RemoteTool { class: ToolClass::Meeting, seen, ..RemoteTool::default() };
+        for (seconds, meets, silent) in [(8, false, false), (8, true, true), (2, true, false)] {
+            let mut case = at_work();
+            if meets {
+                case.state.put("zoom", &zoom);
+            }
+            case.windows.iter_mut().for_each(|window| window.injected_seconds = seconds);
+            assert_eq!(found(&case).is_empty(), silent, "{seconds} s, {meets}");
+        }
+    }
+
+    #[test]
+    fn input_of_a_remote_session_is_a_way_on_windows_too() {
+        let mut case = at_work();
+        for window in &mut case.windows {
+            let by = Source { keys: 10, pointer: 10, active_seconds: 20 };
+            window.sources.insert(SourceKind::RemoteSession, by);
+        }
+        assert_eq!(found(&case), [""; 0]);
     }
 
     #[test]

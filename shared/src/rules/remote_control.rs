@@ -1,12 +1,21 @@
-//! Remote-access software.
+//! Programs by which others come in, hide where they are, or feign to be there.
 //!
-//! - **Physical cause**: somebody far away sees and controls the laptop through a program on it. Cause
-//!   `tool:<catalogue id>`.
-//! - **Cap**: a tool alone never makes a farm (`tool`, 6 nats): developers, families and support firms use the
-//!   same ones, which is why honest remote weighs nearly as much.
-//! - **Innocent twins**: IT's own tools, sanctioned by id or by account; the left-over of a support call; what
-//!   the system ships, which is no finding until it listens.
-//! - **Defeated by** a tool that no catalogue knows, a renamed program, meeting software, and an IP-KVM.
+//! - **Physical cause**: somebody far away works on the laptop through a program on it, or somebody keeps up the looks of a
+//!   person at it. Cause `tool:<catalogue id>`, for jigglers `jiggler`, which a USB jiggler and its moves share.
+//! - **Cap** (`tool`, 6 nats; assumption): whatever one program shows, as process, as maker of a pointer, as one of several.
+//!   By itself it never makes a farm: developers, families and support firms use the same ones, which is why honest remote
+//!   weighs nearly as much. Days on which nearly all input is software's add to it ([`super::input`]): only such use, day
+//!   after day with nobody at the laptop, reaches the threshold of an alert.
+//!
+//! | kind | what it is for a farm | innocent twins | defeated by |
+//! |---|---|---|---|
+//! | screen, shell | the operator's way in | IT's own tool, sanctioned by id or account; the left-over of a support call; family help | an unknown or renamed program, a meeting's remote control, an IP-KVM |
+//! | what the system ships | the same, nothing to install | a switch that IT or a homelab owner set; an SSH session is an administrator's, a copy's or a build's as often as an operator's: little, and only while it is open, because the fact does not say from where | a session that is closed before it is judged |
+//! | editor's tunnel | a shell by the maker's relay | developers, who mean it: B is above Λ | an editor of another name |
+//! | reverse tunnel, overlay | makes the laptop reachable behind any router | developers who show a web site, homelabs; the company's own mesh, sanctioned by id | a tunnel in the router; SSH with the destination in its configuration |
+//! | personal VPN | hides where the laptop stands | travellers, privacy; Astrill recurs in reports and is rare elsewhere: Λ 4.0, and B that of any private VPN | a VPN in the router |
+//! | jiggler | keeps one of several laptops awake | lunch, a long build, somebody whom HR may ask: it alone is not ours to judge | a schedule of real moves, a fan under a mouse |
+//! | meeting software | the operator is given control in a call (Sygnia's case) | everybody: it never weighs by itself. Input that software makes while it runs does, in [`super::input`], and ends [`super::no_way_in`] | input that looks like a device's |
 
 use std::collections::BTreeMap;
 
@@ -24,6 +33,7 @@ pub const IDS: &[&str] = &[
     "remote_control.hint",
     "remote_control.present",
     "remote_control.built_in",
+    "remote_control.shell",
     "remote_control.ide_tunnel",
     "remote_control.reverse_tunnel",
     "remote_control.overlay",
@@ -32,7 +42,7 @@ pub const IDS: &[&str] = &[
     "remote_control.jiggler",
 ];
 
-/// The system's own shell server: it listens on many laptops and shows no screen.
+/// The system's own shell server: it listens on many laptops and shows no screen, so only a session says something.
 const SHELL_SERVER: &str = "openssh-server";
 
 /// The VPN that recurs in reports about farms.
@@ -138,6 +148,7 @@ impl Tool {
         match self.fact.class {
             ToolClass::BuiltIn => self.built_in(weights),
             _ if self.only_ships() => None,
+            // What everybody has proves nothing.
             ToolClass::Meeting => None,
             _ if self.only_hints() => Some(self.hint(weights)),
             ToolClass::IdeTunnel => {
@@ -173,17 +184,19 @@ impl Tool {
             ToolClass::Jiggler => {
                 let why = format!("{name} feigns that somebody is at the laptop or keeps it awake{evidence}");
                 let found = self.make(weights, "remote_control.jiggler", "T1674", why).0;
-                Some(Finding { group: Group::Input, ..found })
+                Some(Finding { group: Group::Input, cause: "jiggler".into(), ..found })
             }
             _ => Some(self.control(weights)),
         }
     }
 
-    /// What the system ships: a finding only while it serves, or talks to its relay.
+    /// What the system ships: a finding only while it serves, or talks to its relay; a shell server, while somebody is in.
     fn built_in(&self, weights: &Weights) -> Option<Finding> {
         let (name, evidence) = (self.name(), self.how());
         if self.id == SHELL_SERVER {
-            return None;
+            let open = self.fact.session_open == Some(true);
+            let why = format!("somebody elsewhere has a shell on this laptop now, by {name}{evidence}");
+            return open.then(|| self.make(weights, "remote_control.shell", "T1021.004", why).0);
         }
         if self.serves() {
             let why = format!(
@@ -333,9 +346,13 @@ mod tests {
         };
         case.state.put("openssh-server", &sshd);
         assert!(ids(&case).is_empty());
+        case.state.put("openssh-server", &RemoteTool { session_open: Some(true), ..sshd });
+        let found = rule(&case.evidence(), &Weights::shipped());
+        assert_eq!(ids(&case), ["remote_control.shell"], "somebody is in");
+        assert!(!found[0].policy && found[0].llr < 1.0, "who it is, nobody knows: {found:?}");
         let on = tool("GNOME Remote Desktop", ToolClass::BuiltIn, &[(SeenBy::Listening, "3389")]);
         case.state.put("gnome-remote-desktop", &RemoteTool { serving: true, ..on });
-        assert_eq!(ids(&case), ["remote_control.built_in"]);
+        assert_eq!(ids(&case), ["remote_control.built_in", "remote_control.shell"]);
     }
 
     #[test]

@@ -74,6 +74,9 @@ const SHAPES: [(&str, &str, &str); 7] = [
     ),
 ];
 
+/// Shapes that no innocent device has, in whatever disguise.
+const KVM_SHAPES: [&str; 4] = ["linux_hid", "gadget_kvm", "absolute_kvm", "kvm_firmware"];
+
 /// What the devices on USB say.
 pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
     let (devices, guest) = (evidence.state.all::<UsbDevice>(), is_guest(evidence.state));
@@ -128,14 +131,17 @@ impl<'a> Device<'a> {
         })
     }
 
-    /// What it claims to be, against what it is.
+    /// What it claims to be, against what it is. A disguise over what only IP-KVMs are is as forbidden as an IP-KVM that says
+    /// so: none of 201 real laptops has a device in disguise, none of 393 real devices such a shape.
     fn disguise(&self) -> Option<Finding> {
-        has_trait(&self.fact.traits, "disguised").then(|| {
+        let holds = |name: &str| has_trait(&self.fact.traits, name);
+        holds("disguised").then(|| {
+            let is_kvm = KVM_SHAPES.iter().any(|name| holds(name));
             let why = format!(
                 "a USB device says {}, and has a speed, functions or a serial number that this product never had",
                 self.says
             );
-            self.found("usb.disguised_kvm", "kvm", "T1219.003", why)
+            Finding { policy: is_kvm, ..self.found("usb.disguised_kvm", "kvm", "T1219.003", why) }
         })
     }
 

@@ -45,6 +45,29 @@ fn a_disguise_that_nobody_knows_is_found_by_its_shape() {
 }
 
 #[test]
+fn a_pikvm_under_a_logitech_receivers_ids_is_forbidden_and_an_odd_receiver_is_only_odd() {
+    let found = |raw: &RawUsb| {
+        let mut case = Case::default();
+        case.state.put("1-4", &usb::facts(raw, &key()));
+        rule(&case.evidence(), &Weights::shipped())
+    };
+    let mut raw = device(0x046d, 0xc52b, 4800, keyboard_and_mouse());
+    raw.product = Some("USB Receiver".into());
+    raw.interfaces.push(of_class(8));
+    let kvm = found(&raw);
+    assert_eq!((&*kvm[0].rule, kvm[0].policy), ("usb.disguised_kvm", true), "{kvm:?}");
+    let mut raw = device(0x046d, 0xc52b, 120, keyboard_and_mouse());
+    raw.serial = Some("7f3a9c21".into());
+    let odd = found(&raw);
+    assert_eq!((&*odd[0].rule, odd[0].policy), ("usb.disguised_kvm", false), "{odd:?}");
+    // A small chip at 12 Mb/s with an IP-KVM's firmware, as usb::traits names it.
+    let mut case = Case::default();
+    let traits = ["disguised", "kvm_firmware"].map(str::to_owned).into();
+    case.state.put("1-4", &crate::facts::UsbDevice { traits, ..crate::facts::UsbDevice::default() });
+    assert!(rule(&case.evidence(), &Weights::shipped())[0].policy);
+}
+
+#[test]
 fn linux_behind_a_gaming_keyboards_ids_is_found_by_its_version_of_hid() {
     let mut raw = device(0x1532, 0x0228, 4800, keyboard_and_mouse());
     raw.interfaces[0].hid_version = Some(0x0101);

@@ -16,11 +16,13 @@ pub fn rows() -> anyhow::Result<Vec<Row>> {
     Ok(vec![
         found(Kind::Process, studied)?.at_least(0.95),
         found(Kind::Domain, hosts)?.at_least(0.92),
-        found(Kind::Domain, ("hosts in rules set aside", "tool_hosts_aside.tsv"))?,
+        // The goal that says how right the catalogue is about what it has not seen; those above only keep what it had.
+        found(Kind::Domain, ("hosts in rules set aside", "tool_hosts_aside.tsv"))?.at_least(0.95),
         found(
             Kind::Process,
             ("renamed copies in rules set aside, by version fields", "tool_renamed_aside.tsv"),
-        )?,
+        )?
+        .at_least(0.95),
         stock("stock programs of Linux, flagged", "stock_linux.txt.zst")?.at_most(0.0),
         stock("stock programs of Windows, flagged", "stock_windows.txt")?.at_most(0.0),
         stock("stock programs of macOS, flagged", "stock_macos.txt")?.at_most(0.0),

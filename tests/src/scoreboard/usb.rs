@@ -50,6 +50,11 @@ impl Judged {
             .any(|finding| finding.llr > 0.0 && (rules.is_empty() || rules.contains(&finding.rule.as_str())))
     }
 
+    /// It alerts by itself, however little else is known.
+    fn is_forbidden(&self) -> bool {
+        self.verdict.found.as_deref().unwrap_or_default().iter().any(|finding| finding.policy)
+    }
+
     /// The baseline: any HID function at 480 Mb/s.
     fn hid_at_480(&self) -> bool {
         let laptop: Value = serde_json::from_str(&self.line).unwrap_or_default();
@@ -145,6 +150,13 @@ fn kvms(weights: &Weights) -> anyhow::Result<Vec<Row>> {
             )
             .at_least(1.0)
             .notes(missed(&NAMELESS)),
+        );
+        let forbidden = some.iter().filter(|one| one.is_forbidden()).count();
+        let allowed = some.iter().filter(|one| !one.is_forbidden());
+        rows.push(
+            Row::share(format!("{what}, forbidden as such (a policy alert)"), forbidden, some.len())
+                .at_least(1.0)
+                .notes(allowed.map(|one| format!("only weighed: {}", one.verdict.label))),
         );
     }
     let bare: Vec<Judged> = all

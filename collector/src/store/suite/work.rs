@@ -1,6 +1,6 @@
 //! The queue of devices to be judged.
 
-use farmwatch_shared::facts::{Power, Transition, TransitionKind, UsbDevice};
+use farmwatch_shared::facts::{Power, Session, Transition, TransitionKind, UsbDevice};
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::judge::Judged;
 use farmwatch_shared::report::Report;
@@ -63,10 +63,15 @@ async fn queued(store: SharedStore) {
     report(&store, whole).await;
     assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 0, "the whole state, and nothing new in it");
     let before = state.clone();
-    state.put("self", &Power { battery: true, ..Power::default() });
+    state.put("1", &Session::default());
     report(&store, change(&device, 5, &before, &state)).await;
     assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 0, "a fact that no rule reads");
-    let mut moved = arrival(heartbeat(&device, 6, &state));
+    let before = state.clone();
+    state.put("self", &Power { battery: true, ..Power::default() });
+    report(&store, change(&device, 6, &before, &state)).await;
+    assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 1, "one that a rule reads");
+    idle(&store).await;
+    let mut moved = arrival(heartbeat(&device, 7, &state));
     moved.source = Some("198.51.100.1".parse().unwrap());
     store.ingest(vec![moved]).await.unwrap();
     assert_eq!(store.work_due(Timestamp::MAX).await.unwrap(), 1, "another public address");
