@@ -12,8 +12,13 @@ use crate::config::Log;
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// Sends logs to standard error, as configured.
+///
+/// Where they cannot be written, on a disk that is full, they are lost: by default that panics whoever had something to say.
 pub fn start_logs(log: &Log) -> anyhow::Result<LogLevel> {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter(&log.level)?).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(&log.level)?)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     let (started, level) = if log.json {
         let builder = builder.json().flatten_event(true).with_filter_reloading();
         let handle = builder.reload_handle();

@@ -21,7 +21,11 @@ fn start_logging(filter: &str, json: bool, file: Option<service::Log>) -> anyhow
         .map_err(|e| anyhow::anyhow!("log is {filter:?}: {e}; it should be error, warn, info or debug"))?;
     if let Some(file) = file {
         let file = std::sync::Mutex::new(file);
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(false);
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_target(false)
+            .with_ansi(false)
+            .log_internal_errors(false);
         if json {
             builder.json().with_writer(file).init();
         } else {
@@ -29,8 +33,11 @@ fn start_logging(filter: &str, json: bool, file: Option<service::Log>) -> anyhow
         }
         return Ok(());
     }
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .log_internal_errors(false);
     let terminal = std::io::stderr().is_terminal();
     match (json, terminal) {
         (true, _) => builder.json().init(),

@@ -69,7 +69,7 @@ impl Writer {
     pub fn start(mut hand: Hand) -> Result<Self> {
         let (queue, mut waiting) = mpsc::channel::<Box<dyn Job>>(QUEUE);
         let runtime = Handle::try_current().ok();
-        let run = move || {
+        let mut groups = move || {
             let mut last = Last::default();
             loop {
                 last.gather(&waiting);
@@ -87,6 +87,8 @@ impl Writer {
                 give(answers, runtime.as_ref());
             }
         };
+        // Without this thread nothing is ever written again: whatever goes wrong beside a write costs one group its answers.
+        let run = move || while catch_unwind(AssertUnwindSafe(&mut groups)).is_err() {};
         std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(run)
