@@ -105,12 +105,7 @@ fn connected() -> Connected {
 
 /// Inodes of the sockets among a process's files.
 pub(super) fn inodes(files: &Path) -> Result<HashSet<u64>, read::ReadError> {
-    let names = read::names(files, MOST_FILES)?;
-    let inode = |name: &String| {
-        let target = read::link(&files.join(name)).ok()?;
-        target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-    };
-    Ok(names.iter().filter_map(inode).collect())
+    read::sockets(files, MOST_FILES)
 }
 
 fn read_table(net: &Path) -> Table {
@@ -281,12 +276,12 @@ mod tests {
 
     /// Own port, whether it listens for outside, own end and peer of a connection.
     fn connected(address: &str, own: &str, peer: &str) -> bool {
-        let listening: Vec<Listens> = listening.iter().map(|socket| socket.at).collect();
         let table = format!(
             "  sl\n 0: {address}:170C 00000000:0000 0A 0:0 0:0 0 0 0 7 1\n 1: {own}:170C {peer}:D431 01 0:0 0:0 0 0 0 8 1\n"
         );
         let (mut listening, mut connected) = (Vec::new(), Connected::default());
         parse(&table, &mut listening, &mut connected);
+        let listening: Vec<Listens> = listening.iter().map(|socket| socket.at).collect();
         connected.to(&listening)
     }
 
