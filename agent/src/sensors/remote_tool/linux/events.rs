@@ -20,8 +20,8 @@ use super::super::relays::Relays;
 use super::super::tools::Hit;
 use super::Wake;
 use super::folders::Folders;
+use super::names::Names;
 use super::processes::{Looked, Reader};
-use super::relays::Answers;
 use super::rounds::Round;
 use super::starts::{Heard, Starts};
 use crate::sensors::inet_sockets::Socket;
@@ -71,6 +71,8 @@ struct Inner {
     relays: Relays,
     /// More programs start than the agent may spend time on: the kernel tells of none.
     storm: bool,
+    /// Names that are asked for should be heard and are not.
+    names_lost: bool,
     /// Processes whose end is waited for, with their starts.
     followed: BTreeMap<u32, u64>,
     /// Their handles, on their way to the thread.
@@ -97,6 +99,7 @@ impl Events {
             hints: Hints::default(),
             relays: Relays::default(),
             storm: false,
+            names_lost: false,
             followed: BTreeMap::new(),
             handles: Vec::new(),
             stop: false,
@@ -107,7 +110,7 @@ impl Events {
             shared: Arc::clone(&shared),
             starts,
             folders: Folders::watch(root),
-            answers: Answers::subscribe(root).ok(),
+            names: Names::listen(root, Instant::now()),
             reader,
             budget: Budget::new(Instant::now(), PER_SECOND, AT_ONCE),
             next: Next::Event,
@@ -135,6 +138,11 @@ impl Events {
     /// More programs start than are looked at.
     pub(super) fn in_storm(&self) -> bool {
         self.shared.lock().storm
+    }
+
+    /// Names that are asked for should be heard and are not.
+    pub(super) fn names_lost(&self) -> bool {
+        self.shared.lock().names_lost
     }
 
     /// Waits for the end of these processes from now on.
@@ -186,7 +194,7 @@ struct Ears {
     shared: Arc<Shared>,
     starts: Option<Starts>,
     folders: Option<Folders>,
-    answers: Option<Answers>,
+    names: Names,
     reader: Reader,
     budget: Budget,
     next: Next,
@@ -231,7 +239,7 @@ impl Ears {
             if installs {
                 self.shared.lock().hints.installs = true;
             }
-            let relays = ready.answers && self.hear_answers();
+            let relays = self.hear_names(ready.answers);
             let news = self.turn(&ready) || installs || relays || !ready.ended.is_empty();
             if news && !self.shared.wake.up() {
                 return;
@@ -241,15 +249,18 @@ impl Ears {
 
     /// Waits until there is something to hear or to do.
     fn wait(&self, handles: &[OwnedFd]) -> Ready {
+        let now = Instant::now();
         let due = match self.next {
             Next::Event => None,
-            Next::Round(at) | Next::Muted(at) => Some(at.saturating_duration_since(Instant::now())),
+            Next::Round(at) | Next::Muted(at) => Some(at.saturating_duration_since(now)),
         };
         let listened = self.starts.as_ref().filter(|_| due.is_none());
+        let due = due.into_iter().chain(self.names.due(now)).min();
+        let names = self.names.answers();
         let mut fds = vec![PollFd::new(&self.shared.poke, PollFlags::IN)];
         fds.extend(handles.iter().map(|handle| PollFd::new(handle, PollFlags::IN)));
         fds.extend(self.folders.iter().map(|folders| PollFd::new(folders, PollFlags::IN)));
-        fds.extend(self.answers.iter().map(|answers| PollFd::new(answers, PollFlags::IN)));
+        fds.extend(names.map(|answers| PollFd::new(answers, PollFlags::IN)));
         fds.extend(listened.map(|starts| PollFd::new(starts, PollFlags::IN)));
         let timeout = due.map(|due| Timespec {
             tv_sec: due.as_secs().cast_signed(),
@@ -263,31 +274,29 @@ impl Ears {
         }
         let folders = handles.len() + 1;
         let answers = folders + usize::from(self.folders.is_some());
-        let starts = answers + usize::from(self.answers.is_some());
+        let starts = answers + usize::from(names.is_some());
         Ready {
             starts: listened.is_some() && is_ready(starts),
             folders: self.folders.is_some() && is_ready(folders),
-            answers: self.answers.is_some() && is_ready(answers),
+            answers: names.is_some() && is_ready(answers),
             ended: (0..handles.len()).filter(|place| is_ready(place + 1)).collect(),
         }
     }
 
-    /// Takes what systemd-resolved answered. Answers whether a relay was asked for.
-    fn hear_answers(&mut self) -> bool {
-        let heard = self.answers.as_mut().map(Answers::hear);
-        let Some(Ok(heard)) = heard else {
-            // It ended, or somebody asks without end: names are not listened to any more.
-            self.answers = None;
-            return false;
-        };
+    /// Takes what systemd-resolved answered. Answers whether a relay was asked for, or names are heard no more or again.
+    fn hear_names(&mut self, ready: bool) -> bool {
+        let now = Instant::now();
+        self.names.again(now);
+        let heard = if ready { self.names.hear(now) } else { Vec::new() };
         let mut inner = self.shared.lock();
-        let (catalogue, now) = (Arc::clone(&inner.catalogue), Instant::now());
+        let catalogue = Arc::clone(&inner.catalogue);
         let mut any = false;
         for answer in heard {
             any |= inner.relays.add(&catalogue, &answer, now);
         }
         inner.hints.relays |= any;
-        any
+        let lost = std::mem::replace(&mut inner.names_lost, self.names.lost());
+        any || lost != self.names.lost()
     }
 
     /// Goes on with what is due. Answers whether the sensor is to look.

@@ -5,6 +5,7 @@ mod connected;
 mod events;
 mod folders;
 mod installed;
+mod names;
 mod packages;
 mod processes;
 mod relays;
@@ -225,6 +226,11 @@ impl Eyes {
         }
         if let Some(trouble) = self.installed.trouble() {
             out.partly(SensorError::Blind(trouble.to_owned()));
+        }
+        if self.events.as_ref().is_some_and(Events::names_lost) {
+            let why = "systemd-resolved is away, refuses, or is asked for more names than are listened to: who is connected \
+                       to a tool's relay is not seen until it tells again";
+            out.partly(SensorError::Blind(why.into()));
         }
     }
 
