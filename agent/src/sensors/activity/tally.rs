@@ -47,6 +47,8 @@ pub struct Tally {
     last_move: Option<i64>,
     bursts: Vec<i64>,
     injected: u16,
+    /// Seconds with input that certainly no device sent.
+    software: Seconds,
 }
 
 /// What one kind of source sent.
@@ -83,6 +85,7 @@ impl Tally {
             last_move: None,
             bursts: Vec::new(),
             injected: 0,
+            software: Seconds::default(),
         }
     }
 
@@ -152,14 +155,24 @@ impl Tally {
         self.injected = self.injected.saturating_add(seconds).min(300);
     }
 
+    /// Input came at `now` that certainly no device sent. Programs that remap keys send some, too, each beside the
+    /// device's own: only a second without any device's is injected.
+    #[cfg_attr(not(windows), allow(dead_code, reason = "others ask the system, or count both"))]
+    pub fn by_software(&mut self, now: Timestamp) {
+        self.software.set(now.as_second() - self.start.as_second());
+    }
+
     /// The window.
     pub fn finish(mut self) -> Window {
+        let devices = self.sources.iter().filter(|(kind, _)| is_device(**kind));
+        let devices = devices.fold(Seconds::default(), |all, (_, kind)| all.with(kind.active));
+        let injected = self.injected.max(self.software.without(devices).count());
         let busiest = self.sources.values_mut().max_by_key(|kind| kind.times.len());
         let times = busiest.map(|kind| std::mem::take(&mut kind.times)).unwrap_or_default();
         Window {
             start: self.start,
             observed_seconds: self.watched.count(),
-            injected_seconds: self.injected,
+            injected_seconds: injected,
             absolute_permille: permille(self.by_place, self.moves),
             periodic_permille: rhythm(&self.bursts),
             pointer_centinats: centinats(times),
@@ -224,6 +237,14 @@ impl Seconds {
         Self::place(second).is_some_and(|(word, bit)| self.0[word] >> bit & 1 == 1)
     }
 
+    fn with(self, other: Self) -> Self {
+        Self(std::array::from_fn(|word| self.0[word] | other.0[word]))
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self(std::array::from_fn(|word| self.0[word] & !other.0[word]))
+    }
+
     pub(super) fn count(&self) -> u16 {
         self.0.iter().map(|word| u16::try_from(word.count_ones()).unwrap_or(0)).sum()
     }
@@ -232,6 +253,11 @@ impl Seconds {
         let second = u32::try_from(second).ok().filter(|s| i64::from(*s) < Window::SECONDS)?;
         Some((usize::try_from(second / 64).ok()?, second % 64))
     }
+}
+
+/// It is known that a device sent it, and not software.
+fn is_device(kind: SourceKind) -> bool {
+    !matches!(kind, SourceKind::Virtual | SourceKind::Other)
 }
 
 fn permille(part: u64, whole: u64) -> u16 {
@@ -360,6 +386,28 @@ mod tests {
         assert!(!tally.is_over(at(299)));
         assert!(tally.is_over(at(300)) && tally.is_over(at(-1)));
         assert_eq!(tally.finish().start, at(0));
+    }
+
+    #[test]
+    fn input_that_no_device_sent_is_injected_unless_a_device_sent_some_in_the_same_second() {
+        let mut tally = Tally::new(at(0));
+        let software = |tally: &mut Tally, kind, seconds: std::ops::Range<i64>| {
+            for second in seconds {
+                tally.take(at(second), kind, Pointing::ByHand, Event { what: Happened::Key, at: 0 });
+                tally.by_software(at(second));
+            }
+        };
+        software(&mut tally, SourceKind::Virtual, 10..40);
+        send(&mut tally, SourceKind::Usb, Pointing::ByHand, Happened::Key, &every(1_000_000, 20));
+        software(&mut tally, SourceKind::Other, 100..110);
+        tally.by_software(at(-1));
+        tally.by_software(at(300));
+        let window = tally.finish();
+        assert_eq!(
+            window.injected_seconds, 30,
+            "20 beside no key of the keyboard's, 10 beside what nobody told"
+        );
+        assert_eq!(window.active_seconds(), 30);
     }
 
     #[test]

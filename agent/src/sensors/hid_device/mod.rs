@@ -9,7 +9,7 @@ pub(super) mod evdev;
 #[cfg(any(target_os = "macos", test))]
 mod from_macos;
 #[cfg(any(windows, test))]
-mod from_windows;
+pub(super) mod from_windows;
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
