@@ -120,8 +120,42 @@ fn built_in(bus: Bus, above: &[&Node]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::sensors::devnode::tests::node;
+
+    proptest! {
+        /// Names, parents and ids as no driver writes them, loops of parents among them.
+        #[test]
+        fn nodes_of_any_kind_end_and_say_what_is_bounded(
+            nodes in prop::collection::vec(
+                ("(USB|HID|ACPI|BTHENUM|ROOT|\\PC{0,9})(\\\\\\PC{0,9}){0,2}", 0usize..9, any::<u32>(), "\\PC{0,300}"), 1..9,
+            ),
+            usage in "(HID_DEVICE_UP:[0-9A-F]{0,5}_U:[0-9A-F]{0,5}|VID[_&]\\PC{0,9}PID[_&]\\PC{0,9}|\\PC{0,30})",
+            service in prop::option::of("(i8042prt|hidi2c|\\PC{0,9})"), absolute: Option<bool>,
+        ) {
+            let names: Vec<String> = nodes.iter().map(|(name, ..)| name.clone()).collect();
+            let nodes: Vec<Node> = nodes
+                .iter()
+                .map(|(name, parent, capabilities, description)| Node {
+                    service: service.clone(),
+                    capabilities: *capabilities,
+                    description: Some(description.clone()),
+                    ..node(name, names.get(*parent).map_or("", |name| name), &usage, &usage)
+                })
+                .collect();
+            for node in &nodes {
+                let above = above(node, &nodes);
+                prop_assert!(above.len() <= MOST_STEPS);
+                if let Some(device) = device(&Found { node, above, absolute }) {
+                    prop_assert!(device.name.chars().count() <= 126 && !device.name.contains(char::is_control));
+                    prop_assert!((device.vendor_id.len(), device.product_id.len()) == (4, 4));
+                }
+            }
+            let _ = is_built_in(&nodes);
+        }
+    }
 
     fn look(nodes: &[Node]) -> Vec<HidDevice> {
         let found = nodes.iter().map(|node| Found { node, above: above(node, nodes), absolute: None });
