@@ -20,6 +20,10 @@ const MOST_TIMES: usize = 8192;
 const BURST_GAP: i64 = 250_000;
 /// Fewer intervals between bursts than this say nothing about a rhythm.
 const FEWEST_INTERVALS: usize = 4;
+/// A pointer that moves in so many of a window's seconds, never rests for longer than within a movement of a hand, and
+/// presses nothing, is on a turntable: mechanical jigglers turn a disc under a mouse (assumption: no hand does that for
+/// five minutes; a mouse that shivers on glass does, too).
+const UNBROKEN_SECONDS: u16 = 290;
 /// Most starts of bursts that are kept.
 pub(super) const MOST_BURSTS: usize = 1024;
 
@@ -46,6 +50,10 @@ pub struct Tally {
     by_place: u64,
     last_move: Option<i64>,
     bursts: Vec<i64>,
+    /// Seconds with moves.
+    moved: Seconds,
+    /// A key or button went down.
+    pressed: bool,
     injected: u16,
     /// Seconds with input that certainly no device sent.
     software: Seconds,
@@ -84,6 +92,8 @@ impl Tally {
             by_place: 0,
             last_move: None,
             bursts: Vec::new(),
+            moved: Seconds::default(),
+            pressed: false,
             injected: 0,
             software: Seconds::default(),
         }
@@ -133,6 +143,8 @@ impl Tally {
         if fine {
             source.fine_active.set(second);
         }
+        // In seconds that are not read in full a click stands for whatever the pointer did.
+        self.pressed |= event.what == Happened::Key || (fine && event.what == Happened::Click);
         if event.what == Happened::Key {
             source.keys.add(fine);
             return;
@@ -146,7 +158,8 @@ impl Tally {
             if fine && source.times.len() < MOST_TIMES {
                 source.times.push(event.at);
             }
-            self.moved(pointing, event.at);
+            self.moved.set(second);
+            self.moves(pointing, event.at);
         }
     }
 
@@ -166,6 +179,7 @@ impl Tally {
     pub fn finish(mut self) -> Window {
         let devices = self.sources.iter().filter(|(kind, _)| is_device(**kind));
         let devices = devices.fold(Seconds::default(), |all, (_, kind)| all.with(kind.active));
+        let unbroken = self.moved.count() >= UNBROKEN_SECONDS && self.bursts.len() == 1 && !self.pressed;
         let injected = self.injected.max(self.software.without(devices).count());
         let busiest = self.sources.values_mut().max_by_key(|kind| kind.times.len());
         let times = busiest.map(|kind| std::mem::take(&mut kind.times)).unwrap_or_default();
@@ -174,8 +188,9 @@ impl Tally {
             observed_seconds: self.watched.count(),
             injected_seconds: injected,
             absolute_permille: permille(self.by_place, self.moves),
-            periodic_permille: rhythm(&self.bursts),
-            pointer_centinats: centinats(times),
+            periodic_permille: if unbroken { 1000 } else { rhythm(&self.bursts) },
+            // No hand's timing is known from a machine's.
+            pointer_centinats: if unbroken { None } else { centinats(times) },
             sources: self.sources.into_iter().map(|(kind, tallied)| (kind, tallied.source())).collect(),
         }
     }
@@ -187,7 +202,7 @@ impl Tally {
         at - self.start.as_second()
     }
 
-    fn moved(&mut self, pointing: Pointing, at: i64) {
+    fn moves(&mut self, pointing: Pointing, at: i64) {
         self.moves += 1;
         self.by_place += u64::from(pointing == Pointing::ByPlace);
         let begins = self.last_move.is_none_or(|last| at - last > BURST_GAP || at < last);
@@ -365,6 +380,29 @@ mod tests {
         }
         send(&mut hand, SourceKind::BuiltIn, Pointing::ByHand, Happened::Move, &times);
         assert!(hand.finish().periodic_permille < 200);
+    }
+
+    #[test]
+    fn a_mouse_on_a_turntable_is_a_jiggler_and_a_hand_that_rests_or_presses_is_not() {
+        let window = |times: &[i64], pressed: Option<Happened>| {
+            let mut tally = Tally::new(at(0));
+            send(&mut tally, SourceKind::Usb, Pointing::ByHand, Happened::Move, times);
+            let press = pressed.map(|what| (what, [7_004_000]));
+            press
+                .iter()
+                .for_each(|(what, times)| send(&mut tally, SourceKind::Usb, Pointing::ByHand, *what, times));
+            tally.finish()
+        };
+        let turntable = every(8_000, 300);
+        let turned = window(&turntable, None);
+        assert_eq!((turned.periodic_permille, turned.pointer_centinats), (1000, None));
+        for pressed in [Happened::Key, Happened::Click] {
+            assert_eq!(window(&turntable, Some(pressed)).periodic_permille, 0, "{pressed:?}");
+        }
+        let mut rests = turntable.clone();
+        rests.retain(|time| !(140_200_000..140_500_000).contains(time));
+        assert_eq!(window(&rests, None).periodic_permille, 0, "it rested once, for a third of a second");
+        assert_eq!(window(&every(8_000, 280), None).periodic_permille, 0, "it came to rest");
     }
 
     #[test]

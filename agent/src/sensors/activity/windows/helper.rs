@@ -147,6 +147,11 @@ impl Counting {
             }
             self.tally.take(now, source, pointing, Event { what: Happened::Click, at });
         }
+        if !self.hears_pointer {
+            // The next move is not known to begin anything.
+            let (source, pointing, _) = self.pointer;
+            self.tally.take(now, source, pointing, Event { what: Happened::Dropped, at });
+        }
         self.last_input = last;
         self.tally.watched(self.watched, now);
         self.watched = now;
