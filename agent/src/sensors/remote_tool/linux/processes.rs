@@ -183,7 +183,7 @@ impl Reader {
             return hit;
         }
         written::by(catalogue, &process).unwrap_or_else(|error| {
-            self.stuffed |= error.is_stuffed();
+            self.missed(&error);
             None
         })
     }
@@ -207,6 +207,11 @@ impl Reader {
         let (permitted, forbidden) =
             (std::mem::take(&mut self.permitted), std::mem::take(&mut self.forbidden));
         forbidden > permitted
+    }
+
+    /// Some of a program's files were not looked at.
+    pub(super) fn missed(&mut self, error: &ReadError) {
+        self.stuffed |= error.is_stuffed();
     }
 
     /// How a program hides from being looked into, of those that were looked at since the last time.
