@@ -24,6 +24,7 @@ use super::names::Names;
 use super::processes::{Looked, Reader};
 use super::rounds::Round;
 use super::starts::{Heard, Starts};
+use crate::sensors::SensorError;
 use crate::sensors::inet_sockets::Socket;
 
 /// From the first start after a quiet time until starts are looked at …
@@ -71,8 +72,8 @@ struct Inner {
     relays: Relays,
     /// More programs start than the agent may spend time on: the kernel tells of none.
     storm: bool,
-    /// Names that are asked for should be heard and are not.
-    names_lost: bool,
+    /// Why names that are asked for are not heard, where they should be.
+    names_lost: Option<SensorError>,
     /// Processes whose end is waited for, with their starts.
     followed: BTreeMap<u32, u64>,
     /// Their handles, on their way to the thread.
@@ -99,7 +100,7 @@ impl Events {
             hints: Hints::default(),
             relays: Relays::default(),
             storm: false,
-            names_lost: false,
+            names_lost: None,
             followed: BTreeMap::new(),
             handles: Vec::new(),
             stop: false,
@@ -140,9 +141,9 @@ impl Events {
         self.shared.lock().storm
     }
 
-    /// Names that are asked for should be heard and are not.
-    pub(super) fn names_lost(&self) -> bool {
-        self.shared.lock().names_lost
+    /// Why names that are asked for are not heard, where they should be.
+    pub(super) fn names_lost(&self) -> Option<SensorError> {
+        self.shared.lock().names_lost.clone()
     }
 
     /// Waits for the end of these processes from now on.
@@ -295,8 +296,11 @@ impl Ears {
             any |= inner.relays.add(&catalogue, &answer, now);
         }
         inner.hints.relays |= any;
-        let lost = std::mem::replace(&mut inner.names_lost, self.names.lost());
-        any || lost != self.names.lost()
+        let changed = inner.names_lost.as_ref() != self.names.lost();
+        if changed {
+            inner.names_lost = self.names.lost().cloned();
+        }
+        any || changed
     }
 
     /// Goes on with what is due. Answers whether the sensor is to look.

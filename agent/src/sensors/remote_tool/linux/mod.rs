@@ -234,10 +234,8 @@ impl Eyes {
         if let Some(hidden) = self.hidden {
             out.partly(SensorError::Blind(hidden.to_owned()));
         }
-        if self.events.as_ref().is_some_and(Events::names_lost) {
-            let why = "systemd-resolved is away, refuses, or is asked for more names than are listened to: who is connected \
-                       to a tool's relay is not seen until it tells again";
-            out.partly(SensorError::Blind(why.into()));
+        if let Some(trouble) = self.events.as_ref().and_then(Events::names_lost) {
+            out.partly(trouble);
         }
     }
 

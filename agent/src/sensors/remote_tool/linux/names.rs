@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::relays::Answer;
 use super::relays::Answers;
+use crate::sensors::SensorError;
 
 /// Pause before the first try after a conversation ended, doubled with each that does not last …
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -22,13 +23,13 @@ pub(super) struct Names {
     since: Instant,
     pause: Duration,
     /// It is there and does not tell, or was there.
-    lost: bool,
+    lost: Option<SensorError>,
 }
 
 impl Names {
     pub(super) fn listen(root: &Path, now: Instant) -> Self {
         let root = root.to_owned();
-        let mut names = Self { root, answers: None, since: now, pause: SHORTEST, lost: false };
+        let mut names = Self { root, answers: None, since: now, pause: SHORTEST, lost: None };
         names.subscribe(now);
         names
     }
@@ -38,9 +39,9 @@ impl Names {
         self.answers.as_ref()
     }
 
-    /// Names are not heard, and should be: systemd-resolved went away, refuses, or tells more than is listened to.
-    pub(super) fn lost(&self) -> bool {
-        self.lost
+    /// Why names are not heard that should be: systemd-resolved went away, refuses, or tells more than is listened to.
+    pub(super) fn lost(&self) -> Option<&SensorError> {
+        self.lost.as_ref()
     }
 
     /// How long until the next try; none while there is a conversation.
@@ -64,7 +65,8 @@ impl Names {
                 tracing::debug!(%error, "systemd-resolved tells no more names");
                 let lasted = now.saturating_duration_since(self.since) >= LASTS;
                 let pause = if lasted { SHORTEST } else { self.pause.saturating_mul(2).min(LONGEST) };
-                (self.answers, self.lost, self.since, self.pause) = (None, true, now, pause);
+                let lost = Some(trouble(&error));
+                (self.answers, self.lost, self.since, self.pause) = (None, lost, now, pause);
                 Vec::new()
             }
             None => Vec::new(),
@@ -74,13 +76,29 @@ impl Names {
     fn subscribe(&mut self, now: Instant) {
         self.since = now;
         match Answers::subscribe(&self.root, now) {
-            Ok(answers) => (self.answers, self.lost) = (Some(answers), false),
+            Ok(answers) => (self.answers, self.lost) = (Some(answers), None),
             Err(error) => {
-                let never_was = error.kind() == io::ErrorKind::NotFound && !self.lost;
-                self.lost = !never_was;
-                self.pause = if never_was { LONGEST } else { self.pause.saturating_mul(2).min(LONGEST) };
+                let never_was = error.kind() == io::ErrorKind::NotFound && self.lost.is_none();
+                if never_was {
+                    self.pause = LONGEST;
+                } else {
+                    self.lost = Some(trouble(&error));
+                    self.pause = self.pause.saturating_mul(2).min(LONGEST);
+                }
             }
         }
+    }
+}
+
+fn trouble(error: &io::Error) -> SensorError {
+    let unseen = "who is connected to a tool's relay is not seen";
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => SensorError::NotPermitted(format!(
+            "systemd-resolved does not tell this agent which names are asked for, so {unseen}: run it as its service does"
+        )),
+        _ => SensorError::Blind(format!(
+            "systemd-resolved is away, or is asked for more names than are listened to: {unseen} until it tells again"
+        )),
     }
 }
 
@@ -116,24 +134,25 @@ mod tests {
         let listener = resolved(root.path());
         let start = Instant::now();
         let mut names = Names::listen(root.path(), start);
-        assert!(!names.lost() && names.due(start).is_none());
+        assert!(names.lost().is_none() && names.due(start).is_none());
         drop(accept(&listener));
         drop(listener);
         let end = start + Duration::from_hours(1);
         assert_eq!(names.hear(end), []);
-        assert_eq!((names.lost(), names.due(end)), (true, Some(SHORTEST)));
+        assert!(matches!(names.lost(), Some(SensorError::Blind(_))));
+        assert_eq!(names.due(end), Some(SHORTEST));
         names.again(end);
         assert!(names.answers().is_none(), "not yet");
         names.again(end + SHORTEST);
-        assert!(names.lost(), "it is not back yet");
+        assert!(names.lost().is_some(), "it is not back yet");
         let listener = resolved(root.path());
         names.again(end + SHORTEST * 3);
-        assert!(!names.lost() && names.answers().is_some());
+        assert!(names.lost().is_none() && names.answers().is_some());
         accept(&listener).write_all(TOLD).unwrap();
         assert_eq!(names.hear(end + SHORTEST * 3).len(), 1);
-        assert!(!names.lost());
+        assert!(names.lost().is_none());
         names.hear(end + SHORTEST * 3);
-        assert!(names.lost(), "it ended again, and what it told before was heard");
+        assert!(names.lost().is_some(), "it ended again, and what it told before was heard");
     }
 
     #[test]
@@ -151,7 +170,7 @@ mod tests {
                 let _ = (0..100).try_for_each(|_| theirs.write_all(TOLD));
                 names.hear(now);
             }
-            assert!(names.lost());
+            assert!(names.lost().is_some());
             let pause = names.due(now).unwrap();
             pauses.push(pause.as_secs());
             now += pause;
@@ -173,7 +192,7 @@ mod tests {
                 names.hear(now).len()
             })
             .sum();
-        assert_eq!((heard, names.lost()), (1000, false));
+        assert_eq!((heard, names.lost()), (1000, None));
     }
 
     #[test]
@@ -181,7 +200,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let start = Instant::now();
         let mut names = Names::listen(root.path(), start);
-        assert_eq!((names.lost(), names.due(start)), (false, Some(LONGEST)));
+        assert_eq!((names.lost(), names.due(start)), (None, Some(LONGEST)));
         let _listener = resolved(root.path());
         names.again(start + LONGEST);
         assert!(names.answers().is_some());
@@ -196,6 +215,6 @@ mod tests {
         let refusal = b"{\"error\":\"org.varlink.service.PermissionDenied\",\"parameters\":{}}\0";
         accept(&listener).write_all(refusal).unwrap();
         names.hear(now);
-        assert!(names.lost());
+        assert!(matches!(names.lost(), Some(SensorError::NotPermitted(_))));
     }
 }
