@@ -170,6 +170,17 @@ pub fn link(path: &Path) -> Result<PathBuf, ReadError> {
     std::fs::read_link(path).map_err(|e| ReadError::io(path, &e))
 }
 
+/// Inodes of the sockets among a process's files (`/proc/PID/fd`), of at most `most` files.
+#[cfg(target_os = "linux")]
+pub fn sockets(files: &Path, most: usize) -> Result<std::collections::HashSet<u64>, ReadError> {
+    let names = names(files, most)?;
+    let inode = |name: &String| {
+        let target = link(&files.join(name)).ok()?;
+        target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    Ok(names.iter().filter_map(inode).collect())
+}
+
 /// Opens a regular file. Looks before it opens, because opening alone can block (pipes) or act (devices).
 fn open(path: &Path) -> Result<File, ReadError> {
     let wrong = || ReadError::new(path, Why::NotAFile);

@@ -24,6 +24,8 @@ const ENUM: &str = r"SYSTEM\CurrentControlSet\Enum";
 const MOST_NAMES: u32 = 1 << 20;
 /// Most nodes that are looked at.
 const MOST_NODES: usize = 2048;
+/// Most nodes from a device up to its bus.
+const MOST_STEPS: usize = 9;
 
 /// Nodes of these enumerators that are present; an error where the system lists no devices at all.
 pub fn present(enumerators: &[&str]) -> Result<Vec<Node>, SensorError> {
@@ -33,6 +35,12 @@ pub fn present(enumerators: &[&str]) -> Result<Vec<Node>, SensorError> {
         enumerators.iter().any(|wanted| same(wanted, enumerator))
     };
     Ok(names.iter().filter(wanted).take(MOST_NODES).map(|name| node(name)).collect())
+}
+
+/// A node and those above it, nearest first.
+pub fn with_those_above(id: &str) -> Vec<Node> {
+    let next = |node: &Node| node.parent.as_deref().map(self::node);
+    std::iter::successors(Some(node(id)), next).take(MOST_STEPS).collect()
 }
 
 /// The system lists devices at all; where it does not (Wine), it tells of none that come either.

@@ -2,6 +2,13 @@
 //!
 //! Promise P1, no keystroke content ever: [`event`] turns what `GetRawInputData` wrote into a kind and wipes it. Of a
 //! keyboard's data it looks at one bit, whether the key went down or up; the key's codes are never looked at.
+//!
+//! **What software injected** (`SendInput`, which remote tools use) arrives without a device. So does a pointer that
+//! Windows moves for a finger on a precision touchpad (Microsoft's page on `RAWINPUTHEADER`), perhaps a touch screen or a
+//! pen; but these send reports of their own beside it (page 0x0d), of which no more than the header is asked for: that
+//! somebody touches, and not where. So [`Digitizers`] tells the two apart by whether somebody touches. Raw input has no
+//! mark for injection. A low-level hook has (`LLKHF_INJECTED`), and none is set: a hook is handed every key before the
+//! program that it is for, delays each of them, and is what keyloggers do.
 
 use farmwatch_shared::facts::SourceKind;
 
@@ -12,6 +19,11 @@ use super::tally::Pointing;
 const HEADER: usize = 24;
 const MOUSE: u32 = 0;
 const KEYBOARD: u32 = 1;
+const HID: u32 = 2;
+/// Usages of page 0x0d for which Windows moves the pointer itself: digitizer, pen, touch screen, touchpad.
+pub const DIGITIZERS: [u16; 4] = [1, 2, 4, 5];
+/// What was touched may move on for so long, in microseconds: a page that was pushed rolls on by itself (assumption).
+const LINGERS: i64 = 5_000_000;
 /// `RAWMOUSE.usFlags`: `MOUSE_MOVE_ABSOLUTE`.
 const ABSOLUTE: u16 = 1;
 /// `RAWKEYBOARD.Flags`: `RI_KEY_BREAK`, the key went up.
@@ -62,9 +74,22 @@ fn read(raw: &[u8]) -> Option<Raw> {
     }
 }
 
+/// The device that sent a report of its own (a digitizer), by the message's header; `None` for mice and keyboards.
+pub fn toucher(header: &[u8]) -> Option<u64> {
+    let kind = u32::from_le_bytes(header.get(0..4)?.try_into().ok()?);
+    let device = u64::from_le_bytes(header.get(8..16)?.try_into().ok()?);
+    (kind == HID && device != 0).then_some(device)
+}
+
+/// A touchpad, touch screen or pen, by the page and usage of its collection.
+pub fn is_digitizer((page, usage): (u16, u16)) -> bool {
+    page == 0x0d && DIGITIZERS.contains(&usage)
+}
+
 /// Where a device is, by the name that `GetRawInputDeviceInfo(RIDI_DEVICENAME)` gives:
-/// `\\?\HID#VID_046D&PID_C52B&MI_00#7&1A2B3C&0&0000#{884b96c3-…}`.
-pub fn source(name: &str) -> SourceKind {
+/// `\\?\HID#VID_046D&PID_C52B&MI_00#7&1A2B3C&0&0000#{884b96c3-…}`. The name does not tell a laptop's own USB keyboard
+/// from one in a port; `built_in` does.
+pub fn source(name: &str, built_in: bool) -> SourceKind {
     let name = name.to_ascii_uppercase();
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
     if has(&["TERMINPUT_BUS", "RDP_KBD", "RDP_MOU"]) {
@@ -74,7 +99,7 @@ pub fn source(name: &str) -> SourceKind {
         return SourceKind::Bluetooth;
     }
     if has(&["VID_"]) {
-        return SourceKind::Usb;
+        return if built_in { SourceKind::BuiltIn } else { SourceKind::Usb };
     }
     if has(&["#ROOT#", "\\ROOT#", "VMULTI", "VHF"]) {
         return SourceKind::Virtual;
@@ -83,10 +108,36 @@ pub fn source(name: &str) -> SourceKind {
     if has(&["ACPI#", "HID#"]) { SourceKind::BuiltIn } else { SourceKind::Other }
 }
 
-/// Where input is from that no device sent: software's, as `SendInput` makes it. Some touchpads' drivers send theirs
-/// so too; on a laptop with one, a pointer without a device says nothing and counts as the touchpad's.
-pub fn without_device(what: Happened, has_touchpad: bool) -> SourceKind {
-    if has_touchpad && what != Happened::Key { SourceKind::BuiltIn } else { SourceKind::Virtual }
+/// Touchpads, touch screens and pens, whose pointers arrive without a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Digitizers {
+    /// There is one.
+    pub there: bool,
+    /// When one last sent anything, in microseconds, and where it is.
+    last: Option<(i64, SourceKind)>,
+}
+
+impl Digitizers {
+    /// None has been heard yet.
+    pub fn new(there: bool) -> Self {
+        Self { there, last: None }
+    }
+
+    /// One sent a report.
+    pub fn touched(&mut self, at: i64, kind: SourceKind) {
+        self.last = Some((at, kind));
+    }
+
+    /// Where input is from that came without a device: a digitizer's while somebody touches it, else software's.
+    /// As long as none has been heard here, nobody can tell: it may be one that sends no reports.
+    pub fn without_device(&self, what: Happened, at: i64) -> SourceKind {
+        match self.last {
+            _ if what == Happened::Key => SourceKind::Virtual,
+            None if self.there => SourceKind::Other,
+            Some((last, kind)) if at.saturating_sub(last) <= LINGERS => kind,
+            _ => SourceKind::Virtual,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -159,16 +210,51 @@ mod tests {
             (r"\??\Root#RDP_MOU#0000#{378de44c-56ef}", SourceKind::RemoteSession),
             (r"\\?\HID#VMULTI&Col01#1&1#{378de44c-56ef}", SourceKind::Virtual),
         ] {
-            assert_eq!(source(name), expected, "{name}");
+            assert_eq!(source(name, false), expected, "{name}");
         }
-        assert_eq!(without_device(Happened::Key, true), SourceKind::Virtual);
-        assert_eq!(without_device(Happened::Move, true), SourceKind::BuiltIn);
-        assert_eq!(without_device(Happened::Move, false), SourceKind::Virtual);
+    }
+
+    #[test]
+    fn a_laptops_own_usb_keyboard_is_built_in_whatever_its_name_says() {
+        let name = r"\\?\HID#VID_0B05&PID_19B6&MI_00#7&1A2B3C&0&0000#{884b96c3-56ef}";
+        assert_eq!((source(name, true), source(name, false)), (SourceKind::BuiltIn, SourceKind::Usb));
+        let far = r"\\?\TERMINPUT_BUS#UMB#2&1&SESSION3KEYBOARD0#{884b96c3}";
+        assert_eq!(source(far, true), SourceKind::RemoteSession);
+    }
+
+    #[test]
+    fn a_pointer_without_a_device_is_the_touchpads_while_somebody_touches_it_and_else_softwares() {
+        let mut pads = Digitizers::new(true);
+        let second = 1_000_000;
+        assert_eq!(
+            pads.without_device(Happened::Move, second),
+            SourceKind::Other,
+            "never heard: nobody tells"
+        );
+        assert_eq!(pads.without_device(Happened::Key, second), SourceKind::Virtual, "no touchpad types");
+        pads.touched(2 * second, SourceKind::BuiltIn);
+        assert_eq!(pads.without_device(Happened::Move, 2 * second + 8000), SourceKind::BuiltIn);
+        assert_eq!(pads.without_device(Happened::Key, 2 * second), SourceKind::Virtual);
+        // Hours later a remote tool moves the pointer with SendInput, and nobody touches anything.
+        assert_eq!(pads.without_device(Happened::Move, 9000 * second), SourceKind::Virtual);
+        assert_eq!(Digitizers::new(false).without_device(Happened::Move, 0), SourceKind::Virtual);
+    }
+
+    #[test]
+    fn reports_are_a_digitizers_and_mice_and_keyboards_send_none() {
+        assert_eq!(toucher(&raw(HID, 0x10045, &[])), Some(0x10045));
+        assert_eq!((toucher(&mouse(0, 0, 3, 1)), toucher(&key(30, 0, 65))), (None, None));
+        assert_eq!((toucher(&raw(HID, 0, &[])), toucher(&[2, 0, 0, 0])), (None, None));
+        assert!(is_digitizer((0x0d, 5)) && !is_digitizer((0x0d, 0x0e)) && !is_digitizer((1, 2)));
     }
 
     proptest! {
         #[test]
-        fn junk_is_wiped_and_harms_nothing(mut bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn junk_is_wiped_and_harms_nothing(mut bytes in prop::collection::vec(any::<u8>(), 0..64), last: i64, at: i64) {
+            let _ = toucher(&bytes);
+            let mut pads = Digitizers::new(true);
+            pads.touched(last, SourceKind::BuiltIn);
+            let _ = pads.without_device(Happened::Move, at);
             let _ = event(&mut bytes);
             prop_assert!(bytes.iter().all(|byte| *byte == 0));
         }

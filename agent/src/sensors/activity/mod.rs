@@ -2,13 +2,15 @@
 //! content (promise P1: see `count.rs`).
 //!
 //! Linux: the kernel's input devices (evdev), and what X servers say of their last input: input that no device
-//! sent was injected by software. Windows: raw input, counted by a helper in each session. macOS: the counters that
-//! each session has, read by a helper in it.
+//! sent was injected by software. Windows: raw input, counted by a helper in each session, where what came without any
+//! device was injected. macOS: the counters that each session has, read by a helper in it.
 
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "events of the kernel are Linux's alone"))]
 mod count;
 #[cfg(target_os = "linux")]
 mod devices;
+#[cfg(target_os = "linux")]
+mod displays;
 #[cfg(any(target_os = "macos", test))]
 mod from_macos;
 #[cfg(any(windows, test))]

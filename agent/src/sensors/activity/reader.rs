@@ -14,7 +14,7 @@ use super::News;
 use super::count::Happened;
 use super::devices::{BATCH, Devices};
 use super::tally::Tally;
-use super::x11::{self, Screen};
+use super::x11::{self, Screen, Unseen};
 use crate::sensors::{Config, SensorError, Wake};
 
 /// Pause after reading in a second that is read in full: a 1,000 Hz mouse, of 3,000 events a second, does not fill its
@@ -44,20 +44,20 @@ pub struct Reader {
 impl Reader {
     /// Starts to read.
     pub fn start(config: Config, wake: Wake) -> Result<Self, SensorError> {
-        let (devices, screens, refused) = open(&config)?;
-        Self::spawn(devices, screens, refused, config, wake)
+        let (devices, screens, unseen) = open(&config)?;
+        Self::spawn(devices, screens, unseen, config, wake)
             .map_err(|e| SensorError::Blind(format!("cannot start to read input devices: {e}")))
     }
 
     fn spawn(
         devices: Devices,
         screens: Vec<Screen>,
-        refused: usize,
+        unseen: Unseen,
         config: Config,
         wake: Wake,
     ) -> io::Result<Self> {
-        let note = note(screens.len(), refused);
-        let news = Arc::new(Mutex::new(News { note, ..News::default() }));
+        let (trouble, note) = injection(screens.len(), unseen);
+        let news = Arc::new(Mutex::new(News { trouble, note, ..News::default() }));
         let stop = eventfd(0, EventfdFlags::CLOEXEC)?;
         let mut turn = Turn {
             devices,
@@ -84,20 +84,20 @@ impl Reader {
     }
 }
 
-/// Opens devices and X displays, and counts the displays that do not let us ask. Fails where neither tells
-/// anything.
+/// Opens devices and X displays, and tells which displays cannot be asked. Fails where neither tells anything.
 ///
 /// Without devices, as on a virtual machine's X server, all input there is injected. Where the agent may not
 /// read the devices, nothing can be said of injection.
-pub fn open(config: &Config) -> Result<(Devices, Vec<Screen>, usize), SensorError> {
+pub fn open(config: &Config) -> Result<(Devices, Vec<Screen>, Unseen), SensorError> {
     let devices = Devices::open(config);
     let asks = config.is_live() && !matches!(devices, Err(SensorError::NotPermitted(_)));
-    let (screens, refused) = if asks { x11::screens(config, Vec::new()) } else { (Vec::new(), 0) };
+    let (screens, unseen) =
+        if asks { x11::screens(config, Vec::new()) } else { (Vec::new(), Unseen::default()) };
     let devices = match devices {
         Err(SensorError::NotSupported(_)) if !screens.is_empty() => Devices::none(config),
         other => other?,
     };
-    Ok((devices, screens, refused))
+    Ok((devices, screens, unseen))
 }
 
 /// The service reads the devices itself: there is nothing to help with.
@@ -278,15 +278,15 @@ impl Turn {
         }
         let window = std::mem::replace(&mut self.tally, next).finish();
         self.devices.rescan();
-        let mut note_now = None;
+        let (mut trouble, mut note) = (None, None);
         if self.config.is_live() {
-            let (screens, refused) = x11::screens(&self.config, std::mem::take(&mut self.screens));
-            note_now = note(screens.len(), refused);
+            let (screens, unseen) = x11::screens(&self.config, std::mem::take(&mut self.screens));
+            (trouble, note) = injection(screens.len(), unseen);
             self.screens = screens;
         }
         let mut news = News::locked(&self.news);
-        news.trouble = self.devices.verdict().err().filter(|_| self.screens.is_empty());
-        news.note = note_now;
+        news.trouble = self.devices.verdict().err().filter(|_| self.screens.is_empty()).or(trouble);
+        news.note = note;
         if news.windows.len() == MOST_WINDOWS {
             news.windows.remove(0);
         }
@@ -296,14 +296,26 @@ impl Turn {
     }
 }
 
-/// What cannot be told of injected input.
-fn note(screens: usize, refused: usize) -> Option<&'static str> {
-    match (screens, refused) {
-        (_, 1..) => Some(
-            "an X display does not let the agent ask for its idle time: injected input there is not seen",
-        ),
-        (0, 0) => Some("injected input is seen on X11 displays only, and there is none"),
-        _ => None,
+/// What cannot be told of injected input. On Wayland nobody can be asked: the sensor is not all there, so that a laptop
+/// without injected input is not taken for one into which nobody injects. Without any display there is nothing to inject
+/// into.
+fn injection(screens: usize, unseen: Unseen) -> (Option<SensorError>, Option<&'static str>) {
+    let blind = |why: &str| Some(SensorError::Blind(why.into()));
+    match unseen {
+        Unseen { refused: true, .. } => {
+            let why =
+                "an X display does not let the agent ask for its idle time: injected input there is not seen";
+            (blind(why), None)
+        }
+        Unseen { left_out: true, .. } => {
+            (blind("there are more X displays than are asked: injected input on some is not seen"), None)
+        }
+        Unseen { wayland: true, .. } => {
+            let why = "input is counted; what software injects is not seen on Wayland";
+            (Some(SensorError::NotSupported(why.into())), None)
+        }
+        _ if screens == 0 => (None, Some("injected input is seen on X11 displays only, and there is none")),
+        _ => (None, None),
     }
 }
 
@@ -321,6 +333,22 @@ fn until_next_second(now: Timestamp) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The rule by which a laptop without injected input speaks against a farm asks that this sensor is `ok`.
+    #[test]
+    fn where_injected_input_cannot_be_seen_the_sensor_is_not_ok() {
+        let wayland = Unseen { wayland: true, ..Unseen::default() };
+        for screens in [0, 1] {
+            assert!(matches!(injection(screens, wayland), (Some(SensorError::NotSupported(_)), None)));
+        }
+        let refused = Unseen { refused: true, ..wayland };
+        let left_out = Unseen { left_out: true, ..wayland };
+        for unseen in [refused, left_out] {
+            assert!(matches!(injection(7, unseen), (Some(SensorError::Blind(_)), None)));
+        }
+        assert_eq!(injection(1, Unseen::default()), (None, None));
+        assert!(matches!(injection(0, Unseen::default()), (None, Some(_))), "nothing to inject into");
+    }
 
     #[test]
     fn a_mouse_that_fills_its_buffer_is_read_more_often_and_one_that_filled_it_in_a_rest_is_not() {

@@ -20,6 +20,10 @@ const MOST_TIMES: usize = 8192;
 const BURST_GAP: i64 = 250_000;
 /// Fewer intervals between bursts than this say nothing about a rhythm.
 const FEWEST_INTERVALS: usize = 4;
+/// A pointer that moves in so many of a window's seconds, never rests for longer than within a movement of a hand, and
+/// presses nothing, is on a turntable: mechanical jigglers turn a disc under a mouse (assumption: no hand does that for
+/// five minutes; a mouse that shivers on glass does, too).
+const UNBROKEN_SECONDS: u16 = 290;
 /// Most starts of bursts that are kept.
 pub(super) const MOST_BURSTS: usize = 1024;
 
@@ -46,7 +50,13 @@ pub struct Tally {
     by_place: u64,
     last_move: Option<i64>,
     bursts: Vec<i64>,
+    /// Seconds with moves.
+    moved: Seconds,
+    /// A key or button went down.
+    pressed: bool,
     injected: u16,
+    /// Seconds with input that certainly no device sent.
+    software: Seconds,
 }
 
 /// What one kind of source sent.
@@ -82,7 +92,10 @@ impl Tally {
             by_place: 0,
             last_move: None,
             bursts: Vec::new(),
+            moved: Seconds::default(),
+            pressed: false,
             injected: 0,
+            software: Seconds::default(),
         }
     }
 
@@ -130,6 +143,8 @@ impl Tally {
         if fine {
             source.fine_active.set(second);
         }
+        // In seconds that are not read in full a click stands for whatever the pointer did.
+        self.pressed |= event.what == Happened::Key || (fine && event.what == Happened::Click);
         if event.what == Happened::Key {
             source.keys.add(fine);
             return;
@@ -143,7 +158,8 @@ impl Tally {
             if fine && source.times.len() < MOST_TIMES {
                 source.times.push(event.at);
             }
-            self.moved(pointing, event.at);
+            self.moved.set(second);
+            self.moves(pointing, event.at);
         }
     }
 
@@ -152,17 +168,29 @@ impl Tally {
         self.injected = self.injected.saturating_add(seconds).min(300);
     }
 
+    /// Input came at `now` that certainly no device sent. Programs that remap keys send some, too, each beside the
+    /// device's own: only a second without any device's is injected.
+    #[cfg_attr(not(windows), allow(dead_code, reason = "others ask the system, or count both"))]
+    pub fn by_software(&mut self, now: Timestamp) {
+        self.software.set(now.as_second() - self.start.as_second());
+    }
+
     /// The window.
     pub fn finish(mut self) -> Window {
+        let devices = self.sources.iter().filter(|(kind, _)| is_device(**kind));
+        let devices = devices.fold(Seconds::default(), |all, (_, kind)| all.with(kind.active));
+        let unbroken = self.moved.count() >= UNBROKEN_SECONDS && self.bursts.len() == 1 && !self.pressed;
+        let injected = self.injected.max(self.software.without(devices).count());
         let busiest = self.sources.values_mut().max_by_key(|kind| kind.times.len());
         let times = busiest.map(|kind| std::mem::take(&mut kind.times)).unwrap_or_default();
         Window {
             start: self.start,
             observed_seconds: self.watched.count(),
-            injected_seconds: self.injected,
+            injected_seconds: injected,
             absolute_permille: permille(self.by_place, self.moves),
-            periodic_permille: rhythm(&self.bursts),
-            pointer_centinats: centinats(times),
+            periodic_permille: if unbroken { 1000 } else { rhythm(&self.bursts) },
+            // No hand's timing is known from a machine's.
+            pointer_centinats: if unbroken { None } else { centinats(times) },
             sources: self.sources.into_iter().map(|(kind, tallied)| (kind, tallied.source())).collect(),
         }
     }
@@ -174,7 +202,7 @@ impl Tally {
         at - self.start.as_second()
     }
 
-    fn moved(&mut self, pointing: Pointing, at: i64) {
+    fn moves(&mut self, pointing: Pointing, at: i64) {
         self.moves += 1;
         self.by_place += u64::from(pointing == Pointing::ByPlace);
         let begins = self.last_move.is_none_or(|last| at - last > BURST_GAP || at < last);
@@ -224,6 +252,14 @@ impl Seconds {
         Self::place(second).is_some_and(|(word, bit)| self.0[word] >> bit & 1 == 1)
     }
 
+    fn with(self, other: Self) -> Self {
+        Self(std::array::from_fn(|word| self.0[word] | other.0[word]))
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self(std::array::from_fn(|word| self.0[word] & !other.0[word]))
+    }
+
     pub(super) fn count(&self) -> u16 {
         self.0.iter().map(|word| u16::try_from(word.count_ones()).unwrap_or(0)).sum()
     }
@@ -232,6 +268,11 @@ impl Seconds {
         let second = u32::try_from(second).ok().filter(|s| i64::from(*s) < Window::SECONDS)?;
         Some((usize::try_from(second / 64).ok()?, second % 64))
     }
+}
+
+/// It is known that a device sent it, and not software.
+fn is_device(kind: SourceKind) -> bool {
+    !matches!(kind, SourceKind::Virtual | SourceKind::Other)
 }
 
 fn permille(part: u64, whole: u64) -> u16 {
@@ -342,6 +383,29 @@ mod tests {
     }
 
     #[test]
+    fn a_mouse_on_a_turntable_is_a_jiggler_and_a_hand_that_rests_or_presses_is_not() {
+        let window = |times: &[i64], pressed: Option<Happened>| {
+            let mut tally = Tally::new(at(0));
+            send(&mut tally, SourceKind::Usb, Pointing::ByHand, Happened::Move, times);
+            let press = pressed.map(|what| (what, [7_004_000]));
+            press
+                .iter()
+                .for_each(|(what, times)| send(&mut tally, SourceKind::Usb, Pointing::ByHand, *what, times));
+            tally.finish()
+        };
+        let turntable = every(8_000, 300);
+        let turned = window(&turntable, None);
+        assert_eq!((turned.periodic_permille, turned.pointer_centinats), (1000, None));
+        for pressed in [Happened::Key, Happened::Click] {
+            assert_eq!(window(&turntable, Some(pressed)).periodic_permille, 0, "{pressed:?}");
+        }
+        let mut rests = turntable.clone();
+        rests.retain(|time| !(140_200_000..140_500_000).contains(time));
+        assert_eq!(window(&rests, None).periodic_permille, 0, "it rested once, for a third of a second");
+        assert_eq!(window(&every(8_000, 280), None).periodic_permille, 0, "it came to rest");
+    }
+
+    #[test]
     fn seconds_in_which_the_kernel_dropped_events_make_no_rhythm() {
         let mut tally = Tally::new(at(0));
         for second in 0..300 {
@@ -360,6 +424,28 @@ mod tests {
         assert!(!tally.is_over(at(299)));
         assert!(tally.is_over(at(300)) && tally.is_over(at(-1)));
         assert_eq!(tally.finish().start, at(0));
+    }
+
+    #[test]
+    fn input_that_no_device_sent_is_injected_unless_a_device_sent_some_in_the_same_second() {
+        let mut tally = Tally::new(at(0));
+        let software = |tally: &mut Tally, kind, seconds: std::ops::Range<i64>| {
+            for second in seconds {
+                tally.take(at(second), kind, Pointing::ByHand, Event { what: Happened::Key, at: 0 });
+                tally.by_software(at(second));
+            }
+        };
+        software(&mut tally, SourceKind::Virtual, 10..40);
+        send(&mut tally, SourceKind::Usb, Pointing::ByHand, Happened::Key, &every(1_000_000, 20));
+        software(&mut tally, SourceKind::Other, 100..110);
+        tally.by_software(at(-1));
+        tally.by_software(at(300));
+        let window = tally.finish();
+        assert_eq!(
+            window.injected_seconds, 30,
+            "20 beside no key of the keyboard's, 10 beside what nobody told"
+        );
+        assert_eq!(window.active_seconds(), 30);
     }
 
     #[test]

@@ -114,49 +114,76 @@ fn a_machine_without_input_devices_says_so() {
     assert_eq!(status(&machine), SensorStatus::ok());
 }
 
-/// An X server of this test's own; ends with it.
-struct XServer {
-    server: std::process::Child,
-    number: u32,
-}
+/// Programs of this test's own; end with it.
+struct Ends(std::process::Child);
 
-impl XServer {
-    fn start() -> Self {
-        let number = 100 + std::process::id() % 800;
-        let display = format!(":{number}");
-        let server = std::process::Command::new("Xvfb")
-            .args([&display, "-nolisten", "tcp", "-extension", "MIT-SHM"])
-            .spawn();
-        Self { server: server.expect("this test needs Xvfb (Debian package xvfb)"), number }
+impl Ends {
+    fn start(program: &std::path::Path, arguments: &[&str]) -> Self {
+        let child = std::process::Command::new(program).args(arguments).spawn();
+        Self(child.expect("this test needs Xvfb (Debian package xvfb)"))
     }
 }
 
-impl Drop for XServer {
+impl Drop for Ends {
     fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An X server, and a number that no other test's has.
+fn x_server(offset: u32, arguments: &[&str]) -> (Ends, u32) {
+    let number = offset + std::process::id() % 800;
+    let display = format!(":{number}");
+    let all = [&[&display, "-nolisten", "tcp", "-extension", "MIT-SHM"], arguments].concat();
+    (Ends::start("Xvfb".as_ref(), &all), number)
+}
+
+/// The display, as soon as it answers.
+fn screen(number: u32) -> super::x11::Screen {
+    let live = Config { root: "/".into(), ..config(std::path::Path::new("/")) };
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        assert!(Instant::now() < end, "Xvfb does not answer");
+        std::thread::sleep(Duration::from_millis(100));
+        let (screens, _) = super::x11::screens(&live, Vec::new());
+        if let Some(screen) = screens.into_iter().find(|screen| screen.number == number) {
+            return screen;
+        }
     }
 }
 
 #[test]
 fn an_x_server_says_when_software_injected_input() {
-    let x = XServer::start();
-    let live = Config { root: "/".into(), ..config(std::path::Path::new("/")) };
-    let end = Instant::now() + Duration::from_secs(20);
-    let mut screen = loop {
-        assert!(Instant::now() < end, "Xvfb does not answer");
-        std::thread::sleep(Duration::from_millis(100));
-        let (screens, _) = super::x11::screens(&live, Vec::new());
-        if let Some(screen) = screens.into_iter().find(|screen| screen.number == x.number) {
-            break screen;
-        }
-    };
+    let (_server, number) = x_server(100, &[]);
+    let mut screen = screen(number);
     std::thread::sleep(Duration::from_millis(1500));
     assert!(screen.idle().unwrap() > Duration::from_secs(1), "nobody has touched it");
     let injected = std::process::Command::new("xdotool")
         .args(["mousemove", "20", "30"])
-        .env("DISPLAY", format!(":{}", x.number))
+        .env("DISPLAY", format!(":{number}"))
         .status();
     assert!(injected.expect("this test needs xdotool (Debian package xdotool)").success());
     assert!(screen.idle().unwrap() < Duration::from_secs(1), "XTEST resets the time");
+}
+
+/// Anybody can start a program of a server's name that claims a server's display and has no cookie for it.
+#[test]
+fn a_program_that_claims_an_x_servers_display_does_not_stand_before_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let fake = folder.path().join("Xvfb");
+    std::fs::write(&fake, "#!/bin/sh\nwhile :; do sleep 0.05; done\n").unwrap();
+    std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let display = format!(":{}", 1000 + std::process::id() % 800);
+    // One before and one after the server, so that no order of processes hides them.
+    let _first = Ends::start(&fake, &[&display, "-auth", "/dev/null"]);
+    // Family `FamilyWild`, no address, no display, a cookie.
+    let cookies = folder.path().join("cookies");
+    let cookie = [&[0xff, 0xff, 0, 0, 0, 0, 0, 18][..], b"MIT-MAGIC-COOKIE-1", &[0, 16], &[7; 16]].concat();
+    std::fs::write(&cookies, cookie).unwrap();
+    let (_server, number) = x_server(1000, &["-auth", cookies.to_str().unwrap()]);
+    let _last = Ends::start(&fake, &[&display, "-auth", "/dev/null"]);
+    assert!(screen(number).idle().is_ok());
 }

@@ -3,13 +3,19 @@
 //! What x11vnc, AnyDesk and their kin inject (XTEST), and all input of a virtual X server (Xvnc), never passes a
 //! device of the kernel's; it does reset this time. Four requests of the X protocol (version 11), spoken by
 //! hand: no library, no window, no event is asked for.
+//!
+//! Whose a display is goes by the sockets that a server's process holds: what a process calls itself and what it was
+//! started with anybody can choose, to stand in the way of the server that is to be asked.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::net::sockopt::socket_peercred;
+
+use super::displays::displays;
 use crate::sensors::Config;
 use crate::sensors::read;
 
@@ -17,8 +23,12 @@ use crate::sensors::read;
 const PATIENCE: Duration = Duration::from_millis(300);
 /// Most events that may stand before a reply.
 const MOST_EVENTS: usize = 4096;
-/// Most displays that are asked.
+/// Most displays that are asked, those with the lowest numbers: the machine's own come before what anybody starts.
 const MOST: usize = 8;
+/// As much as is read of the machine's sockets: some 100,000.
+const MOST_TABLE: usize = 8 << 20;
+/// Most open files of a server: one has a few hundred clients.
+const MOST_FILES: usize = 4096;
 /// X servers by the names of their processes. Xwayland is none: it sees only what its windows get.
 const SERVERS: [&str; 6] = ["Xorg", "X", "Xvnc", "Xtigervnc", "Xtightvnc", "Xvfb"];
 const EXTENSION: &[u8; 16] = b"MIT-SCREEN-SAVER";
@@ -29,34 +39,58 @@ const COOKIE: &str = "MIT-MAGIC-COOKIE-1";
 pub struct Screen {
     /// Its number.
     pub number: u32,
+    pid: i32,
     stream: UnixStream,
     root: u32,
     opcode: u8,
 }
 
-/// Displays of this machine that answer, `known` among them kept, and how many do not let us ask.
-pub fn screens(config: &Config, mut known: Vec<Screen>) -> (Vec<Screen>, usize) {
-    let servers = servers(config);
-    known.retain(|screen| servers.iter().any(|server| server.number == screen.number));
-    let mut refused = 0;
+/// Where injected input is not seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unseen {
+    /// An X display does not let us ask.
+    pub refused: bool,
+    /// There are more X displays than are asked.
+    pub left_out: bool,
+    /// There is a display of Wayland's, which tells nobody.
+    pub wayland: bool,
+}
+
+/// X displays of this machine that answer, `known` among them kept, and what cannot be seen.
+pub fn screens(config: &Config, known: Vec<Screen>) -> (Vec<Screen>, Unseen) {
+    let (mut servers, mut unseen) = servers(config);
+    unseen.left_out = keep_lowest(&mut servers);
+    let still = |screen: &Screen| {
+        servers.iter().any(|server| (server.number, server.pid) == (screen.number, screen.pid))
+    };
+    let mut screens: Vec<Screen> = known.into_iter().filter(still).collect();
     for server in servers {
-        if known.iter().any(|screen| screen.number == server.number) || known.len() == MOST {
+        if screens.iter().any(|screen| screen.number == server.number) {
             continue;
         }
         match Screen::open(&server) {
-            Ok(screen) => known.push(screen),
+            Ok(screen) => screens.push(screen),
             Err(error) => {
                 tracing::debug!(display = server.number, %error, "X display not asked");
-                refused += 1;
+                unseen.refused = true;
             }
         }
     }
-    (known, refused)
+    (screens, unseen)
+}
+
+/// One server a display, in the order of their numbers; answers whether there are more than are asked.
+fn keep_lowest(servers: &mut Vec<Server>) -> bool {
+    servers.sort_by_key(|server| server.number);
+    servers.dedup_by_key(|server| server.number);
+    let too_many = servers.len() > MOST;
+    servers.truncate(MOST);
+    too_many
 }
 
 impl Screen {
     fn open(server: &Server) -> io::Result<Self> {
-        let mut stream = connect(server.number)?;
+        let mut stream = connect(server)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.write_all(&hello(server.cookie.as_deref()))?;
@@ -68,7 +102,7 @@ impl Screen {
         if answer[8] == 0 {
             return Err(io::Error::other("the X server has no screen saver extension"));
         }
-        Ok(Self { number: server.number, stream, root, opcode: answer[9] })
+        Ok(Self { number: server.number, pid: server.pid, stream, root, opcode: answer[9] })
     }
 
     /// Time since the server last saw input.
@@ -85,36 +119,46 @@ impl Screen {
 /// An X server that runs, and what lets us in.
 struct Server {
     number: u32,
+    pid: i32,
     cookie: Option<Vec<u8>>,
 }
 
-fn servers(config: &Config) -> Vec<Server> {
+fn servers(config: &Config) -> (Vec<Server>, Unseen) {
     let proc = config.path("proc");
-    let mut servers: Vec<Server> = Vec::new();
-    for pid in read::names(&proc, usize::MAX).unwrap_or_default() {
-        if !pid.bytes().all(|b| b.is_ascii_digit()) {
+    let Ok(table) = read::text(&proc.join("net/unix"), MOST_TABLE) else {
+        return (Vec::new(), Unseen { refused: true, ..Unseen::default() });
+    };
+    let displays = displays(&table);
+    let mut unseen = Unseen { wayland: displays.wayland, ..Unseen::default() };
+    let mut servers = Vec::new();
+    let pids = read::names(&proc, usize::MAX).unwrap_or_default();
+    for pid in pids.iter().filter_map(|name| name.parse::<i32>().ok()) {
+        let process = proc.join(pid.to_string());
+        let name = read::attribute(&process.join("comm")).unwrap_or_default();
+        if !SERVERS.contains(&name.as_str()) {
             continue;
         }
-        let dir = proc.join(pid);
-        let name = read::attribute(&dir.join("comm")).unwrap_or_default();
-        if SERVERS.contains(&name.as_str())
-            && let Some(server) = server(&dir)
-            && servers.iter().all(|other| other.number != server.number)
-        {
-            servers.push(server);
-        }
+        let Ok(held) = read::sockets(&process.join("fd"), MOST_FILES) else {
+            unseen.refused |= process.exists();
+            continue;
+        };
+        let held = displays.x11.iter().filter(|(inode, _)| held.contains(inode));
+        let auth = authority(&process);
+        servers.extend(held.map(|(_, number)| {
+            let cookie =
+                auth.as_deref().and_then(|path| cookie(&read::bytes(path, read::SMALL).ok()?, *number));
+            Server { number: *number, pid, cookie }
+        }));
     }
-    servers
+    (servers, unseen)
 }
 
-/// `Xorg :1 vt2 -auth /run/user/120/gdm/Xauthority`; without a display it is the first.
-fn server(process: &Path) -> Option<Server> {
+/// `Xorg vt2 -displayfd 3 -auth /run/user/120/gdm/Xauthority`: where its cookies are.
+fn authority(process: &Path) -> Option<PathBuf> {
     let line = read::bytes(&process.join("cmdline"), read::SMALL).ok()?;
-    let arguments: Vec<&str> = line.split(|b| *b == 0).filter_map(|a| std::str::from_utf8(a).ok()).collect();
-    let number = arguments.iter().find_map(|a| a.strip_prefix(':')?.parse().ok()).unwrap_or(0);
-    let auth = arguments.iter().position(|a| *a == "-auth").and_then(|at| arguments.get(at + 1));
-    let cookie = auth.and_then(|path| cookie(&read::bytes(Path::new(path), read::SMALL).ok()?, number));
-    Some(Server { number, cookie })
+    let mut arguments = line.split(|b| *b == 0).filter_map(|a| std::str::from_utf8(a).ok());
+    arguments.find(|argument| *argument == "-auth")?;
+    arguments.next().map(PathBuf::from)
 }
 
 /// The cookie for a display from an authority file: entries of family, address, display, name and data, each
@@ -138,11 +182,20 @@ fn cookie(file: &[u8], number: u32) -> Option<Vec<u8>> {
     }
 }
 
-/// By its socket's name, which a private `/tmp` does not hide, else by its file.
-fn connect(number: u32) -> io::Result<UnixStream> {
-    let path = format!("/tmp/.X11-unix/X{number}");
+/// By its socket's name, which a private `/tmp` does not hide, else by its file. Another process may hold one of them.
+fn connect(server: &Server) -> io::Result<UnixStream> {
+    let path = format!("/tmp/.X11-unix/X{}", server.number);
+    let is_its_own = |stream: &UnixStream| {
+        socket_peercred(stream).is_ok_and(|peer| peer.pid.as_raw_nonzero().get() == server.pid)
+    };
     let by_name = SocketAddr::from_abstract_name(&path).and_then(|name| UnixStream::connect_addr(&name));
-    by_name.or_else(|_| UnixStream::connect(path))
+    match by_name {
+        Ok(stream) if is_its_own(&stream) => Ok(stream),
+        _ => {
+            let stream = UnixStream::connect(path)?;
+            if is_its_own(&stream) { Ok(stream) } else { Err(io::ErrorKind::ConnectionRefused.into()) }
+        }
+    }
 }
 
 /// Opens the conversation: byte order, version, name and data of the cookie.
@@ -219,6 +272,19 @@ mod tests {
         ];
         assert_eq!(cookie(&file.concat(), 1).as_deref(), Some(&b"one"[..]));
         assert_eq!(cookie(&file.concat(), 2), None);
+    }
+
+    #[test]
+    fn servers_that_anybody_starts_do_not_push_out_the_machines_own() {
+        let server = |number| Server { number, pid: 100_234, cookie: None };
+        let asked = |numbers: &[u32]| {
+            let mut servers: Vec<Server> = numbers.iter().copied().map(server).collect();
+            let left_out = keep_lowest(&mut servers);
+            (servers.iter().map(|server| server.number).collect::<Vec<_>>(), left_out)
+        };
+        assert_eq!(asked(&[1, 0, 1]), (vec![0, 1], false));
+        let (kept, left_out) = asked(&[20, 21, 22, 23, 24, 25, 26, 27, 28, 0]);
+        assert!(left_out && kept.len() == MOST && kept[0] == 0, "{kept:?}");
     }
 
     #[test]

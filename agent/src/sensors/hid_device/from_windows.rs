@@ -28,6 +28,13 @@ pub(super) fn above<'a>(node: &Node, all: &'a [Node]) -> Vec<&'a Node> {
     found
 }
 
+/// A device with those above it, nearest first, is part of the laptop. Not if nothing is known of it.
+pub(in crate::sensors) fn is_built_in(nodes: &[Node]) -> bool {
+    let Some((node, above)) = nodes.split_first() else { return false };
+    let above: Vec<&Node> = above.iter().collect();
+    built_in(bus(node, &above), &above)
+}
+
 /// The fact; `None` for what neither types nor points.
 pub(super) fn device(found: &Found<'_>) -> Option<HidDevice> {
     let Found { node, above, absolute } = found;
@@ -100,21 +107,55 @@ fn bus(node: &Node, above: &[&Node]) -> Bus {
     if lines().any(software) { Bus::Virtual } else { Bus::Other }
 }
 
-/// Soldered in, or on a USB port that nobody can reach.
+/// Soldered in, or on a USB port that nobody can reach. A node of which the registry tells nothing may be in any port.
 fn built_in(bus: Bus, above: &[&Node]) -> bool {
+    let fixed = |node: &&Node| !node.is_removable() && !node.hardware_ids.is_empty();
+    let mut on_usb = above.iter().copied().filter(|node| same(node.enumerator(), "USB")).peekable();
     match bus {
         Bus::I2c | Bus::Ps2 => true,
-        Bus::Usb => {
-            above.iter().filter(|node| same(node.enumerator(), "USB")).all(|node| !node.is_removable())
-        }
+        Bus::Usb => on_usb.peek().is_some() && on_usb.all(|node| fixed(&node)),
         _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::sensors::devnode::tests::node;
+
+    proptest! {
+        /// Names, parents and ids as no driver writes them, loops of parents among them.
+        #[test]
+        fn nodes_of_any_kind_end_and_say_what_is_bounded(
+            nodes in prop::collection::vec(
+                ("(USB|HID|ACPI|BTHENUM|ROOT|\\PC{0,9})(\\\\\\PC{0,9}){0,2}", 0usize..9, any::<u32>(), "\\PC{0,300}"), 1..9,
+            ),
+            usage in "(HID_DEVICE_UP:[0-9A-F]{0,5}_U:[0-9A-F]{0,5}|VID[_&]\\PC{0,9}PID[_&]\\PC{0,9}|\\PC{0,30})",
+            service in prop::option::of("(i8042prt|hidi2c|\\PC{0,9})"), absolute: Option<bool>,
+        ) {
+            let names: Vec<String> = nodes.iter().map(|(name, ..)| name.clone()).collect();
+            let nodes: Vec<Node> = nodes
+                .iter()
+                .map(|(name, parent, capabilities, description)| Node {
+                    service: service.clone(),
+                    capabilities: *capabilities,
+                    description: Some(description.clone()),
+                    ..node(name, names.get(*parent).map_or("", |name| name), &usage, &usage)
+                })
+                .collect();
+            for node in &nodes {
+                let above = above(node, &nodes);
+                prop_assert!(above.len() <= MOST_STEPS);
+                if let Some(device) = device(&Found { node, above, absolute }) {
+                    prop_assert!(device.name.chars().count() <= 126 && !device.name.contains(char::is_control));
+                    prop_assert!((device.vendor_id.len(), device.product_id.len()) == (4, 4));
+                }
+            }
+            let _ = is_built_in(&nodes);
+        }
+    }
 
     fn look(nodes: &[Node]) -> Vec<HidDevice> {
         let found = nodes.iter().map(|node| Found { node, above: above(node, nodes), absolute: None });
@@ -188,6 +229,38 @@ mod tests {
             ]
         );
         assert_eq!((found[3].vendor_id.as_str(), found[3].name.as_str()), ("046d", "USB Receiver"));
+    }
+
+    /// An ASUS with its keyboard on USB inside, and the same keyboard in a hub that somebody plugged in.
+    #[test]
+    fn a_usb_keyboard_is_the_laptops_own_where_nothing_up_to_the_root_can_be_unplugged() {
+        let nodes = |hub: u32, keyboard: u32| {
+            let usb = |id: &str, above: &str, capabilities| Node {
+                capabilities,
+                ..node(id, above, id.rsplit_once('\\').unwrap().0, "")
+            };
+            let ids = r"VID_0B05&PID_19B6";
+            vec![
+                node(
+                    &format!(r"HID\{ids}&MI_00\7&1A2B3C&0&0000"),
+                    &format!(r"USB\{ids}&MI_00\6&1&0&0000"),
+                    &format!(r"HID\{ids}&MI_00 HID_DEVICE_UP:0001_U:0006"),
+                    "",
+                ),
+                usb(&format!(r"USB\{ids}&MI_00\6&1&0&0000"), &format!(r"USB\{ids}\5&1&0&3"), 0x80),
+                usb(&format!(r"USB\{ids}\5&1&0&3"), r"USB\VID_05E3&PID_0608\5&2&0&1", keyboard),
+                usb(r"USB\VID_05E3&PID_0608\5&2&0&1", r"USB\ROOT_HUB30\4&1&0&0", hub),
+                usb(r"USB\ROOT_HUB30\4&1&0&0", r"PCI\VEN_8086&DEV_A0ED\3&1", 0x80),
+            ]
+        };
+        let (fixed, removable) = (0x80, 0x84);
+        assert!(is_built_in(&nodes(fixed, fixed)));
+        assert!(!is_built_in(&nodes(fixed, removable)), "in a port");
+        assert!(!is_built_in(&nodes(removable, fixed)), "in a hub that is in a port");
+        let mut untold = nodes(fixed, fixed);
+        untold[2].hardware_ids.clear();
+        assert!(!is_built_in(&untold) && !is_built_in(&untold[..1]) && !is_built_in(&[]));
+        assert!(look(&nodes(fixed, fixed))[0].built_in, "in the fact as well");
     }
 
     #[test]

@@ -81,6 +81,8 @@ fn or_missing<T>(result: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use proptest::prelude::*;
+
     use farmwatch_shared::facts::{Bus, SensorState, SensorStatus};
 
     use super::*;
@@ -210,6 +212,36 @@ mod tests {
         let (found, status) = machine.look::<HidDevice>();
         assert_eq!(status.state, SensorState::Blind);
         assert_eq!(found.len(), 2, "what does not lie is still seen");
+    }
+
+    #[test]
+    fn files_of_any_kind_never_panic_and_hide_no_other_device() {
+        let machine = laptop();
+        let before = machine.look::<HidDevice>().0.len();
+        let (hid, input) = ("sys/bus/hid/devices/0003:12345678:9.000A", "sys/class/input/input99");
+        let bytes = || prop::collection::vec(any::<u8>(), 0..300);
+        let text = "((HID_NAME=|[0-9a-fA-F]{0,20}|\\n| |\\PC){0,20}|[0-9a-f ]{0,400})";
+        proptest!(ProptestConfig::with_cases(64), |(
+            descriptor in bytes(), uevent in bytes(), line in text, ids in text, bits in text, cut in 0usize..150,
+        )| {
+            let mouse = fixture("hid/mouse_genius.hex");
+            for descriptor in [&descriptor[..], &mouse[..cut.min(mouse.len())]] {
+                machine.file(&format!("{hid}/report_descriptor"), descriptor);
+                machine.file(&format!("{hid}/uevent"), &uevent);
+                let (found, status) = machine.look::<HidDevice>();
+                prop_assert!(found.len() >= before && found.len() <= before + 2);
+                prop_assert!(status.state == SensorState::Blind || found.len() > before || status.state == SensorState::Ok);
+            }
+            machine.file(&format!("{hid}/uevent"), &line);
+            for name in ["id/bustype", "id/vendor", "id/product"] {
+                machine.file(&format!("{input}/{name}"), &ids);
+            }
+            for name in ["name", "capabilities/key", "capabilities/rel", "capabilities/abs"] {
+                machine.file(&format!("{input}/{name}"), &bits);
+            }
+            let (found, _) = machine.look::<HidDevice>();
+            prop_assert!(found.len() >= before && found.iter().all(|(_, device)| device.name.chars().count() <= 256));
+        });
     }
 
     #[test]

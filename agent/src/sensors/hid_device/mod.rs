@@ -9,7 +9,7 @@ pub(super) mod evdev;
 #[cfg(any(target_os = "macos", test))]
 mod from_macos;
 #[cfg(any(windows, test))]
-mod from_windows;
+pub(super) mod from_windows;
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
@@ -21,6 +21,8 @@ use farmwatch_shared::facts::{Bus, Family as _, HidCaps, HidDevice};
 
 use super::hot_plug::{self, Kind};
 use super::{Config, Sensed, Sensor};
+#[cfg(windows)]
+pub(super) use os::point_to_places;
 use os::sense;
 
 /// Vendor ids under which Apple's Bluetooth devices go (USB's and Bluetooth's registry).

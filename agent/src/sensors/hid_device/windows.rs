@@ -11,7 +11,7 @@ use windows_sys::Win32::Storage::FileSystem::{FILE_SHARE_READ, FILE_SHARE_WRITE}
 
 use super::from_windows::{Found, above, device};
 use super::state;
-use crate::sensors::devnode::same;
+use crate::sensors::devnode::{Node, same};
 use crate::sensors::{Sensed, SensorError};
 use crate::windows::devices;
 
@@ -36,6 +36,17 @@ pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
     }
     state(every, out);
     Ok(())
+}
+
+/// Which of these nodes are collections that say where the pointer is to be, by their ids.
+pub(in crate::sensors) fn point_to_places(nodes: &[Node]) -> Vec<String> {
+    let paths = devices::interfaces(&GUID_DEVINTERFACE_HID);
+    let places = |node: &&Node| {
+        let path = paths.iter().find(|path| devices::instance(path).is_some_and(|id| same(&id, &node.id)));
+        path.and_then(|path| absolute(path)) == Some(true)
+    };
+    let pointers = nodes.iter().filter(|node| matches!(node.usage(), Some((1, 1 | 2))));
+    pointers.filter(places).map(|node| node.id.clone()).collect()
 }
 
 /// Whether a collection says where X is to be (usage 0x30 of page 1), not by how much it moved. Nothing is read from

@@ -133,7 +133,22 @@ fn concerns(message: &[u8], subsystems: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn messages_of_any_kind_wake_for_their_own_subsystem_alone(
+            before in prop::collection::vec(any::<u8>(), 0..200), after in prop::collection::vec(any::<u8>(), 0..200), cut in 0usize..420,
+        ) {
+            // What stands before must not name another subsystem itself: the kernel names one.
+            prop_assume!(!before.windows(10).any(|part| part == b"SUBSYSTEM="));
+            let message = [&before[..], b"\0SUBSYSTEM=usb\0", &after].concat();
+            prop_assert!(concerns(&message, &["drm", "usb"]) && !concerns(&message, &["drm"]));
+            let _ = concerns(&message[..cut.min(message.len())], &["usb"]);
+        }
+    }
 
     #[test]
     fn only_messages_of_the_asked_subsystem_wake() {

@@ -1,10 +1,12 @@
 //! What macOS says of processes, sockets, launchd's items and apps, in the words of the catalogue.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use farmwatch_shared::catalogue::{Catalogue, Match, Os, Proves};
 use farmwatch_shared::program::Program;
 
+use super::reach::{self, Connection, Listens};
 use super::tools::{Hit, Sockets};
 use crate::apple::plist::{Dict, Plist, text};
 
@@ -13,12 +15,16 @@ const MOST_PORTS: usize = 16;
 /// Most arguments of a program.
 const MOST_ARGUMENTS: i32 = 256;
 /// Bytes of a `socket_fdinfo` (sys/proc_info.h), and where in it are: the protocol, the kind of socket, the port at the
-/// other end and the port here in the network's order, TCP's state.
+/// other end and the port here in the network's order, whether the addresses are IPv4's, the address at the other end and
+/// the one here (of IPv4 the last four of 16 bytes), TCP's state.
 pub(super) const SOCKET: usize = 792;
 const PROTOCOL: usize = 180;
 const KIND: usize = 256;
 const PEER_PORT: usize = 264;
 const PORT: usize = 268;
+const VERSION: usize = 288;
+const PEER: usize = 296;
+const OWN: usize = 312;
 const STATE: usize = 344;
 /// `SOCKINFO_IN`, `IPPROTO_UDP`; `SOCKINFO_TCP`, `TSI_S_LISTEN`, `TSI_S_ESTABLISHED`.
 const INTERNET: i32 = 1;
@@ -26,6 +32,8 @@ const UDP: i32 = 17;
 const TCP: i32 = 2;
 const LISTENS: i32 = 1;
 const ESTABLISHED: i32 = 4;
+/// `INI_IPV4`.
+const IPV4: u8 = 1;
 /// What `csops` writes before a text: a word of zeros, the length of all.
 const HEADER: usize = 8;
 
@@ -33,9 +41,21 @@ const HEADER: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Socket {
     pub(super) pid: u32,
-    /// The port at this end.
-    pub(super) port: u16,
+    /// Address and port at this end.
+    pub(super) own: (IpAddr, u16),
     pub(super) is: Is,
+}
+
+impl Socket {
+    /// Somebody is at the other end of this port.
+    pub(super) fn is_connected_to(&self, port: u16) -> bool {
+        self.own.1 == port && matches!(self.is, Is::Connected(_))
+    }
+
+    fn connection(&self) -> Option<Connection> {
+        let Is::Connected(peer) = self.is else { return None };
+        Some(Connection { pid: self.pid, own: self.own, peer })
+    }
 }
 
 /// What a socket is there for.
@@ -43,8 +63,8 @@ pub(super) struct Socket {
 pub(super) enum Is {
     /// TCP: it waits for somebody.
     Listening,
-    /// TCP: somebody is at the other end.
-    Connected,
+    /// TCP: somebody is at the other end, with this address and port.
+    Connected((IpAddr, u16)),
     /// UDP: it takes from anybody.
     Waiting,
 }
@@ -52,14 +72,24 @@ pub(super) enum Is {
 /// A TCP socket that listens or is connected, or a UDP socket that is not, from what `proc_pidfdinfo(PROC_PIDFDSOCKETINFO)` returns.
 pub(super) fn socket(pid: u32, info: &[u8]) -> Option<Socket> {
     let word = |at: usize| Some(i32::from_ne_bytes(info.get(at..at + 4)?.try_into().ok()?));
-    let port = u16::from_be_bytes(info.get(PORT..PORT + 2)?.try_into().ok()?);
+    let own = end(info, OWN, PORT)?;
     let is = match (word(KIND)?, word(STATE)?) {
         (TCP, LISTENS) => Is::Listening,
-        (TCP, ESTABLISHED) => Is::Connected,
-        (INTERNET, _) if word(PROTOCOL)? == UDP && word(PEER_PORT)? == 0 && port != 0 => Is::Waiting,
+        (TCP, ESTABLISHED) => Is::Connected(end(info, PEER, PEER_PORT)?),
+        (INTERNET, _) if word(PROTOCOL)? == UDP && word(PEER_PORT)? == 0 && own.1 != 0 => Is::Waiting,
         _ => return None,
     };
-    Some(Socket { pid, port, is })
+    Some(Socket { pid, own, is })
+}
+
+fn end(info: &[u8], address: usize, port: usize) -> Option<(IpAddr, u16)> {
+    let port = u16::from_be_bytes(info.get(port..port + 2)?.try_into().ok()?);
+    let bytes: [u8; 16] = info.get(address..address + 16)?.try_into().ok()?;
+    let [.., a, b, c, d] = bytes;
+    let is_old = info.get(VERSION)? & IPV4 != 0;
+    let address =
+        if is_old { Ipv4Addr::new(a, b, c, d).into() } else { Ipv6Addr::from(bytes).to_canonical() };
+    Some((address, port))
 }
 
 /// A text from what `csops(CS_OPS_IDENTITY)` and `csops(CS_OPS_TEAMID)` return.
@@ -86,17 +116,17 @@ pub(super) fn whose(
 }
 
 /// What a process's sockets say. Somebody is connected to a port by whichever process, since launchd listens for the
-/// programs that it starts.
-pub(super) fn serves(sockets: &[Socket], pid: u32) -> Sockets {
+/// programs that it starts. `same`: whether a process is of the same tool.
+pub(super) fn serves(sockets: &[Socket], pid: u32, same: impl Fn(u32) -> bool) -> Sockets {
     let own = |is| sockets.iter().filter(move |socket| socket.is == is && socket.pid == pid);
-    let ports: BTreeSet<u16> = own(Is::Listening).map(|socket| socket.port).take(MOST_PORTS).collect();
-    let udp = own(Is::Waiting).map(|socket| socket.port).collect();
-    Sockets { connected: sockets.iter().any(|socket| is_connected(*socket, &ports)), ports, udp }
-}
-
-/// Somebody is at the other end of one of these ports.
-pub(super) fn is_connected(socket: Socket, ports: &BTreeSet<u16>) -> bool {
-    socket.is == Is::Connected && ports.contains(&socket.port)
+    let listening: Vec<Listens> = own(Is::Listening)
+        .map(|socket| Listens { port: socket.own.1, inside: socket.own.0.is_loopback() })
+        .collect();
+    let ports: BTreeSet<u16> = listening.iter().map(|one| one.port).take(MOST_PORTS).collect();
+    let udp = own(Is::Waiting).map(|socket| socket.own.1).collect();
+    let connections = sockets.iter().filter_map(Socket::connection);
+    let connected = !ports.is_empty() && reach::but_its_own(connections, same).to(&listening);
+    Sockets { ports, connected, udp }
 }
 
 /// A program's arguments from what `sysctl(KERN_PROCARGS2)` returns: their number, the program's path, zeros, the
@@ -192,9 +222,10 @@ macos process vncserver ; serving
     fn listening_ports_and_connections_are_told_apart_and_all_else_is_left_out() {
         let listens = socket(866, &info(TCP, 5000, LISTENS)).unwrap();
         let connected = socket(797, &info(TCP, 58_641, ESTABLISHED)).unwrap();
-        assert_eq!(connected, Socket { pid: 797, port: 58_641, is: Is::Connected });
+        let any = IpAddr::from(Ipv6Addr::UNSPECIFIED);
+        assert_eq!(connected, Socket { pid: 797, own: (any, 58_641), is: Is::Connected((any, 0)) });
         let expected = Sockets { ports: [5000].into(), ..Sockets::default() };
-        assert_eq!(serves(&[listens, connected], 866), expected);
+        assert_eq!(serves(&[listens, connected], 866, |_| false), expected);
         assert_eq!(socket(224, &info(INTERNET, 5353, 0)), None, "neither TCP nor UDP: a raw socket");
         assert_eq!(socket(224, &info(TCP, 5000, 0)), None, "closed");
         assert_eq!(socket(224, &info(TCP, 5000, LISTENS)[..STATE]), None);
@@ -202,13 +233,40 @@ macos process vncserver ; serving
 
     #[test]
     fn what_launchd_listens_for_is_connected_when_its_program_is() {
+        let own = |address: [u8; 4]| (IpAddr::from(address), 5900);
+        let far = (IpAddr::from([203, 0, 113, 9]), 50_001);
         let found = [
-            Socket { pid: 1, port: 5900, is: Is::Listening },
-            Socket { pid: 1, port: 5900, is: Is::Listening },
-            Socket { pid: 911, port: 5900, is: Is::Connected },
+            Socket { pid: 1, own: own([0; 4]), is: Is::Listening },
+            Socket { pid: 1, own: own([0; 4]), is: Is::Listening },
+            Socket { pid: 911, own: own([10, 0, 0, 10]), is: Is::Connected(far) },
         ];
         let expected = Sockets { ports: [5900].into(), connected: true, ..Sockets::default() };
-        assert_eq!(serves(&found, 1), expected);
+        assert_eq!(serves(&found, 1, |pid| pid == 1), expected);
+        assert!(found[2].is_connected_to(5900) && !found[0].is_connected_to(5900));
+    }
+
+    /// AnyDesk's service (9) and its window (10), VNC (11) behind a tunnel whose end is none of the tools'.
+    #[test]
+    fn a_tools_own_window_is_no_session_and_the_end_of_a_tunnel_is() {
+        let of = |pid, port: u16, peer: u16, state| {
+            let mut bytes = info(TCP, port, state);
+            bytes[PEER_PORT..PEER_PORT + 2].copy_from_slice(&peer.to_be_bytes());
+            bytes[VERSION] = IPV4;
+            for at in [OWN, PEER] {
+                bytes[at + 12..at + 16].copy_from_slice(&[127, 0, 0, 1]);
+            }
+            socket(pid, &bytes).unwrap()
+        };
+        let sockets = [
+            of(9, 7070, 0, LISTENS),
+            of(9, 7070, 50_001, ESTABLISHED),
+            of(10, 50_001, 7070, ESTABLISHED),
+            of(11, 5900, 0, LISTENS),
+            of(11, 5900, 50_002, ESTABLISHED),
+        ];
+        let anydesk = serves(&sockets, 9, |pid| [9, 10].contains(&pid));
+        assert_eq!((anydesk.ports.len(), anydesk.connected), (1, false));
+        assert!(serves(&sockets, 11, |pid| pid == 11).connected);
     }
 
     #[test]
@@ -220,10 +278,12 @@ macos process vncserver ; serving
             socket(7, &bytes)
         };
         let waits = udp(41_641, 0).unwrap();
-        assert_eq!(waits, Socket { pid: 7, port: 41_641, is: Is::Waiting });
+        let own = (Ipv6Addr::UNSPECIFIED.into(), 41_641);
+        assert_eq!(waits, Socket { pid: 7, own, is: Is::Waiting });
         assert_eq!((udp(53_122, 443), udp(0, 0)), (None, None));
-        assert_eq!(serves(&[waits], 7), Sockets { udp: [41_641].into(), ..Sockets::default() });
-        assert_eq!(serves(&[waits], 8), Sockets::default());
+        let expected = Sockets { udp: [41_641].into(), ..Sockets::default() };
+        assert_eq!(serves(&[waits], 7, |_| false), expected);
+        assert_eq!(serves(&[waits], 8, |_| false), Sockets::default());
     }
 
     #[test]
@@ -290,7 +350,7 @@ macos process vncserver ; serving
             let mut made = info(kind, 22, state);
             made.truncate(bytes.len());
             for socket in [socket(1, &bytes), socket(1, &made)].into_iter().flatten() {
-                let serves = serves(&[socket], socket.pid);
+                let serves = serves(&[socket], socket.pid, |_| true);
                 prop_assert!(serves.ports.len() + serves.udp.len() <= 1);
             }
         }
@@ -300,9 +360,10 @@ macos process vncserver ; serving
     fn a_million_arguments_and_sockets_are_bounded() {
         let bytes = [&i32::MAX.to_ne_bytes()[..], b"/bin/x\0\0", &b"a\0".repeat(1_000_000)].concat();
         assert_eq!(arguments(&bytes).unwrap().split('\0').count(), 256);
+        let any = IpAddr::from(Ipv4Addr::UNSPECIFIED);
         let many: Vec<Socket> = (0..1_000_000u32)
-            .map(|n| Socket { pid: 1, port: (n % 60_000) as u16, is: Is::Listening })
+            .map(|n| Socket { pid: 1, own: (any, (n % 60_000) as u16), is: Is::Listening })
             .collect();
-        assert_eq!(serves(&many, 1).ports.len(), MOST_PORTS);
+        assert_eq!(serves(&many, 1, |_| false).ports.len(), MOST_PORTS);
     }
 }

@@ -17,6 +17,7 @@ mod from_windows;
 mod os;
 #[cfg(unix)]
 mod paths;
+mod reach;
 #[cfg(not(target_os = "macos"))]
 mod relays;
 mod tools;

@@ -15,13 +15,29 @@ pub(super) struct Port {
     pub(super) super_plus: bool,
     /// Strings of the device: manufacturer, product, serial number.
     pub(super) strings: [Option<String>; 3],
+    /// The version of HID that each interface claims, by the interface's number.
+    pub(super) hid_versions: Vec<(u8, u16)>,
 }
 
+/// Types of descriptors.
+pub(super) const CONFIGURATION: u8 = 2;
+pub(super) const STRING: u8 = 3;
+/// Bytes of a `USB_DESCRIPTOR_REQUEST` before the descriptor: port, setup packet.
+const REQUEST: usize = 12;
+/// A string descriptor is never longer; a configuration is, seldom more than some hundred bytes, and what does not fit is
+/// cut off.
+const LONGEST_STRING: u16 = 255;
+const LONGEST_CONFIGURATION: u16 = 4096;
+
 /// Every device on USB but hubs, by the path of its port or its instance: what the hubs say where they can be asked,
-/// what the registry says otherwise.
-pub(super) fn devices(nodes: &[Node], port: impl Fn(&Node) -> Option<Port>) -> Vec<(String, RawUsb)> {
+/// what the registry says otherwise. `places`: HID collections that say where the pointer is to be, by their ids.
+pub(super) fn devices(
+    nodes: &[Node],
+    places: &[String],
+    port: impl Fn(&Node) -> Option<Port>,
+) -> Vec<(String, RawUsb)> {
     let whole = nodes.iter().filter(|node| same(node.enumerator(), "USB") && is_device(node));
-    whole.filter_map(|node| Some((key(node), device(node, nodes, port(node))?))).collect()
+    whole.filter_map(|node| Some((key(node), device(node, nodes, places, port(node))?))).collect()
 }
 
 /// Not a root hub, not a function of a composite device, not another hub.
@@ -44,18 +60,18 @@ fn key(node: &Node) -> String {
     format!("{vendor:04x}-{product:04x}@{}", hub.to_ascii_lowercase())
 }
 
-fn device(node: &Node, nodes: &[Node], port: Option<Port>) -> Option<RawUsb> {
+fn device(node: &Node, nodes: &[Node], places: &[String], port: Option<Port>) -> Option<RawUsb> {
     let (vendor_id, product_id) = node.ids()?;
     let instance = node.instance();
     let own: Vec<&Node> =
         nodes.iter().filter(|child| child.parent.as_deref().is_some_and(|id| same(id, &node.id))).collect();
     let functions = own.iter().copied().filter(|child| child.id.to_ascii_uppercase().contains("&MI_"));
-    let mut interfaces: Vec<RawInterface> =
-        functions.filter_map(|function| interface(function, nodes)).take(32).collect();
-    if interfaces.is_empty() {
-        interfaces.extend(interface(node, nodes));
-    }
     let port = port.unwrap_or_default();
+    let interface = |node: &Node| interface(node, nodes, places, &port.hid_versions);
+    let mut interfaces: Vec<RawInterface> = functions.filter_map(interface).take(32).collect();
+    if interfaces.is_empty() {
+        interfaces.extend(interface(node));
+    }
     let [manufacturer, product, serial] = port.strings;
     let in_registry = (!instance.contains('&')).then(|| instance.to_owned());
     Some(RawUsb {
@@ -72,11 +88,18 @@ fn device(node: &Node, nodes: &[Node], port: Option<Port>) -> Option<RawUsb> {
     })
 }
 
-fn interface(node: &Node, nodes: &[Node]) -> Option<RawInterface> {
+fn interface(
+    node: &Node,
+    nodes: &[Node],
+    places: &[String],
+    hid_versions: &[(u8, u16)],
+) -> Option<RawInterface> {
     let [class, subclass, protocol] = node.classes()?;
     let collections =
         nodes.iter().filter(|child| child.parent.as_deref().is_some_and(|id| same(id, &node.id)));
-    let usages: Vec<(u16, u16)> = collections.filter_map(Node::usage).collect();
+    let collections: Vec<&Node> = collections.collect();
+    let usages: Vec<(u16, u16)> = collections.iter().filter_map(|node| node.usage()).collect();
+    let own = number(node);
     let has = |usages_of: &[(u16, u16)]| usages.iter().any(|usage| usages_of.contains(usage));
     let hid_kind = match () {
         () if has(&[(1, 6), (1, 7)]) => Some(HidKind::Keyboard),
@@ -87,11 +110,54 @@ fn interface(node: &Node, nodes: &[Node]) -> Option<RawInterface> {
         class,
         subclass,
         protocol,
-        hid_version: None,
+        hid_version: hid_versions.iter().find(|(of, _)| *of == own).map(|(_, version)| *version),
         driver: node.service.clone(),
-        report_descriptor: None,
+        report_descriptor: parsed(&collections, places),
         hid_kind,
     })
+}
+
+/// The number of an interface: `…&MI_01\7&2A`; one that is the whole device's is its first.
+fn number(node: &Node) -> u8 {
+    let id = node.id.to_ascii_uppercase();
+    let digits = id.split_once("&MI_").and_then(|(_, rest)| rest.get(..2));
+    digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or(0)
+}
+
+/// Windows keeps report descriptors to itself and tells what it has parsed of them. Of an interface with a pointer that
+/// is put to places, or with anything of a touch screen or tablet, this is the shortest descriptor that says the same (HID
+/// 1.11 § 6.2.2); of all others the kinds of their collections say as much. Ranges are unlike any IP-KVM's, so that
+/// nobody takes them for its layout.
+fn parsed(collections: &[&Node], places: &[String]) -> Option<Vec<u8>> {
+    const PAGE: u8 = 0x05;
+    const USAGE: u8 = 0x09;
+    const BEGIN: [u8; 2] = [0xa1, 1];
+    const END: u8 = 0xc0;
+    /// X and Y in a byte each up to 127, relative or absolute; letters.
+    const MOVES: &[u8] = &[PAGE, 1, USAGE, 0x30, USAGE, 0x31, 0x15, 0, 0x25, 0x7f, 0x75, 8, 0x95, 2, 0x81, 6];
+    const PLACES: &[u8] =
+        &[PAGE, 1, USAGE, 0x30, USAGE, 0x31, 0x15, 0, 0x25, 0x7f, 0x75, 8, 0x95, 2, 0x81, 2];
+    const LETTERS: &[u8] = &[PAGE, 7, 0x19, 4, 0x29, 0x1d, 0x75, 8, 0x95, 6, 0x81, 0];
+    let mut descriptor = Vec::new();
+    let mut tells_more = false;
+    for node in collections {
+        let is_put = places.iter().any(|id| same(id, &node.id));
+        let Some((page, usage)) = node.usage() else { continue };
+        let fields = match (page, usage) {
+            (1, 1 | 2) if is_put => PLACES,
+            (1, 1 | 2) => MOVES,
+            (1, 6 | 7) => LETTERS,
+            (0x0d, 1..=6) => PLACES,
+            _ => continue,
+        };
+        tells_more |= fields == PLACES;
+        let (page, usage) = (u8::try_from(page).ok()?, u8::try_from(usage).ok()?);
+        descriptor.extend([PAGE, page, USAGE, usage]);
+        descriptor.extend(BEGIN);
+        descriptor.extend(fields);
+        descriptor.push(END);
+    }
+    tells_more.then_some(descriptor)
 }
 
 /// Megabits per second in tenths.
@@ -136,7 +202,22 @@ pub(super) fn port(first: &[u8], second: &[u8]) -> Option<Port> {
     let flags = number(second, 12).unwrap_or(0);
     let speed = if flags & IS_SUPER != 0 { 3 } else { *first.get(23)? };
     let descriptor = first.get(4..22)?.to_vec();
-    Some(Port { descriptor, speed, super_plus: flags & IS_SUPER_PLUS != 0, strings: Default::default() })
+    Some(Port { descriptor, speed, super_plus: flags & IS_SUPER_PLUS != 0, ..Port::default() })
+}
+
+/// A `USB_DESCRIPTOR_REQUEST` with room for the answer: port, then the setup packet of `GET_DESCRIPTOR` (USB 2.0 § 9.4.3).
+pub(super) fn descriptor_request(port: u8, kind: u8, index: u8, language: u16) -> Vec<u8> {
+    let length = if kind == STRING { LONGEST_STRING } else { LONGEST_CONFIGURATION };
+    let mut request = vec![port, 0, 0, 0, 0x80, 6, index, kind];
+    request.extend(language.to_le_bytes());
+    request.extend(length.to_le_bytes());
+    request.resize(REQUEST + usize::from(length), 0);
+    request
+}
+
+/// The descriptor that was asked for, behind the request.
+pub(super) fn descriptor(answer: &[u8]) -> &[u8] {
+    answer.get(REQUEST..).unwrap_or_default()
 }
 
 /// Where a device's descriptor says that its strings stand: manufacturer, product, serial number; 0 for none.
@@ -163,7 +244,7 @@ pub(super) fn string(descriptor: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use farmwatch_shared::usb;
+    use farmwatch_shared::{hid, usb};
     use proptest::prelude::*;
 
     use super::*;
@@ -203,12 +284,12 @@ mod tests {
     fn high_speed() -> Port {
         let descriptor = vec![18, 1, 0, 2, 0, 0, 0, 64, 0x6b, 0x1d, 4, 1, 0, 1, 1, 2, 3, 1];
         let strings = [Some("PiKVM".into()), Some("PiKVM Composite Device".into()), Some("CAFEBABE".into())];
-        Port { descriptor, speed: 2, super_plus: false, strings }
+        Port { descriptor, speed: 2, strings, ..Port::default() }
     }
 
     #[test]
     fn a_pikvm_is_seen_whole_and_its_serial_is_no_key() {
-        let found = devices(&pikvm(), |_| Some(high_speed()));
+        let found = devices(&pikvm(), &[], |_| Some(high_speed()));
         assert_eq!(found.len(), 1, "hubs and functions are no devices");
         let (key, raw) = &found[0];
         assert!(!key.contains("cafebabe"), "{key}");
@@ -225,9 +306,84 @@ mod tests {
 
     #[test]
     fn without_the_hubs_the_registry_tells_the_most() {
-        let found = devices(&pikvm(), |_| None);
+        let found = devices(&pikvm(), &[], |_| None);
         assert_eq!(found[0].1.serial.as_deref(), Some("CAFEBABE"));
         assert_eq!((found[0].1.speed_tenths, found[0].1.removable), (0, Some(true)));
+    }
+
+    /// The pointer's collection of a PiKVM, as Windows names it.
+    const POINTER: &str = r"HID\VID_1D6B&PID_0104&MI_01\7&1";
+
+    /// What a hub answers to the request for a configuration: the request, and a PiKVM's keyboard, absolute mouse and
+    /// drive as Linux' gadget tells them.
+    fn configuration() -> Vec<u8> {
+        let hex = "03000000 8006000200000010 0902530003010 4a0fa \
+            090400000103010105 092101010001224100 07058103080004 \
+            090401000103000006 092101010001223a00 07058203060004 \
+            090402000208065007 07058302000200 07050102000200";
+        hex::decode(hex.replace(|c: char| c.is_whitespace(), "")).unwrap()
+    }
+
+    #[test]
+    fn a_configuration_is_asked_for_as_usb_asks_and_says_the_version_of_hid() {
+        let request = descriptor_request(3, CONFIGURATION, 0, 0);
+        assert_eq!(request[..REQUEST], configuration()[..REQUEST]);
+        assert_eq!(request.len(), REQUEST + 4096);
+        let string = descriptor_request(3, STRING, 2, 0x0409);
+        assert_eq!(string[..REQUEST], [3, 0, 0, 0, 0x80, 6, 2, 3, 9, 4, 255, 0]);
+        assert_eq!(usb::hid_versions(descriptor(&configuration())), [(0, 0x0101), (1, 0x0101)]);
+        assert_eq!((descriptor(&request[..5]), descriptor(&[])), (&[][..], &[][..]));
+    }
+
+    /// The same box in a Logitech receiver's clothes: what it is made of gives it away, here as on Linux.
+    #[test]
+    fn a_disguised_ip_kvm_is_told_by_its_version_of_hid_and_by_how_it_points() {
+        let mut nodes = pikvm();
+        for node in &mut nodes {
+            let rename = |text: &mut String| *text = text.replace("VID_1D6B&PID_0104", "VID_046D&PID_C52B");
+            node.hardware_ids.iter_mut().chain([&mut node.id]).chain(&mut node.parent).for_each(rename);
+        }
+        let places = [POINTER.replace("VID_1D6B&PID_0104", "VID_046D&PID_C52B")];
+        let hid_versions = usb::hid_versions(descriptor(&configuration()));
+        let port = Port { speed: 1, strings: Default::default(), hid_versions, ..high_speed() };
+        let traits = |places: &[String], port: &Port| {
+            usb::traits(&devices(&nodes, places, |_| Some(port.clone()))[0].1)
+        };
+        assert!(traits(&places, &port).contains(&"absolute_kvm".to_owned()));
+        assert!(!traits(&[], &port).contains(&"absolute_kvm".to_owned()));
+        let fast = Port { speed: 2, ..port };
+        assert!(traits(&places, &fast).contains(&"linux_hid".to_owned()));
+        let silent = Port { hid_versions: Vec::new(), ..fast };
+        assert!(!traits(&places, &silent).contains(&"linux_hid".to_owned()));
+    }
+
+    #[test]
+    fn an_interface_that_is_parsed_is_what_its_collections_say_and_has_no_ip_kvms_layout() {
+        let with = |usages: &[&str], places: bool| {
+            let mut nodes = pikvm();
+            nodes.truncate(4);
+            for (n, usage) in usages.iter().enumerate() {
+                let id = format!(r"HID\VID_1D6B&PID_0104&MI_01&COL0{n}\7&1");
+                nodes.push(node(&id, r"USB\VID_1D6B&PID_0104&MI_01\6&1&0&0001", usage, ""));
+            }
+            let ids: Vec<String> = nodes.iter().filter(|_| places).map(|node| node.id.clone()).collect();
+            let found = devices(&nodes, &ids, |_| Some(high_speed()));
+            (usb::traits(&found[0].1), found[0].1.interfaces[1].clone())
+        };
+        let (keyboard, pointer, pen) =
+            ("HID_DEVICE_UP:0001_U:0006", "HID_DEVICE_UP:0001_U:0002", "HID_DEVICE_UP:000D_U:0002");
+        let (_, mouse) = with(&[pointer, keyboard], false);
+        assert_eq!(mouse.report_descriptor, None, "the collections say as much");
+        let (traits, tablet) = with(&[keyboard, pointer, pen], true);
+        let layout = hid::layout(tablet.report_descriptor.as_deref().unwrap()).unwrap();
+        assert!(
+            layout.caps.keyboard && layout.caps.absolute && layout.caps.digitizer && !layout.caps.relative
+        );
+        assert!(layout.any_digitizer && !layout.gadget_pointer);
+        assert!(!traits.contains(&"absolute_kvm".to_owned()), "a tablet with keys is none: {traits:?}");
+        let (traits, _) = with(&[keyboard, pointer], true);
+        assert!(traits.contains(&"absolute_kvm".to_owned()), "{traits:?}");
+        assert!(!traits.contains(&"gadget_pointer".to_owned()), "its layout is not known");
     }
 
     /// What a hub answers about a port on which a PiKVM hangs at 480 Mb/s.
@@ -264,8 +420,25 @@ mod tests {
         #[test]
         fn junk_descriptors_harm_nothing(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = (string(&bytes), port(&bytes, &bytes), name(&bytes), ports_of_hub(&bytes));
-            let port = |_: &Node| Some(Port { descriptor: bytes.clone(), ..Port::default() });
-            prop_assert_eq!(devices(&pikvm(), port).len(), 1);
+            let hid_versions = usb::hid_versions(descriptor(&bytes));
+            let port = |_: &Node| Some(Port { descriptor: bytes.clone(), hid_versions: hid_versions.clone(), ..Port::default() });
+            prop_assert_eq!(devices(&pikvm(), &[POINTER.to_owned()], port).len(), 1);
+        }
+
+        #[test]
+        fn nodes_of_any_name_and_usage_give_descriptors_that_can_be_read(
+            names in prop::collection::vec(("\\PC{0,20}", 0u16..300, 0u16..300), 0..20)
+        ) {
+            let nodes: Vec<Node> = names
+                .iter()
+                .map(|(name, page, usage)| node(name, "", &format!("HID_DEVICE_UP:{page:04X}_U:{usage:04X}"), ""))
+                .collect();
+            let all: Vec<&Node> = nodes.iter().collect();
+            let places: Vec<String> = nodes.iter().map(|node| node.id.clone()).collect();
+            nodes.iter().for_each(|node| { number(node); });
+            if let Some(descriptor) = parsed(&all, &places) {
+                prop_assert!(descriptor.len() <= hid::MAX_DESCRIPTOR && hid::layout(&descriptor).is_ok());
+            }
         }
     }
 }

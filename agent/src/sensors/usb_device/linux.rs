@@ -158,6 +158,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use farmwatch_shared::facts::{SensorState, SensorStatus, UsbDevice};
+    use proptest::prelude::*;
 
     use crate::sensors::machine::{Machine, Usb};
 
@@ -325,6 +326,41 @@ mod tests {
         assert_eq!(status.state, SensorState::Blind);
         assert_eq!(found.len(), 3, "what does not lie is still seen");
         assert_eq!(found[1].1.product, None);
+    }
+
+    #[test]
+    fn files_of_any_kind_never_panic_and_hide_no_other_device() {
+        let machine = docked_laptop();
+        let before = machine.look::<UsbDevice>().0.len();
+        let (device, dock) = ("sys/bus/usb/devices/1-9", "sys/bus/thunderbolt/devices/0-9");
+        let text = "((0x)?[0-9a-fA-F]{0,9}|[0-9.]{0,30}( Gb/s)?|\\PC{0,300})\\n?";
+        let bytes = || prop::collection::vec(any::<u8>(), 0..200);
+        proptest!(ProptestConfig::with_cases(64), |(
+            texts in prop::collection::vec(text, 12), descriptors in bytes(), report in bytes(),
+        )| {
+            let names = [
+                "idVendor", "idProduct", "bDeviceClass", "speed", "version", "bcdDevice", "removable", "manufacturer", "product",
+                "serial",
+            ];
+            for (name, text) in names.iter().zip(&texts) {
+                machine.file(&format!("{device}/{name}"), text);
+            }
+            for (name, text) in ["bInterfaceNumber", "bInterfaceClass", "bInterfaceProtocol"].iter().zip(&texts[9..]) {
+                machine.file(&format!("{device}:1.0/{name}"), text);
+            }
+            machine.file(&format!("{device}/descriptors"), &descriptors);
+            machine.file(&format!("{device}:1.0/0003:1:2.0009/report_descriptor"), &report);
+            for (name, text) in ["vendor", "device", "vendor_name", "device_name", "unique_id", "rx_speed"].iter().zip(&texts) {
+                machine.file(&format!("{dock}/{name}"), text);
+            }
+            let (found, _) = machine.look::<UsbDevice>();
+            prop_assert!(found.len() >= before && found.len() <= before + 2);
+            for (_, device) in &found {
+                let said = [&device.manufacturer, &device.product, &device.usb_version, &device.device_version];
+                prop_assert!(said.into_iter().flatten().all(|text| text.chars().count() <= 126));
+                prop_assert!(device.interfaces.len() <= 32);
+            }
+        });
     }
 
     #[test]

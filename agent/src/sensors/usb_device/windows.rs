@@ -16,8 +16,8 @@ use windows_sys::Win32::Foundation::GENERIC_WRITE;
 use windows_sys::Win32::Storage::FileSystem::FILE_SHARE_WRITE;
 use windows_sys::Win32::System::IO::DeviceIoControl;
 
-use super::from_windows::{self, Port, devices as devices_of};
-use crate::sensors::{Sensed, SensorError};
+use super::from_windows::{self, CONFIGURATION, Port, STRING, devices as devices_of};
+use crate::sensors::{Sensed, SensorError, hid_device};
 use crate::windows::devices;
 
 /// Most hubs that are asked, and most ports of one.
@@ -34,7 +34,7 @@ pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
         out.note("no USB hub can be asked: speeds and makers' strings are not known");
     }
     let port = |node: &crate::sensors::devnode::Node| ports.get(node.driver.as_deref()?).cloned();
-    for (name, raw) in devices_of(&nodes, port) {
+    for (name, raw) in devices_of(&nodes, &hid_device::point_to_places(&nodes), port) {
         out.fact(&name, &usb::facts(&raw, &config.hash_key));
     }
     Ok(())
@@ -42,7 +42,7 @@ pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
 
 /// Every port with something on it, by the driver's key of the device there.
 fn ports() -> BTreeMap<String, Port> {
-    /// Strings are asked for once: a device that sleeps would be woken each time.
+    /// Descriptors are asked for once: a device that sleeps would be woken each time.
     static KNOWN: Mutex<BTreeMap<String, Port>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let before = std::mem::take(&mut *known);
@@ -57,7 +57,7 @@ fn ports() -> BTreeMap<String, Port> {
             let same = before
                 .get(&driver)
                 .filter(|old| old.descriptor == port.descriptor && old.speed == port.speed);
-            let port = same.cloned().unwrap_or_else(|| with_strings(&hub, number, port));
+            let port = same.cloned().unwrap_or_else(|| with_descriptors(&hub, number, port));
             known.insert(driver, port);
         }
     }
@@ -110,22 +110,21 @@ fn driver_key(hub: &OwnedHandle, number: u8) -> Option<String> {
     from_windows::name(&answer)
 }
 
-/// The device's own strings, of the languages that it has the first.
-fn with_strings(hub: &OwnedHandle, number: u8, mut port: Port) -> Port {
-    let languages = descriptor(hub, number, 0, 0);
+/// The device's own strings, of the languages that it has the first, and what its configuration says.
+fn with_descriptors(hub: &OwnedHandle, number: u8, mut port: Port) -> Port {
+    port.hid_versions = usb::hid_versions(&descriptor(hub, number, CONFIGURATION, 0, 0));
+    let languages = descriptor(hub, number, STRING, 0, 0);
     let language = languages.get(2..4).map_or(0x0409, |id| u16::from_le_bytes([id[0], id[1]]));
     for (place, index) in from_windows::string_indices(&port.descriptor).into_iter().enumerate() {
         if index != 0 {
-            port.strings[place] = from_windows::string(&descriptor(hub, number, index, language));
+            port.strings[place] = from_windows::string(&descriptor(hub, number, STRING, index, language));
         }
     }
     port
 }
 
-/// A string descriptor (type 3) by `GET_DESCRIPTOR`, which the hub's driver sends on our behalf.
-fn descriptor(hub: &OwnedHandle, number: u8, index: u8, language: u16) -> Vec<u8> {
-    let mut request = question(number, 12 + 255);
-    let [low, high] = language.to_le_bytes();
-    request[4..12].copy_from_slice(&[0x80, 6, index, 3, low, high, 255, 0]);
-    ask(hub, IOCTL_USB_GET_DESCRIPTOR_FROM_NODE_CONNECTION, request).get(12..).unwrap_or_default().to_vec()
+/// A descriptor by `GET_DESCRIPTOR`, which the hub's driver sends on our behalf.
+fn descriptor(hub: &OwnedHandle, number: u8, kind: u8, index: u8, language: u16) -> Vec<u8> {
+    let request = from_windows::descriptor_request(number, kind, index, language);
+    from_windows::descriptor(&ask(hub, IOCTL_USB_GET_DESCRIPTOR_FROM_NODE_CONNECTION, request)).to_vec()
 }

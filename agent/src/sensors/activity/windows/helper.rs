@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::UI::Input::KeyboardAndMouse::{GetLastInputInfo, LASTINPUTINFO};
 use windows_sys::Win32::UI::Input::{
-    GetRawInputData, GetRawInputDeviceInfoW, HRAWINPUT, RAWINPUTDEVICE, RAWINPUTHEADER, RID_INPUT,
-    RIDEV_INPUTSINK, RIDEV_REMOVE, RIDI_DEVICENAME, RegisterRawInputDevices,
+    GetRawInputData, GetRawInputDeviceInfoW, HRAWINPUT, RAWINPUTDEVICE, RAWINPUTHEADER, RID_HEADER,
+    RID_INPUT, RIDEV_INPUTSINK, RIDEV_REMOVE, RIDI_DEVICENAME, RegisterRawInputDevices,
 };
 use windows_sys::Win32::UI::WindowsAndMessaging::{
     CreateWindowExW, DefWindowProcW, DispatchMessageW, GetMessageW, HWND_MESSAGE, MSG, RegisterClassW,
@@ -22,16 +22,18 @@ use windows_sys::Win32::UI::WindowsAndMessaging::{
 };
 
 use super::super::count::{Event, Happened};
-use super::super::from_windows::{self, Raw};
+use super::super::from_windows::{self, DIGITIZERS, Digitizers, Raw};
 use super::super::tally::{Pointing, Tally};
 use super::Said;
 use crate::sensors::devnode::Node;
+use crate::sensors::hid_device;
 use crate::windows::desktop::{self, Lit};
 use crate::windows::{devices, text};
 
-/// Usages of page 1: a mouse, a keyboard.
-const MOUSE: u16 = 2;
-const KEYBOARD: u16 = 6;
+/// Page and usage: a mouse, a keyboard; and the page of touchpads, touch screens and pens.
+const MOUSE: (u16, u16) = (1, 2);
+const KEYBOARD: (u16, u16) = (1, 6);
+const DIGITIZER: u16 = 0x0d;
 /// The helper looks at the clock this often.
 const TICK_MS: u32 = 1000;
 /// And at the monitors at every so-many-eth look.
@@ -49,6 +51,10 @@ pub fn help() -> anyhow::Result<()> {
     let window = window()?;
     register(window, MOUSE, RIDEV_INPUTSINK)?;
     register(window, KEYBOARD, RIDEV_INPUTSINK)?;
+    for usage in DIGITIZERS {
+        // Where one cannot be heard, what comes without a device stays untold.
+        let _ = register(window, (DIGITIZER, usage), RIDEV_INPUTSINK);
+    }
     // SAFETY: the window is ours; no function is called.
     if unsafe { SetTimer(window, 1, TICK_MS, None) } == 0 {
         bail!("no timer: {}", std::io::Error::last_os_error());
@@ -74,9 +80,9 @@ struct Counting {
     watched: Timestamp,
     /// Where devices are, by their handles.
     sources: BTreeMap<u64, SourceKind>,
-    has_touchpad: bool,
-    /// Who last moved the pointer.
-    pointer: (SourceKind, Pointing),
+    digitizers: Digitizers,
+    /// Who last moved the pointer, how, and whether that was certainly software without a device.
+    pointer: (SourceKind, Pointing, bool),
     /// A mouse that sends 8,000 times a second is not heard in seconds that are not read in full.
     hears_pointer: bool,
     last_input: u32,
@@ -96,8 +102,8 @@ impl Counting {
             tally: Tally::new(now),
             watched: now,
             sources: BTreeMap::new(),
-            has_touchpad: has_touchpad(),
-            pointer: (SourceKind::Other, Pointing::ByHand),
+            digitizers: Digitizers::new(has_digitizer()),
+            pointer: (SourceKind::Other, Pointing::ByHand, false),
             hears_pointer: true,
             last_input: last_input(),
             ticks: 0,
@@ -108,20 +114,21 @@ impl Counting {
 
     fn input(&mut self, handle: HRAWINPUT) {
         let mut buffer = [0u64; 16];
-        let mut length = u32::try_from(size_of_val(&buffer)).unwrap_or(0);
-        let header = u32::try_from(size_of::<RAWINPUTHEADER>()).unwrap_or(0);
-        // SAFETY: the handle is the message's; the buffer has the length that is told and is aligned.
-        let written = unsafe {
-            GetRawInputData(handle, RID_INPUT, buffer.as_mut_ptr().cast::<c_void>(), &raw mut length, header)
-        };
-        // SAFETY: any eight bytes of a `u64` are bytes; the slice ends before the buffer does.
-        let bytes = unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast::<u8>(), 128) };
-        let Some(raw) = from_windows::event(&mut bytes[..written.min(128) as usize]) else { return };
-        let source = self.source(raw);
-        if raw.what != Happened::Key {
-            self.pointer = (source, raw.pointing);
-        }
         let (now, at) = self.now();
+        if let Some(device) = from_windows::toucher(raw_input(handle, RID_HEADER, &mut buffer)) {
+            let kind = self.device(device);
+            self.digitizers.touched(at, kind);
+            return;
+        }
+        let Some(raw) = from_windows::event(raw_input(handle, RID_INPUT, &mut buffer)) else { return };
+        let source = self.source(raw, at);
+        let software = raw.device == 0 && source == SourceKind::Virtual;
+        if raw.what != Happened::Key {
+            self.pointer = (source, raw.pointing, software);
+        }
+        if software {
+            self.tally.by_software(now);
+        }
         let fine = self.tally.is_fine(now);
         self.tally.take(now, source, raw.pointing, Event { what: raw.what, at });
         if !fine && self.hears_pointer && raw.what != Happened::Key {
@@ -134,8 +141,16 @@ impl Counting {
         let (now, at) = self.now();
         let last = last_input();
         if !self.hears_pointer && last != self.last_input {
-            let (source, pointing) = self.pointer;
+            let (source, pointing, software) = self.pointer;
+            if software {
+                self.tally.by_software(now);
+            }
             self.tally.take(now, source, pointing, Event { what: Happened::Click, at });
+        }
+        if !self.hears_pointer {
+            // The next move is not known to begin anything.
+            let (source, pointing, _) = self.pointer;
+            self.tally.take(now, source, pointing, Event { what: Happened::Dropped, at });
         }
         self.last_input = last;
         self.tally.watched(self.watched, now);
@@ -143,7 +158,7 @@ impl Counting {
         if self.tally.is_over(now) {
             let finished = std::mem::replace(&mut self.tally, Tally::new(now)).finish();
             say(&Said::Window(Box::new(finished)))?;
-            self.has_touchpad = has_touchpad();
+            self.digitizers.there = has_digitizer();
         }
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks % MONITORS == 1 {
@@ -168,18 +183,24 @@ impl Counting {
         }
     }
 
-    fn source(&mut self, raw: Raw) -> SourceKind {
-        if raw.device == 0 {
-            return from_windows::without_device(raw.what, self.has_touchpad);
+    fn source(&mut self, raw: Raw, at: i64) -> SourceKind {
+        match raw.device {
+            0 => self.digitizers.without_device(raw.what, at),
+            device => self.device(device),
         }
-        if let Some(known) = self.sources.get(&raw.device) {
+    }
+
+    fn device(&mut self, device: u64) -> SourceKind {
+        if let Some(known) = self.sources.get(&device) {
             return *known;
         }
         if self.sources.len() >= MOST_DEVICES {
             self.sources.clear();
         }
-        let source = from_windows::source(&name(usize::try_from(raw.device).unwrap_or(0) as HANDLE));
-        self.sources.insert(raw.device, source);
+        let name = name(usize::try_from(device).unwrap_or(0) as HANDLE);
+        let nodes = devices::instance(&name).map(|id| devices::with_those_above(&id)).unwrap_or_default();
+        let source = from_windows::source(&name, hid_device::from_windows::is_built_in(&nodes));
+        self.sources.insert(device, source);
         source
     }
 
@@ -207,10 +228,23 @@ fn last_input() -> u32 {
     info.dwTime
 }
 
-/// A touchpad of the laptop's own (usage 5 of page 0x0d).
-fn has_touchpad() -> bool {
+/// What of a message is asked for: all of it, or its header alone. Empty where there is none.
+fn raw_input(handle: HRAWINPUT, what: u32, buffer: &mut [u64; 16]) -> &mut [u8] {
+    let mut length = u32::try_from(size_of_val(buffer)).unwrap_or(0);
+    let header = u32::try_from(size_of::<RAWINPUTHEADER>()).unwrap_or(0);
+    // SAFETY: the handle is the message's; the buffer has the length that is told and is aligned.
+    let written = unsafe {
+        GetRawInputData(handle, what, buffer.as_mut_ptr().cast::<c_void>(), &raw mut length, header)
+    };
+    // SAFETY: any eight bytes of a `u64` are bytes; the slice ends where the buffer does.
+    let bytes = unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast::<u8>(), 128) };
+    bytes.get_mut(..written as usize).unwrap_or_default()
+}
+
+/// A touchpad, touch screen or pen.
+fn has_digitizer() -> bool {
     let nodes = devices::present(&["HID"]).unwrap_or_default();
-    nodes.iter().filter_map(Node::usage).any(|usage| usage == (0x0d, 5))
+    nodes.iter().filter_map(Node::usage).any(from_windows::is_digitizer)
 }
 
 fn name(device: HANDLE) -> String {
@@ -228,8 +262,8 @@ fn name(device: HANDLE) -> String {
     text::of_buffer(&buffer)
 }
 
-fn register(window: HANDLE, usage: u16, flags: u32) -> anyhow::Result<()> {
-    let device = RAWINPUTDEVICE { usUsagePage: 1, usUsage: usage, dwFlags: flags, hwndTarget: window };
+fn register(window: HANDLE, (page, usage): (u16, u16), flags: u32) -> anyhow::Result<()> {
+    let device = RAWINPUTDEVICE { usUsagePage: page, usUsage: usage, dwFlags: flags, hwndTarget: window };
     let size = u32::try_from(size_of::<RAWINPUTDEVICE>()).unwrap_or(0);
     // SAFETY: one structure of the length that is told.
     if unsafe { RegisterRawInputDevices(&raw const device, 1, size) } == 0 {

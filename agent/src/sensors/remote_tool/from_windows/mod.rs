@@ -11,6 +11,7 @@ use farmwatch_shared::catalogue::{Catalogue, Match, Os, Proves};
 use farmwatch_shared::program::Program;
 use jiff::Timestamp;
 
+use super::reach::{self, Connection, Listens};
 use super::relays::{Relays, is_browser};
 use super::tools::{Hit, Sockets};
 
@@ -85,38 +86,52 @@ pub(super) fn by_bytes(catalogue: &Catalogue, program: &Program, command_line: O
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Socket {
     pub(super) pid: u32,
-    pub(super) port: u16,
-    pub(super) listens: bool,
-    /// The other end's address; none where it waits for one.
-    pub(super) peer: Option<IpAddr>,
+    /// Its own address and port.
+    pub(super) own: (IpAddr, u16),
+    /// The other end's; none where it waits for one.
+    pub(super) peer: Option<(IpAddr, u16)>,
+}
+
+impl Socket {
+    pub(super) fn listens_on(&self, port: u16) -> bool {
+        self.peer.is_none() && self.own.1 == port
+    }
+
+    pub(super) fn is_connected_to(&self, port: u16) -> bool {
+        self.peer.is_some() && self.own.1 == port
+    }
 }
 
 /// Rows of `GetExtendedTcpTable(TCP_TABLE_OWNER_PID_ALL)` for IPv4: a count, then state, local address, local
 /// port, remote address, remote port, process, four bytes each; ports in the network's order.
 pub(super) fn tcp4(table: &[u8]) -> Vec<Socket> {
-    let peer = |row: &[u8]| Some(Ipv4Addr::from(number::<4>(row, 12)?).into());
-    rows(table, 24, [0, 8, 20], peer)
+    let address = |row: &[u8], at| Some(Ipv4Addr::from(number::<4>(row, at)?).into());
+    rows(table, 24, [0, 20], [(4, 8), (12, 16)], address)
 }
 
 /// The same for IPv6: local address (16), scope, local port, remote address (16), scope, remote port, state,
 /// process.
 pub(super) fn tcp6(table: &[u8]) -> Vec<Socket> {
-    let peer = |row: &[u8]| Some(Ipv6Addr::from(number::<16>(row, 24)?).to_canonical());
-    rows(table, 56, [48, 20, 52], peer)
+    let address = |row: &[u8], at| Some(Ipv6Addr::from(number::<16>(row, at)?).to_canonical());
+    rows(table, 56, [48, 52], [(0, 20), (24, 44)], address)
 }
 
-/// `at`: where a row's state, own port and process stand.
-fn rows(table: &[u8], size: usize, at: [usize; 3], peer: impl Fn(&[u8]) -> Option<IpAddr>) -> Vec<Socket> {
-    let [state, port, pid] = at;
+/// Where in a row its state and process stand, and address and port of its own end and of the other.
+fn rows(
+    table: &[u8],
+    size: usize,
+    [state, pid]: [usize; 2],
+    [own, peer]: [(usize, usize); 2],
+    address: impl Fn(&[u8], usize) -> Option<IpAddr>,
+) -> Vec<Socket> {
+    let end = |row: &[u8], (at, port)| Some((address(row, at)?, u16::from_be_bytes(number(row, port)?)));
     let socket = |row: &[u8]| {
-        let listens = match u32::from_le_bytes(number(row, state)?) {
-            LISTENS => true,
-            CONNECTED => false,
+        let peer = match u32::from_le_bytes(number(row, state)?) {
+            LISTENS => None,
+            CONNECTED => Some(end(row, peer)?),
             _ => return None,
         };
-        let port = u16::from_be_bytes(number(row, port)?);
-        let peer = if listens { None } else { peer(row) };
-        Some(Socket { pid: u32::from_le_bytes(number(row, pid)?), port, listens, peer })
+        Some(Socket { pid: u32::from_le_bytes(number(row, pid)?), own: end(row, own)?, peer })
     };
     counted(table, size).filter_map(socket).collect()
 }
@@ -153,11 +168,20 @@ fn waiting(row: &[u8], port: usize, pid: usize) -> Option<Waiting> {
     Some(Waiting { pid: u32::from_le_bytes(number(row, pid)?), port })
 }
 
-/// What a process's sockets say.
-pub(super) fn serves(sockets: &[Socket], waiting: &[Waiting], pid: u32) -> Sockets {
-    let listening = sockets.iter().filter(|socket| socket.listens && socket.pid == pid);
-    let ports: BTreeSet<u16> = listening.map(|socket| socket.port).take(MOST_PORTS).collect();
-    let connected = sockets.iter().any(|socket| !socket.listens && ports.contains(&socket.port));
+/// What a process's sockets say. `same`: whether a process is of the same tool.
+pub(super) fn serves(
+    sockets: &[Socket],
+    waiting: &[Waiting],
+    pid: u32,
+    same: impl Fn(u32) -> bool,
+) -> Sockets {
+    let own = sockets.iter().filter(|socket| socket.peer.is_none() && socket.pid == pid);
+    let listening: Vec<Listens> =
+        own.map(|one| Listens { port: one.own.1, inside: one.own.0.is_loopback() }).collect();
+    let ports: BTreeSet<u16> = listening.iter().map(|one| one.port).take(MOST_PORTS).collect();
+    let connections =
+        sockets.iter().filter_map(|one| Some(Connection { pid: one.pid, own: one.own, peer: one.peer? }));
+    let connected = !ports.is_empty() && reach::but_its_own(connections, same).to(&listening);
     let udp = waiting.iter().filter(|socket| socket.pid == pid).map(|socket| socket.port).collect();
     Sockets { ports, connected, udp }
 }
@@ -173,7 +197,7 @@ pub(super) fn connected_to(
 ) -> Vec<Hit> {
     let mut hits = Vec::new();
     for socket in sockets {
-        let Some(hit) = socket.peer.and_then(|peer| relays.at(&peer)).filter(|hit| !hits.contains(*hit))
+        let Some(hit) = socket.peer.and_then(|(peer, _)| relays.at(&peer)).filter(|hit| !hits.contains(*hit))
         else {
             continue;
         };
@@ -257,28 +281,64 @@ mod tests {
 
     #[test]
     fn a_server_with_somebody_connected() {
-        let mut table = 3u32.to_le_bytes().to_vec();
-        for (state, port, pid) in [(2u32, 7070u16, 9u32), (5, 7070, 9), (11, 80, 9)] {
-            table.extend(state.to_le_bytes());
-            table.extend([0; 4]);
-            table.extend([port.to_be_bytes()[0], port.to_be_bytes()[1], 0, 0]);
-            table.extend([0; 8]);
-            table.extend(pid.to_le_bytes());
-        }
-        let sockets = tcp4(&table);
+        let far = ([203, 0, 113, 9], 50_001);
+        let any = ([0, 0, 0, 0], 7070);
+        let sockets = tcp4(&table(&[
+            (2, any, ([0; 4], 0), 9),
+            (5, ([10, 0, 0, 10], 7070), far, 9),
+            (11, ([10, 0, 0, 10], 80), far, 9),
+        ]));
         assert_eq!(sockets.len(), 2);
         let expected = Sockets { ports: [7070].into(), connected: true, udp: BTreeSet::new() };
-        assert_eq!(serves(&sockets, &[], 9), expected);
-        assert_eq!(serves(&sockets, &[], 8), Sockets::default());
+        assert_eq!(serves(&sockets, &[], 9, |_| true), expected);
+        assert_eq!(serves(&sockets, &[], 8, |_| true), Sockets::default());
+        assert!(sockets[0].listens_on(7070) && !sockets[0].is_connected_to(7070));
+        assert!(sockets[1].is_connected_to(7070) && !sockets[1].is_connected_to(80));
         let mut six = vec![0u8; 60];
         six[0] = 1;
         six[24..26].copy_from_slice(&5900u16.to_be_bytes());
         six[52] = 2;
         six[56] = 9;
-        assert_eq!(tcp6(&six), [Socket { pid: 9, port: 5900, listens: true, peer: None }]);
+        let any = (Ipv6Addr::UNSPECIFIED.into(), 5900);
+        assert_eq!(tcp6(&six), [Socket { pid: 9, own: any, peer: None }]);
         six[52] = 5;
         six[38..44].copy_from_slice(&[0xff, 0xff, 203, 0, 113, 9]);
-        assert_eq!(tcp6(&six)[0].peer, Some([203, 0, 113, 9].into()));
+        six[48..50].copy_from_slice(&50_001u16.to_be_bytes());
+        assert_eq!(tcp6(&six)[0].peer, Some(([203, 0, 113, 9].into(), 50_001)));
+    }
+
+    /// AnyDesk's service (9) and its window (10), VNC (11) behind ssh (12), as one laptop's table.
+    #[test]
+    fn a_tools_own_window_is_no_session_and_the_end_of_a_tunnel_is() {
+        let (here, none) = ([127, 0, 0, 1], ([0; 4], 0));
+        let sockets = tcp4(&table(&[
+            (2, (here, 7070), none, 9),
+            (5, (here, 7070), (here, 50_001), 9),
+            (5, (here, 50_001), (here, 7070), 10),
+            (2, (here, 5900), none, 11),
+            (5, (here, 5900), (here, 50_002), 11),
+            (5, (here, 50_002), (here, 5900), 12),
+        ]));
+        let anydesk = serves(&sockets, &[], 9, |pid| [9, 10].contains(&pid));
+        assert_eq!((anydesk.ports.len(), anydesk.connected), (1, false));
+        assert!(serves(&sockets, &[], 11, |pid| pid == 11).connected);
+    }
+
+    type End = ([u8; 4], u16);
+
+    /// A table as `GetExtendedTcpTable` writes it: state, own end, the other, process.
+    fn table(rows: &[(u32, End, End, u32)]) -> Vec<u8> {
+        let mut bytes = u32::try_from(rows.len()).unwrap().to_le_bytes().to_vec();
+        for (state, own, peer, pid) in rows {
+            bytes.extend(state.to_le_bytes());
+            for (address, port) in [own, peer] {
+                bytes.extend(address);
+                bytes.extend(port.to_be_bytes());
+                bytes.extend([0; 2]);
+            }
+            bytes.extend(pid.to_le_bytes());
+        }
+        bytes
     }
 
     #[test]
@@ -292,8 +352,8 @@ mod tests {
         six.extend([0xa2, 0xa9, 0, 0, 9, 0, 0, 0]);
         let waiting: Vec<Waiting> = udp4(&four).into_iter().chain(udp6(&six)).collect();
         assert_eq!(waiting.len(), 3);
-        assert_eq!(serves(&[], &waiting, 9).udp, [9993, 41_641].into());
-        assert_eq!(serves(&[], &waiting, 8).udp, [53].into());
+        assert_eq!(serves(&[], &waiting, 9, |_| false).udp, [9993, 41_641].into());
+        assert_eq!(serves(&[], &waiting, 8, |_| false).udp, [53].into());
         assert_eq!(udp4(&four[..20]).len(), 1, "cut");
     }
 
@@ -303,7 +363,8 @@ mod tests {
         table.extend([0, 0, 0, 0, 0x27, 0x09, 0, 0, 9, 0, 0, 0].repeat(1_000_000));
         let start = std::time::Instant::now();
         let waiting = udp4(&table);
-        assert_eq!((waiting.len(), serves(&[], &waiting, 9).udp), (1_000_000, [9993].into()));
+        let udp = serves(&[], &waiting, 9, |_| false).udp;
+        assert_eq!((waiting.len(), udp), (1_000_000, [9993].into()));
         assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
     }
 
@@ -316,7 +377,8 @@ mod tests {
         };
         assert!(relays.add(&Catalogue::shipped(), &answer, std::time::Instant::now()));
         let to = |peer, program: Option<&str>| {
-            let sockets = [Socket { pid: 9, port: 50_000, listens: false, peer: Some(peer) }];
+            let own = (IpAddr::from([10, 0, 0, 10]), 50_000);
+            let sockets = [Socket { pid: 9, own, peer: Some((peer, 443)) }];
             let hits = connected_to(&relays, &sockets, |_| program.map(str::to_owned));
             hits.into_iter().map(|hit| hit.tool.to_string()).collect::<Vec<_>>()
         };

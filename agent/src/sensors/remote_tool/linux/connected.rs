@@ -20,7 +20,13 @@ pub(super) fn to(relays: &BTreeMap<u64, Hit>, reader: &mut Reader) -> Vec<Hit> {
         if is_stock(&program) || is_browser(&program) {
             continue;
         }
-        let Ok(inodes) = sockets::inodes(&process.join("fd")) else { continue };
+        let inodes = match sockets::inodes(&process.join("fd")) {
+            Ok(inodes) => inodes,
+            Err(error) => {
+                reader.missed(&error);
+                continue;
+            }
+        };
         hits.extend(relays.iter().filter(|(inode, _)| inodes.contains(inode)).map(|(_, hit)| hit.clone()));
     }
     hits.dedup();
@@ -55,5 +61,11 @@ mod tests {
             |inode: u64, reader: &mut Reader| to(&BTreeMap::from([(inode, hit.clone())]), reader).len();
         assert_eq!(whose(1007, &mut reader), 1);
         assert_eq!((whose(1008, &mut reader), whose(1009, &mut reader)), (0, 0));
+        assert_eq!(reader.hidden(), None);
+        for n in 0..4096 {
+            std::fs::File::create(root.path().join(format!("proc/7/fd/1{n:04}"))).unwrap();
+        }
+        assert_eq!(whose(1007, &mut reader), 0);
+        assert!(reader.hidden().is_some(), "one that hides the connection among its files is told");
     }
 }

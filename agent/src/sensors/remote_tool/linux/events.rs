@@ -20,10 +20,11 @@ use super::super::relays::Relays;
 use super::super::tools::Hit;
 use super::Wake;
 use super::folders::Folders;
+use super::names::Names;
 use super::processes::{Looked, Reader};
-use super::relays::Answers;
 use super::rounds::Round;
 use super::starts::{Heard, Starts};
+use crate::sensors::SensorError;
 use crate::sensors::inet_sockets::Socket;
 
 /// From the first start after a quiet time until starts are looked at …
@@ -71,6 +72,8 @@ struct Inner {
     relays: Relays,
     /// More programs start than the agent may spend time on: the kernel tells of none.
     storm: bool,
+    /// Why names that are asked for are not heard, where they should be.
+    names_lost: Option<SensorError>,
     /// Processes whose end is waited for, with their starts.
     followed: BTreeMap<u32, u64>,
     /// Their handles, on their way to the thread.
@@ -97,6 +100,7 @@ impl Events {
             hints: Hints::default(),
             relays: Relays::default(),
             storm: false,
+            names_lost: None,
             followed: BTreeMap::new(),
             handles: Vec::new(),
             stop: false,
@@ -107,7 +111,7 @@ impl Events {
             shared: Arc::clone(&shared),
             starts,
             folders: Folders::watch(root),
-            answers: Answers::subscribe(root).ok(),
+            names: Names::listen(root, Instant::now()),
             reader,
             budget: Budget::new(Instant::now(), PER_SECOND, AT_ONCE),
             next: Next::Event,
@@ -135,6 +139,11 @@ impl Events {
     /// More programs start than are looked at.
     pub(super) fn in_storm(&self) -> bool {
         self.shared.lock().storm
+    }
+
+    /// Why names that are asked for are not heard, where they should be.
+    pub(super) fn names_lost(&self) -> Option<SensorError> {
+        self.shared.lock().names_lost.clone()
     }
 
     /// Waits for the end of these processes from now on.
@@ -186,7 +195,7 @@ struct Ears {
     shared: Arc<Shared>,
     starts: Option<Starts>,
     folders: Option<Folders>,
-    answers: Option<Answers>,
+    names: Names,
     reader: Reader,
     budget: Budget,
     next: Next,
@@ -231,7 +240,7 @@ impl Ears {
             if installs {
                 self.shared.lock().hints.installs = true;
             }
-            let relays = ready.answers && self.hear_answers();
+            let relays = self.hear_names(ready.answers);
             let news = self.turn(&ready) || installs || relays || !ready.ended.is_empty();
             if news && !self.shared.wake.up() {
                 return;
@@ -241,15 +250,18 @@ impl Ears {
 
     /// Waits until there is something to hear or to do.
     fn wait(&self, handles: &[OwnedFd]) -> Ready {
+        let now = Instant::now();
         let due = match self.next {
             Next::Event => None,
-            Next::Round(at) | Next::Muted(at) => Some(at.saturating_duration_since(Instant::now())),
+            Next::Round(at) | Next::Muted(at) => Some(at.saturating_duration_since(now)),
         };
         let listened = self.starts.as_ref().filter(|_| due.is_none());
+        let due = due.into_iter().chain(self.names.due(now)).min();
+        let names = self.names.answers();
         let mut fds = vec![PollFd::new(&self.shared.poke, PollFlags::IN)];
         fds.extend(handles.iter().map(|handle| PollFd::new(handle, PollFlags::IN)));
         fds.extend(self.folders.iter().map(|folders| PollFd::new(folders, PollFlags::IN)));
-        fds.extend(self.answers.iter().map(|answers| PollFd::new(answers, PollFlags::IN)));
+        fds.extend(names.map(|answers| PollFd::new(answers, PollFlags::IN)));
         fds.extend(listened.map(|starts| PollFd::new(starts, PollFlags::IN)));
         let timeout = due.map(|due| Timespec {
             tv_sec: due.as_secs().cast_signed(),
@@ -263,31 +275,32 @@ impl Ears {
         }
         let folders = handles.len() + 1;
         let answers = folders + usize::from(self.folders.is_some());
-        let starts = answers + usize::from(self.answers.is_some());
+        let starts = answers + usize::from(names.is_some());
         Ready {
             starts: listened.is_some() && is_ready(starts),
             folders: self.folders.is_some() && is_ready(folders),
-            answers: self.answers.is_some() && is_ready(answers),
+            answers: names.is_some() && is_ready(answers),
             ended: (0..handles.len()).filter(|place| is_ready(place + 1)).collect(),
         }
     }
 
-    /// Takes what systemd-resolved answered. Answers whether a relay was asked for.
-    fn hear_answers(&mut self) -> bool {
-        let heard = self.answers.as_mut().map(Answers::hear);
-        let Some(Ok(heard)) = heard else {
-            // It ended, or somebody asks without end: names are not listened to any more.
-            self.answers = None;
-            return false;
-        };
+    /// Takes what systemd-resolved answered. Answers whether a relay was asked for, or names are heard no more or again.
+    fn hear_names(&mut self, ready: bool) -> bool {
+        let now = Instant::now();
+        self.names.again(now);
+        let heard = if ready { self.names.hear(now) } else { Vec::new() };
         let mut inner = self.shared.lock();
-        let (catalogue, now) = (Arc::clone(&inner.catalogue), Instant::now());
+        let catalogue = Arc::clone(&inner.catalogue);
         let mut any = false;
         for answer in heard {
             any |= inner.relays.add(&catalogue, &answer, now);
         }
         inner.hints.relays |= any;
-        any
+        let changed = inner.names_lost.as_ref() != self.names.lost();
+        if changed {
+            inner.names_lost = self.names.lost().cloned();
+        }
+        any || changed
     }
 
     /// Goes on with what is due. Answers whether the sensor is to look.

@@ -5,6 +5,7 @@ mod connected;
 mod events;
 mod folders;
 mod installed;
+mod names;
 mod packages;
 mod processes;
 mod relays;
@@ -65,6 +66,8 @@ pub(super) struct Eyes {
     no_starts: Option<String>,
     /// Most programs may not be looked at.
     lacks_rights: bool,
+    /// A running program hides from being looked into.
+    hidden: Option<&'static str>,
     /// When all processes are due.
     scan: Instant,
     /// When what is installed is due.
@@ -94,6 +97,7 @@ impl Eyes {
             events: None,
             no_starts: None,
             lacks_rights: false,
+            hidden: None,
             scan: now,
             look_installed: now,
             connected: Vec::new(),
@@ -211,6 +215,7 @@ impl Eyes {
     fn remark(&mut self, scanned: bool, out: &mut Sensed) {
         if scanned {
             self.lacks_rights = self.live && self.reader.lacks_rights();
+            self.hidden = self.reader.hidden();
         }
         if self.lacks_rights {
             let reason = "programs of other users are known by name only: the agent lacks CAP_SYS_PTRACE";
@@ -225,6 +230,12 @@ impl Eyes {
         }
         if let Some(trouble) = self.installed.trouble() {
             out.partly(SensorError::Blind(trouble.to_owned()));
+        }
+        if let Some(hidden) = self.hidden {
+            out.partly(SensorError::Blind(hidden.to_owned()));
+        }
+        if let Some(trouble) = self.events.as_ref().and_then(Events::names_lost) {
+            out.partly(trouble);
         }
     }
 

@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use farmwatch_shared::catalogue::Os;
 
 use super::super::tools::Hit;
-use crate::sensors::{Config, read};
+use crate::sensors::Config;
+use crate::sensors::read::{self, ReadError};
 
 const DPKG: &str = "var/lib/dpkg/status";
 /// Debian's largest desktops have some 6 MiB.
@@ -42,8 +43,10 @@ impl Packages {
         self.dpkg(config);
         for (folder, name) in [(PACMAN, without_version as fn(&str) -> &str), (FLATPAK, whole), (SNAP, whole)]
         {
-            let names = read::names(&config.path(folder), MOST).unwrap_or_default();
-            names.iter().for_each(|entry| self.package(config, name(entry)));
+            match read::names(&config.path(folder), MOST) {
+                Ok(names) => names.iter().for_each(|entry| self.package(config, name(entry))),
+                Err(error) => self.blind(&error),
+            }
         }
     }
 
@@ -57,9 +60,15 @@ impl Packages {
                 self.package(config, &package);
             }
         });
-        match outcome {
-            Err(error) if !error.is_missing() => self.trouble = Some(error.to_string()),
-            _ => {}
+        if let Err(error) = outcome {
+            self.blind(&error);
+        }
+    }
+
+    /// What is not there has nothing to tell; all else is told, the first of it.
+    fn blind(&mut self, error: &ReadError) {
+        if !error.is_missing() {
+            self.trouble.get_or_insert_with(|| format!("some installed packages cannot be seen: {error}"));
         }
     }
 
@@ -84,8 +93,62 @@ fn without_version(entry: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::super::super::test::{config, write};
     use super::*;
+
+    #[test]
+    fn a_database_that_cannot_be_read_is_told_and_one_that_is_not_there_is_not() {
+        let look = |root: &Path| {
+            let mut packages = Packages::default();
+            packages.look(&config(root));
+            packages.trouble
+        };
+        assert_eq!(look(tempfile::tempdir().unwrap().path()), None);
+        for database in [DPKG, PACMAN, FLATPAK, SNAP] {
+            let root = tempfile::tempdir().unwrap();
+            let path = root.path().join(database);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            // A link to itself is there and cannot be read, whoever asks.
+            std::os::unix::fs::symlink(&path, &path).unwrap();
+            let told = look(root.path()).expect(database);
+            assert!(
+                told.starts_with("some installed packages cannot be seen: ") && told.contains(database),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_tool_is_found_whatever_stands_around_it_and_in_what_is_cut_nothing_is_made_up() {
+        let root = tempfile::tempdir().unwrap();
+        let config = config(root.path());
+        let hits = |bytes: &[u8], entries: &[String]| {
+            std::fs::write(root.path().join(DPKG), bytes).unwrap();
+            let mut packages = Packages::default();
+            packages.dpkg(&config);
+            entries.iter().for_each(|entry| packages.package(&config, without_version(entry)));
+            (packages.hits.len(), packages.trouble)
+        };
+        write(root.path(), &[(DPKG, "")]);
+        let junk = "((Package: |Status: |install ok installed|\n|-|[0-9.]{1,9}|\\PC){0,40}\n){0,5}";
+        let tool = "Package: x11vnc\nStatus: install ok installed\n";
+        proptest!(|(before in junk, after in junk, bytes in prop::collection::vec(any::<u8>(), 0..300), cut in 0usize..600,
+                    entries in prop::collection::vec("\\PC{0,40}", 0..9))| {
+            let text = format!("{before}\n{tool}{after}");
+            let (found, trouble) = hits(text.as_bytes(), &[]);
+            prop_assert!((1..=text.lines().count()).contains(&found) && trouble.is_none());
+            prop_assert!(hits(&text.as_bytes()[..cut.min(text.len())], &[]).0 <= found);
+            prop_assert!(hits(&bytes, &entries).0 <= 300 + entries.len());
+        });
+        let line = format!("Package: {}", "x".repeat(1 << 20));
+        assert_eq!(
+            hits(format!("{line}\n{tool}").as_bytes(), &[]),
+            (1, None),
+            "an endless line is passed over"
+        );
+    }
 
     #[test]
     fn installed_packages_count_and_removed_ones_do_not() {

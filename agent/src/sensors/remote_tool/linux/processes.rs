@@ -74,6 +74,8 @@ pub(super) struct Reader {
     /// How many programs' paths could be read, and how many not for lack of rights.
     permitted: u32,
     forbidden: u32,
+    /// A program has more files open than are looked at.
+    stuffed: bool,
 }
 
 impl Reader {
@@ -94,6 +96,7 @@ impl Reader {
             text: Vec::new(),
             permitted: 0,
             forbidden: 0,
+            stuffed: false,
         }
     }
 
@@ -179,7 +182,10 @@ impl Reader {
         if hit.is_some() || stock || !self.all {
             return hit;
         }
-        written::by(catalogue, &process)
+        written::by(catalogue, &process).unwrap_or_else(|error| {
+            self.missed(&error);
+            None
+        })
     }
 
     /// The path of the program that a process runs, and its folder in `/proc`.
@@ -201,6 +207,22 @@ impl Reader {
         let (permitted, forbidden) =
             (std::mem::take(&mut self.permitted), std::mem::take(&mut self.forbidden));
         forbidden > permitted
+    }
+
+    /// Some of a program's files were not looked at.
+    pub(super) fn missed(&mut self, error: &ReadError) {
+        self.stuffed |= error.is_stuffed();
+    }
+
+    /// How a program hides from being looked into, of those that were looked at since the last time.
+    pub(super) fn hidden(&mut self) -> Option<&'static str> {
+        let stuffed = std::mem::take(&mut self.stuffed);
+        if self.renamed().is_broken() {
+            return Some("a running program's ELF header cannot be read, so not all is seen of whose it is");
+        }
+        stuffed.then_some(
+            "a running program has more files open than are looked at: whose it is may not be seen",
+        )
     }
 
     fn stat(&mut self, pid: u32) -> Option<Stat> {

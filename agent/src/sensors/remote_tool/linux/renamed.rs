@@ -79,13 +79,23 @@ pub(super) struct Place<'a> {
     pub(super) stock: bool,
 }
 
+/// What was read of a program.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    hit: Option<Hit>,
+    /// It says that it is ELF and cannot be read as such.
+    broken: bool,
+}
+
 /// Programs that were read.
 pub(super) struct Renamed {
     /// Which catalogue they were compared with.
     compared: usize,
-    known: BTreeMap<Identity, Option<Hit>>,
+    known: BTreeMap<Identity, Known>,
     /// Builds of tools that are installed here.
     builds: BTreeMap<String, Hit>,
+    /// A program that was looked at since the last look at all says that it is ELF and cannot be read as such.
+    broken: bool,
     left: u32,
     /// Bytes in which texts may be sought.
     sought: u64,
@@ -95,7 +105,8 @@ pub(super) struct Renamed {
 impl Renamed {
     pub(super) fn new() -> Self {
         let (known, builds) = (BTreeMap::new(), BTreeMap::new());
-        Self { compared: 0, known, builds, left: AT_ONCE, sought: SOUGHT_AT_ONCE, filled: Instant::now() }
+        let filled = Instant::now();
+        Self { compared: 0, known, builds, broken: false, left: AT_ONCE, sought: SOUGHT_AT_ONCE, filled }
     }
 
     /// Goes by these builds of installed tools from now on.
@@ -109,6 +120,12 @@ impl Renamed {
     /// All processes are about to be looked at.
     pub(super) fn before_all(&mut self) {
         self.left = self.left.max(WITH_ALL);
+        self.broken = false;
+    }
+
+    /// A running program could not be read as the kernel reads it.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// Whose the program is. Texts are not sought in what lies where the system keeps its own.
@@ -121,31 +138,36 @@ impl Renamed {
         }
         let identity = identity(place.file)?;
         if let Some(known) = self.known.get(&identity) {
-            return known.clone();
+            self.broken |= known.broken;
+            return known.hit.clone();
         }
         if !self.take(Instant::now(), place.stock) {
             return None;
         }
         let hangs = may_hang(identity.device, place.mounts);
-        let hit = if hangs { None } else { self.read(catalogue, place, &identity)? };
-        self.known.insert(identity, hit.clone());
-        hit
+        let known = if hangs { Known::default() } else { self.read(catalogue, place, &identity)? };
+        self.broken |= known.broken;
+        self.known.insert(identity, known.clone());
+        known.hit
     }
 
     /// What it says; `None` for a file that is to be read another time.
-    #[allow(clippy::option_option, reason = "nobody's, and not read yet")]
-    fn read(&mut self, catalogue: &Catalogue, place: &Place<'_>, identity: &Identity) -> Option<Option<Hit>> {
+    fn read(&mut self, catalogue: &Catalogue, place: &Place<'_>, identity: &Identity) -> Option<Known> {
         // Its process may be over by now, and the next one's is the same file.
         let mut file = system::open_without_blocking(place.file).ok()?;
-        let Ok(program) = Program::read_elf(&mut file) else { return Some(None) };
+        let (program, broken) = match Program::read_elf(Version(&mut file)) {
+            Ok(program) => (program, false),
+            Err(_) => (Program::default(), is_elf(&mut file)),
+        };
+        let known = |hit| Some(Known { hit, broken });
         // One that is installed under its own name tells most.
         if let Some(hit) = program.build_id.as_ref().and_then(|id| self.builds.get(id)) {
-            return Some(Some(hit.clone()));
+            return known(Some(hit.clone()));
         }
         let said = catalogue.by_program(Os::Linux, &program);
         let proves_use = |hit: &Match<'_>| hit.proves == Proves::Use;
         if place.stock || said.as_ref().is_some_and(proves_use) {
-            return Some(said.filter(proves_use).map(Hit::from));
+            return known(said.filter(proves_use).map(Hit::from));
         }
         // A library that servers need tells with the port that it opens, a text of the tool's own by itself.
         let mut marked_as = None;
@@ -153,7 +175,7 @@ impl Renamed {
             self.sought = self.sought.checked_sub(identity.size)?;
             marked_as = marked(catalogue, &mut file);
         }
-        Some(marked_as.or(said).map(Hit::from))
+        known(marked_as.or(said).map(Hit::from))
     }
 
     fn take(&mut self, now: Instant, stock: bool) -> bool {
@@ -169,6 +191,34 @@ impl Renamed {
         self.left -= u32::from(any);
         any
     }
+}
+
+/// A file of ELF whose header says the one version that there is, whatever it says: the kernel does not look at it.
+struct Version<'a>(&'a mut File);
+
+impl io::Read for Version<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        const VERSION: u64 = 6;
+        let at = self.0.stream_position()?;
+        let length = self.0.read(buffer)?;
+        let place = VERSION.checked_sub(at).and_then(|place| usize::try_from(place).ok());
+        if let Some(version) = place.and_then(|place| buffer.get_mut(..length)?.get_mut(place)) {
+            *version = 1;
+        }
+        Ok(length)
+    }
+}
+
+impl io::Seek for Version<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+fn is_elf(file: &mut File) -> bool {
+    let mut magic = [0; 4];
+    let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_exact(&mut magic));
+    read.is_ok() && magic == *b"\x7fELF"
 }
 
 /// By what the kernel has of it: a file system that somebody else answers for is not asked.
@@ -321,6 +371,38 @@ mod tests {
         assert_eq!(renamed.whose(&catalogue, &place), None);
         renamed.sought = SOUGHT_AT_ONCE;
         assert_eq!(renamed.whose(&catalogue, &place).map(|hit| hit.tool.to_string()), Some("x".into()));
+    }
+
+    /// The kernel runs a program whatever these two bytes of its header say (tested with Linux 6.1 by running one).
+    #[test]
+    fn a_wrong_byte_in_the_header_hides_no_tool() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("helper");
+        let build = build_of(Path::new("/usr/bin/env")).expect("Debian gives its programs a build id");
+        let of =
+            |line: &str| Catalogue::parse(&format!("farmwatch-catalogue 2\ntool x rmm X\n{line}\n")).unwrap();
+        let place = Place { file: &path, mounts: Path::new("/nonexistent"), stock: false };
+        let (by_build, by_mark) = (of(&format!("linux build-id {build}")), of("linux mark GNU coreutils"));
+        let (version, class) = (6, 4);
+        for (byte, value, catalogue, broken) in
+            [(version, 0, &by_build, false), (version, 9, &by_mark, false), (class, 7, &by_mark, true)]
+        {
+            let mut program = fs::read("/usr/bin/env").unwrap();
+            program[byte] = value;
+            fs::write(&path, program).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            let ran = std::process::Command::new(&path).arg("true").status();
+            assert!(ran.is_ok_and(|status| status.success()), "the kernel runs it: byte {byte}");
+            let mut renamed = Renamed::new();
+            for look in ["first", "again"] {
+                let hit = renamed.whose(catalogue, &place).map(|hit| hit.tool.to_string());
+                assert_eq!(hit.as_deref(), Some("x"), "byte {byte}, {look}");
+                assert_eq!(renamed.is_broken(), broken, "byte {byte}, {look}");
+                renamed.before_all();
+            }
+        }
     }
 
     #[test]

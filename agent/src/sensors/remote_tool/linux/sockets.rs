@@ -1,13 +1,11 @@
 //! Ports that a process listens on, and whether somebody is connected to them from outside, or through a tunnel: sockets
 //! among its files, compared with its network namespace's tables.
-//!
-//! Parts of a tool talk to each other through the laptop's own addresses all day (NoMachine's, xrdp's): that is no
-//! session. A server that listens on no other address waits for the end of a tunnel, so there it is one.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
+use super::super::reach::{Connected, Listens};
 use super::super::tools::Sockets;
 use crate::sensors::{inet_sockets, read};
 
@@ -42,34 +40,7 @@ struct Table {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Listening {
     inode: u64,
-    port: u16,
-    /// Only for this machine itself.
-    inside: bool,
-}
-
-/// Own ports of connections.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Connected {
-    from_outside: HashSet<u16>,
-    from_inside: HashSet<u16>,
-}
-
-impl Connected {
-    fn add(&mut self, port: u16, own: IpAddr, peer: IpAddr) {
-        let inside = peer.is_loopback() || peer == own;
-        let ports = if inside { &mut self.from_inside } else { &mut self.from_outside };
-        ports.insert(port);
-    }
-
-    /// Whether somebody is at the other end of one of these.
-    fn to(&self, listening: &[Listening]) -> bool {
-        let outside = |port: u16| listening.iter().any(|socket| socket.port == port && !socket.inside);
-        let to = |socket: &Listening| {
-            self.from_outside.contains(&socket.port)
-                || (self.from_inside.contains(&socket.port) && !outside(socket.port))
-        };
-        listening.iter().any(to)
-    }
+    at: Listens,
 }
 
 impl<'a> Reader<'a> {
@@ -105,8 +76,8 @@ impl<'a> Reader<'a> {
             let all = table.waiting.get_or_insert_with(|| waiting(is_own, &folder.join("net")));
             udp.extend(all.iter().filter(|(inode, _)| inodes.contains(inode)).map(|(_, port)| *port));
         }
-        let own: Vec<Listening> =
-            table.listening.iter().filter(|socket| inodes.contains(&socket.inode)).copied().collect();
+        let own = table.listening.iter().filter(|socket| inodes.contains(&socket.inode));
+        let own: Vec<Listens> = own.map(|socket| socket.at).collect();
         let ports: BTreeSet<u16> = own.iter().map(|socket| socket.port).take(MOST_PORTS).collect();
         let connected = !ports.is_empty() && table.connected.get_or_insert_with(connected).to(&own);
         Sockets { ports, connected, udp }
@@ -117,8 +88,7 @@ fn told_by_the_kernel() -> std::io::Result<Table> {
     let listening = inet_sockets::listening()?;
     let listening = listening.iter().map(|socket| Listening {
         inode: socket.inode,
-        port: socket.port,
-        inside: socket.address.is_loopback(),
+        at: Listens { port: socket.port, inside: socket.address.is_loopback() },
     });
     Ok(Table { listening: listening.collect(), ..Table::default() })
 }
@@ -135,12 +105,7 @@ fn connected() -> Connected {
 
 /// Inodes of the sockets among a process's files.
 pub(super) fn inodes(files: &Path) -> Result<HashSet<u64>, read::ReadError> {
-    let names = read::names(files, MOST_FILES)?;
-    let inode = |name: &String| {
-        let target = read::link(&files.join(name)).ok()?;
-        target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-    };
-    Ok(names.iter().filter_map(inode).collect())
+    read::sockets(files, MOST_FILES)
 }
 
 fn read_table(net: &Path) -> Table {
@@ -192,8 +157,8 @@ fn rows(text: &str, mut take: impl FnMut(&Row<'_>)) {
 fn parse(text: &str, listening: &mut Vec<Listening>, connected: &mut Connected) {
     rows(text, |row| match row.state {
         "0A" => {
-            let inside = row.own.is_loopback();
-            listening.extend(row.inode.map(|inode| Listening { inode, port: row.port, inside }));
+            let at = Listens { port: row.port, inside: row.own.is_loopback() };
+            listening.extend(row.inode.map(|inode| Listening { inode, at }));
         }
         "01" => connected.add(row.port, row.own, row.peer),
         _ => {}
@@ -316,6 +281,7 @@ mod tests {
         );
         let (mut listening, mut connected) = (Vec::new(), Connected::default());
         parse(&table, &mut listening, &mut connected);
+        let listening: Vec<Listens> = listening.iter().map(|socket| socket.at).collect();
         connected.to(&listening)
     }
 

@@ -90,11 +90,8 @@ impl Starts {
         loop {
             match rustix::net::recv(&self.0, &mut message, RecvFlags::DONTWAIT) {
                 Ok((length, _)) => {
-                    let message = message.get(..length).unwrap_or_default();
-                    match (word(message, WHAT), word(message, DATA + 4), word(message, DATA + 12)) {
-                        (Some(EXEC), Some(pid), _) => return Heard::Start(pid),
-                        (Some(FORK), Some(parent), Some(child)) => return Heard::Fork { parent, child },
-                        _ => {}
+                    if let Some(heard) = parse(message.get(..length).unwrap_or_default()) {
+                        return heard;
                     }
                 }
                 Err(Errno::INTR) => {}
@@ -142,11 +139,8 @@ fn await_answer(socket: &OwnedFd) -> Result<(), Errno> {
         let mut message = [0; 256];
         match rustix::net::recv(socket, &mut message, RecvFlags::DONTWAIT) {
             Ok((length, _)) => {
-                let message = message.get(..length).unwrap_or_default();
-                if word(message, WHAT) == Some(ANSWER) {
-                    let error = word(message, DATA).unwrap_or(0);
-                    let error = i32::try_from(error).unwrap_or(0);
-                    return if error == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(error)) };
+                if let Some(answer) = answer(message.get(..length).unwrap_or_default()) {
+                    return answer;
                 }
             }
             Err(Errno::NOBUFS | Errno::AGAIN | Errno::INTR) => {}
@@ -154,6 +148,26 @@ fn await_answer(socket: &OwnedFd) -> Result<(), Errno> {
         }
     }
     Err(Errno::PROTONOSUPPORT)
+}
+
+/// A message's news; `None` for the ends of processes, changes of their owners and whatever else is told.
+fn parse(message: &[u8]) -> Option<Heard> {
+    match (word(message, WHAT)?, word(message, DATA + 4), word(message, DATA + 12)) {
+        (EXEC, Some(pid), _) => Some(Heard::Start(pid)),
+        (FORK, Some(parent), Some(child)) => Some(Heard::Fork { parent, child }),
+        _ => None,
+    }
+}
+
+/// Whether the kernel will tell; `None` for another message.
+fn answer(message: &[u8]) -> Option<Result<(), Errno>> {
+    if word(message, WHAT)? != ANSWER {
+        return None;
+    }
+    // Numbers of errors are below 4096.
+    let error = word(message, DATA).unwrap_or(0);
+    let error = i32::try_from(error).ok().filter(|error| (1..4096).contains(error));
+    Some(error.map_or(Ok(()), |error| Err(Errno::from_raw_os_error(error))))
 }
 
 fn word(message: &[u8], at: usize) -> Option<u32> {
@@ -222,5 +236,60 @@ mod filter {
             )
         };
         if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// As Linux 6.1 sends it: netlink's head, the connector's, kind, processor, time, then the event's own words.
+    fn message(what: u32, data: &[u32]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(76u32.to_ne_bytes());
+        bytes.extend(DONE.to_ne_bytes());
+        bytes.extend([0; 10]);
+        [CHANNEL, CHANNEL, 7, 0].iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
+        bytes.extend([40, 0, 0, 0]);
+        [what, 1, 0xdead_beef, 0].iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
+        data.iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
+        bytes.resize(76, 0);
+        bytes
+    }
+
+    #[test]
+    fn programs_and_processes_that_are_new_are_told_and_all_else_is_not() {
+        let (exec, fork, exit) = (EXEC, FORK, 0x8000_0000);
+        assert_eq!(parse(&message(exec, &[4711, 4710])), Some(Heard::Start(4710)), "of a thread its process");
+        let forked = Heard::Fork { parent: 1, child: 5 };
+        assert_eq!(parse(&message(fork, &[2, 1, 6, 5])), Some(forked));
+        assert_eq!(parse(&message(exit, &[4711, 4711])), None);
+        assert_eq!(parse(&message(ANSWER, &[0])), None);
+    }
+
+    #[test]
+    fn the_kernels_answer_is_yes_or_an_error() {
+        assert_eq!(answer(&message(ANSWER, &[0])), Some(Ok(())));
+        assert_eq!(answer(&message(ANSWER, &[1])), Some(Err(Errno::PERM)));
+        assert_eq!(answer(&message(ANSWER, &[u32::MAX])), Some(Ok(())), "no error has this number");
+        assert_eq!(answer(&message(EXEC, &[0])), None);
+    }
+
+    proptest! {
+        #[test]
+        fn messages_of_any_kind_and_length_tell_only_what_they_hold(
+            junk in prop::collection::vec(any::<u8>(), 0..100), what in 0u32..4, data in prop::collection::vec(any::<u32>(), 0..6),
+            cut in 0usize..80,
+        ) {
+            let _ = (parse(&junk), answer(&junk));
+            let whole = message(what, &data);
+            let told = parse(&whole);
+            prop_assert_eq!(told.is_some(), what == EXEC || what == FORK);
+            let part = parse(&whole[..cut.min(whole.len())]);
+            prop_assert!(part.is_none() || part == told);
+            let _ = answer(&whole);
+        }
     }
 }

@@ -48,6 +48,25 @@ fn an_innocent_laptop_says_nothing() {
 }
 
 #[test]
+fn a_program_that_hides_from_being_looked_into_makes_the_sensor_blind() {
+    let status = |root: &Path| look("remote_tool", root).state.get::<SensorStatus>("remote_tool").unwrap();
+    let root = laptop();
+    process(root.path(), 4711, "helper", "/home/anna/helper", "helper\0");
+    write(root.path(), &[("home/anna/helper", "#!/bin/sh\n"), ("proc/4711/fd/0", "")]);
+    assert_eq!(status(root.path()).state, SensorState::Ok);
+    for n in 0..4096 {
+        fs::File::create(root.path().join(format!("proc/4711/fd/1{n:04}"))).unwrap();
+    }
+    assert_eq!(status(root.path()).state, SensorState::Blind);
+    fs::remove_dir_all(root.path().join("proc/4711/fd")).unwrap();
+    assert_eq!(status(root.path()).state, SensorState::Ok);
+    write(root.path(), &[("home/anna/helper", "\x7fELF, but no header that can be read")]);
+    let broken = status(root.path());
+    assert_eq!(broken.state, SensorState::Blind);
+    assert!(!broken.reason.unwrap().contains("anna"));
+}
+
+#[test]
 fn a_vnc_server_that_runs_listens_and_has_somebody_connected() {
     let root = laptop();
     process(root.path(), 4711, "x11vnc", "/usr/bin/x11vnc", "x11vnc\0-passwd\0s3cret\0-forever\0");

@@ -5,24 +5,25 @@ use std::path::Path;
 use farmwatch_shared::catalogue::{Catalogue, Os, Proves};
 
 use super::super::tools::Hit;
-use crate::sensors::read;
+use crate::sensors::read::{self, ReadError};
 
-/// Most open files of one process that are looked at.
-const MOST: usize = 512;
+/// Most open files of one process that are looked at; a browser has some 1,000.
+const MOST: usize = 4096;
 /// Bits of a file's flags that say for what it is open, in octal as the kernel writes them; 0 is for reading.
 const ACCESS: u32 = 0o3;
 
 /// Whose files a process writes. `process` is its folder in `/proc`.
-pub(super) fn by(catalogue: &Catalogue, process: &Path) -> Option<Hit> {
-    let names = read::names(&process.join("fd"), MOST).unwrap_or_default();
-    names.iter().find_map(|name| {
+pub(super) fn by(catalogue: &Catalogue, process: &Path) -> Result<Option<Hit>, ReadError> {
+    let names = read::names(&process.join("fd"), MOST)?;
+    let hit = names.iter().find_map(|name| {
         let path = read::link(&process.join("fd").join(name)).ok()?;
         let path = path.to_str().filter(|path| path.starts_with('/') && !path.starts_with("/dev/"))?;
         let hit = catalogue.by_file(Os::Linux, path).filter(|hit| hit.proves == Proves::Use)?;
         let flags = read::start(&process.join("fdinfo").join(name), 4096).ok()?;
         let hit = Hit::from(hit);
         writes(&flags).then(|| Hit { what: format!("program that writes {}", hit.what), ..hit })
-    })
+    });
+    Ok(hit)
 }
 
 /// `flags:  02100002` (proc_pid_fdinfo(5)).
@@ -57,9 +58,15 @@ mod tests {
                 .unwrap();
         }
         let catalogue = Catalogue::shipped();
-        let hit = by(&catalogue, &root.path().join("9")).unwrap();
+        let hit = by(&catalogue, &root.path().join("9")).unwrap().unwrap();
         assert_eq!((&*hit.tool, &*hit.what), ("rustdesk", "program that writes ~/.config/rustdesk/"));
-        assert_eq!(by(&catalogue, &root.path().join("8")), None);
+        assert_eq!(by(&catalogue, &root.path().join("8")), Ok(None));
+        let open =
+            |n: usize| std::fs::File::create(root.path().join(format!("9/fd/1{n:04}"))).map(drop).unwrap();
+        (0..MOST - 2).for_each(open);
+        assert!(by(&catalogue, &root.path().join("9")).unwrap().is_some());
+        open(MOST);
+        assert!(by(&catalogue, &root.path().join("9")).unwrap_err().is_stuffed(), "more than are looked at");
         assert!(!writes("flags:\tjunk") && !writes(""));
     }
 

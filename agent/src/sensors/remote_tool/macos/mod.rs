@@ -122,13 +122,13 @@ impl Eyes {
     fn tools(&self) -> Tools {
         let mut tools = Tools::of(Os::Macos);
         for (pid, process) in &self.found {
-            let sockets = from_macos::serves(&self.sockets, *pid);
+            let same = |pid| self.found.get(&pid).is_some_and(|other| other.hit.tool == process.hit.tool);
+            let sockets = from_macos::serves(&self.sockets, *pid, same);
             tools.runs(&self.catalogue, &Runs { hit: &process.hit, since: process.since, sockets: &sockets });
         }
         for (hit, port) in &self.built_in {
-            let ports = BTreeSet::from([*port]);
-            let connected = self.sockets.iter().any(|socket| from_macos::is_connected(*socket, &ports));
-            let sockets = Sockets { ports, connected, udp: BTreeSet::new() };
+            let connected = self.sockets.iter().any(|socket| socket.is_connected_to(*port));
+            let sockets = Sockets { ports: BTreeSet::from([*port]), connected, udp: BTreeSet::new() };
             tools.runs(&self.catalogue, &Runs { hit, since: None, sockets: &sockets });
         }
         self.installed.iter().for_each(|(by, hit)| tools.installed(&self.catalogue, *by, hit));

@@ -279,13 +279,14 @@ impl Eyes {
         let by_udp = self.found.values().any(|process| self.catalogue.waits_on_udp(&process.hit.tool));
         let waiting = if by_udp { processes::waiting() } else { Vec::new() };
         for (pid, process) in &self.found {
-            let sockets = from_windows::serves(&sockets, &waiting, *pid);
+            let same = |pid| self.found.get(&pid).is_some_and(|other| other.hit.tool == process.hit.tool);
+            let sockets = from_windows::serves(&sockets, &waiting, *pid, same);
             tools.runs(&self.catalogue, &Runs { hit: &process.hit, since: process.since, sockets: &sockets });
         }
         if let Some((hit, port)) = &remote_desktop
-            && sockets.iter().any(|socket| socket.listens && socket.port == *port)
+            && sockets.iter().any(|socket| socket.listens_on(*port))
         {
-            let connected = sockets.iter().any(|socket| !socket.listens && socket.port == *port);
+            let connected = sockets.iter().any(|socket| socket.is_connected_to(*port));
             let sockets = Sockets { ports: BTreeSet::from([*port]), connected, udp: BTreeSet::new() };
             tools.runs(&self.catalogue, &Runs { hit, since: None, sockets: &sockets });
         }
