@@ -1,7 +1,7 @@
 //! How right the correlator is about whole fleets: simulated ones, through the collector's own replay.
 //!
 //! Two kinds of fleets, each over several seeds: one with many farms, for what is found and how fast; one without
-//! any, for false alerts. Neither is at the true rate of farms, at which a fleet of this size has none or two; what an
+//! any, for false alerts. Neither is at the true rate of farms, at which a fleet of this size has none; what an
 //! alert is worth there follows from both by Bayes. The parameters are `test.toml`'s. Nothing is fitted on them, but the
 //! model was built with seeds 1 and 2 in sight; the default seeds are others ([`FIRST_SEED`]).
 
