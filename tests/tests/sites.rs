@@ -137,7 +137,7 @@ fn site_alerts_about_twins(seed: u32, over: &[(&str, &str)]) -> Vec<Value> {
         ["three", "agency", "dorm", "ship", "data_centre", "always_remote", "software_kvm", "offsite"]
     {
         let count = labels.lines().filter(|line| line.contains(&format!("\"{there}\""))).count();
-        assert!(count >= 2, "{count} with {there}");
+        assert!(count >= 1, "{count} with {there}");
     }
     let told = replay(folder.path());
     let alerts = told.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -146,19 +146,19 @@ fn site_alerts_about_twins(seed: u32, over: &[(&str, &str)]) -> Vec<Value> {
 
 #[test]
 fn innocent_twins_by_the_dozen_are_no_site() {
-    // Two of them are named: the test below.
+    // These are named: the test below.
     let others = [("networks", "cloned_routers"), ("people", "reissued"), ("people", "reimaged")];
     let alerts = site_alerts_about_twins(3, &others);
     assert!(alerts.is_empty(), "{alerts:#?}");
 }
 
-/// What the model does not tell from a farm yet: homes whose routers show one hardware address, and laptops on IT's
-/// bench that its list still has with somebody, beside new ones.
+/// What the model does not tell from a farm yet: homes whose routers show one hardware address, laptops on IT's bench
+/// that its list still has with somebody, beside new ones, and a meeting on the first day that agents report.
 #[test]
 #[ignore = "site alerts come out, up to P = 0.86"]
-fn cloned_routers_and_used_laptops_on_the_bench_are_no_site() {
-    for seed in [1, 2] {
+fn cloned_routers_used_laptops_on_the_bench_and_a_first_day_in_a_crowd_are_no_site() {
+    for seed in [1, 2, 5] {
         let alerts = site_alerts_about_twins(seed, &[]);
-        assert!(alerts.is_empty(), "{alerts:#?}");
+        assert!(alerts.is_empty(), "seed {seed}: {alerts:#?}");
     }
 }
