@@ -107,6 +107,7 @@ fn drawer(diary: &mut Diary<'_>) {
 fn virtual_desktop(diary: &mut Diary<'_>) {
     let mut now = diary.at(diary.laptop.life.home);
     (now.mains, now.never_sleeps, now.vpn) = (true, true, Vpn::default());
+    now.link = Some(diary.world.link(diary.laptop.life.home, diary.day, true));
     now.set_tool(tools::WINDOWS_REMOTE, Use::Serving, 0);
     worked_on_from_elsewhere(diary, now);
 }
