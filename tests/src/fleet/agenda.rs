@@ -3,7 +3,7 @@
 use super::dice::Dice;
 use super::laptop::{Group, Laptop, Life, Trait};
 use super::places::{Kind, Place};
-use super::situation::{Desk, Situation, Tool, Use, Vpn};
+use super::situation::{Desk, Situation, TOOLS, Tool, Use, Vpn};
 use super::windows::{Hands, Own};
 use super::world::{DAY, World};
 use super::{farms, tools, twins};
@@ -131,7 +131,8 @@ fn person(diary: &mut Diary<'_>) {
 pub fn home(world: &World, life: &Life, day: i32) -> Place {
     if life.traits.has(Trait::Nomad) {
         let stay = world.dice.of("stay").at(life.person).day(day.div_euclid(9));
-        let kind = if stay.chance(0.5) { Kind::Hotel } else { Kind::Home };
+        let kind =
+            if stay.chance(world.parameters.people.nomads_in_hotels) { Kind::Hotel } else { Kind::Home };
         let number = if kind == Kind::Hotel {
             stay.of("hotel").below(40)
         } else {
@@ -173,8 +174,8 @@ pub fn at(world: &World, laptop: &Laptop, place: Place, day: i32) -> Situation {
         link: Some(world.link(place, day, docked)),
         vpn: Vpn::default(),
         desk,
-        tools: [Tool::default(); 5],
-        mains: docked || today.of("mains").chance(0.7),
+        tools: [Tool::default(); TOOLS],
+        mains: docked || today.of("mains").chance(parameters.people.mains),
         lid_closed: docked && traits.has(Trait::Docked),
         never_sleeps: traits.has(Trait::NightOn),
         locked: false,
@@ -187,7 +188,7 @@ pub fn at(world: &World, laptop: &Laptop, place: Place, day: i32) -> Situation {
     if world.dice.of("it tool").at(number).chance(parameters.tools.it_tool) {
         now.set_tool(tools::SUPPORT, Use::Serving, 1);
     }
-    if world.dice.of("teams").at(number).chance(0.8) {
+    if world.dice.of("teams").at(number).chance(parameters.tools.teams) {
         now.set_tool(tools::TEAMS, Use::Installed, 0);
     }
     twins::programs(world, laptop, day, &mut now);
@@ -201,6 +202,9 @@ fn desk(world: &World, laptop: &Laptop, place: Place, day: i32) -> Desk {
     let own = world.dice.of("desk").at(life.person);
     let mut desk = Desk { bluetooth: u32::from(traits.has(Trait::Bluetooth)), ..Desk::default() };
     match place.kind {
+        // What is in a drawer has no desk.
+        Kind::Home if traits.has(Trait::AlwaysRemote) => desk.bluetooth = 0,
+        Kind::FarmRoom | Kind::OwnUplink => desk.fast_hid = webcam(life),
         Kind::Home | Kind::Dorm => {
             let shares = matches!(life.group, Group::Couple | Group::Flat)
                 && world.dice_of(life.home).of("shares").chance(world.parameters.things.shared_dock);
@@ -211,11 +215,11 @@ fn desk(world: &World, laptop: &Laptop, place: Place, day: i32) -> Desk {
                     (desk.dock, desk.screen) = (1 + life.home.number * 2, 1 + life.home.number * 2);
                     desk.usb_input = desk.dock;
                 }
-            } else if traits.has(Trait::Docked) || own.chance(0.35) {
+            } else if traits.has(Trait::Docked) || own.chance(world.parameters.people.home_desks) {
                 let thing = (1 << 20) + laptop.life.person;
                 (desk.dock, desk.screen, desk.usb_input) = (thing, thing, thing);
             }
-            desk.fast_hid = if traits.has(Trait::FastHid) { 1 + life.person } else { 0 };
+            desk.fast_hid = webcam(life);
         }
         Kind::Office | Kind::Coworking | Kind::Agency if traits.has(Trait::OfficeDesk) => {
             let desks = world.parameters.fleet.laptops / 3 + 1;
@@ -226,6 +230,11 @@ fn desk(world: &World, laptop: &Laptop, place: Place, day: i32) -> Desk {
         _ => {}
     }
     desk
+}
+
+/// The number of a person's webcam; 0 for who has none.
+fn webcam(life: &Life) -> u32 {
+    if life.traits.has(Trait::FastHid) { 1 + life.person } else { 0 }
 }
 
 /// A person's own hands at what is plugged in.

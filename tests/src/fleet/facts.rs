@@ -8,8 +8,9 @@ use farmwatch_shared::facts::{
 use farmwatch_shared::state::{Delta, Digest, State};
 use jiff::Timestamp;
 
-use super::laptop::Laptop;
+use super::laptop::{Group, Laptop};
 use super::situation::Situation;
+use super::things::Things;
 use super::tools;
 use super::world::World;
 
@@ -64,10 +65,12 @@ const MODELS: [(&str, &str); 4] = [
 ];
 
 fn host(world: &World, laptop: &Laptop, now: &Situation, state: &mut State) {
-    let (vendor, model) = world.dice.of("model").at(laptop.number).pick(&MODELS);
+    let is_virtual = is_virtual(laptop);
+    let model = world.dice.of("model").at(laptop.number).pick(&MODELS);
+    let (vendor, model) = if is_virtual { ("Microsoft Corporation", "Virtual Machine") } else { model };
     let (os, os_version) = match vendor {
         "Apple Inc." => ("macos", "macOS 15.6"),
-        _ if laptop.number.is_multiple_of(3) => ("linux", "Ubuntu 24.04"),
+        _ if !is_virtual && laptop.number.is_multiple_of(3) => ("linux", "Ubuntu 24.04"),
         _ => ("windows", "Windows 11 24H2"),
     };
     let host = Host {
@@ -77,8 +80,8 @@ fn host(world: &World, laptop: &Laptop, now: &Situation, state: &mut State) {
         vendor: Some(vendor.into()),
         model: Some(model.into()),
         serial: Some(laptop.serial()),
-        chassis: Some("laptop".into()),
-        hypervisor: None,
+        chassis: Some(if is_virtual { "desktop" } else { "laptop" }.into()),
+        hypervisor: is_virtual.then(|| "hyperv".into()),
         boot_time: Some(started(world, now)),
         agent_version: env!("CARGO_PKG_VERSION").into(),
         managed_by: BTreeMap::new(),
@@ -103,7 +106,15 @@ fn network(world: &World, laptop: &Laptop, now: &Situation, state: &mut State) {
     }
 }
 
+/// A virtual desktop.
+fn is_virtual(laptop: &Laptop) -> bool {
+    laptop.life.group == Group::DataCentre
+}
+
 fn desk(world: &World, laptop: &Laptop, now: &Situation, state: &mut State) {
+    if is_virtual(laptop) {
+        return Things::put_virtual(state);
+    }
     world.things.put(state, &now.desk, now.lid_closed, laptop.number);
 }
 
@@ -111,11 +122,12 @@ fn programs(world: &World, _: &Laptop, now: &Situation, state: &mut State) {
     tools::put(state, &now.tools, started(world, now), now.says_more(), &world.key);
 }
 
-fn power(_: &World, _: &Laptop, now: &Situation, state: &mut State) {
+fn power(_: &World, laptop: &Laptop, now: &Situation, state: &mut State) {
+    let battery = !is_virtual(laptop);
     let power = Power {
         mains: Some(now.mains),
-        battery: true,
-        lid_closed: Some(now.lid_closed),
+        battery,
+        lid_closed: battery.then_some(now.lid_closed),
         never_sleeps: Some(now.never_sleeps),
         keep_awake: Vec::new(),
     };

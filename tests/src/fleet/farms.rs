@@ -4,9 +4,11 @@
 //! several laptops in turn through software, an IP-KVM or a meeting's remote control; between turns something keeps
 //! it awake. What they do against being found is [`Care`].
 
+use farmwatch_shared::facts::SourceKind;
+
 use super::agenda::{self, Diary, Stretch, idle};
 use super::dice::Dice;
-use super::laptop::Seat;
+use super::laptop::{Seat, Trait};
 use super::parameters::{Care, Farm, Farms, Style};
 use super::people::NEVER;
 use super::places::{Kind, Place};
@@ -37,8 +39,40 @@ pub struct Room {
     setup_desk: bool,
     /// One IP-KVM with a switch behind it for four laptops.
     one_kvm: bool,
+    /// What its operators come in by, and what becomes of the agent.
+    pub ways: Ways,
     /// Day on which it moves house.
     moves: i32,
+}
+
+/// What a farm does about programs, devices and the agent; who is not adapted has tools that catalogues name, devices
+/// on USB and an agent that runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "independent things that are or are not")]
+pub struct Ways {
+    /// A remote tool that catalogues name waits on each laptop.
+    pub catalogue_tool: bool,
+    /// Keyboard and mouse come over a Bluetooth dongle.
+    pub bluetooth: bool,
+    /// The agent's input sensor is blinded once a laptop is set up.
+    pub blinded: bool,
+    /// The agent is stopped once a laptop is set up.
+    pub stopped: bool,
+}
+
+impl Ways {
+    fn drawn(dice: Dice, farm: &Farm, farms: &Farms) -> Self {
+        let adapted = farm.care == Care::Adapted;
+        let by_software = matches!(farm.style, Style::Software | Style::Both);
+        let by_kvm = matches!(farm.style, Style::Kvm | Style::Both);
+        let agent = dice.of("agent").unit();
+        Self {
+            catalogue_tool: by_software && (!adapted || dice.of("catalogue").chance(farms.catalogue_tool)),
+            bluetooth: by_kvm && adapted && dice.of("bluetooth").chance(farms.bluetooth),
+            blinded: adapted && agent < farms.blinded,
+            stopped: adapted && (farms.blinded..farms.blinded + farms.stopped).contains(&agent),
+        }
+    }
 }
 
 impl Room {
@@ -54,6 +88,11 @@ impl Room {
     /// Power cuts are not seen: batteries, and network and mains are never lost in one second.
     pub fn is_shielded(&self) -> bool {
         self.farm.care == Care::Adapted && !self.timers
+    }
+
+    /// How the operators' keyboard and mouse come to a laptop, where they come by hardware.
+    fn plugged(&self) -> SourceKind {
+        if self.ways.bluetooth { SourceKind::Bluetooth } else { SourceKind::Usb }
     }
 
     /// Where it is on a day.
@@ -73,8 +112,8 @@ pub fn rooms(world: &World) -> Vec<Room> {
         let dice = world.dice.of("farm").at(index);
         let farm = listed.copied().unwrap_or_else(|| drawn(dice, farms));
         let place = Place { kind: Kind::FarmRoom, number: index, region: world.region_of(dice.of("region")) };
-        // Half of those that are drawn begin while the fleet is watched.
-        let later = listed.is_none() && dice.of("later").chance(0.5);
+        // Some of those that are drawn begin while the fleet is watched.
+        let later = listed.is_none() && dice.of("later").chance(farms.later);
         let first = if later { dice.of("first").between(0, i64::from(world.days) / 3) } else { 0 };
         let one_account = farm.care == Care::Careless && dice.of("account").chance(farms.one_account);
         let drawn = listed.is_none();
@@ -92,6 +131,7 @@ pub fn rooms(world: &World) -> Vec<Room> {
             own_line: dice.of("own line").chance(farms.own_line),
             setup_desk: open && dice.of("set up").chance(farms.setup_desk),
             one_kvm: open && dice.of("one kvm").chance(farms.one_kvm),
+            ways: Ways::drawn(dice, &farm, farms),
             moves: if moved { on } else { NEVER },
         }
     };
@@ -142,6 +182,9 @@ pub fn day(diary: &mut Diary<'_>, seat: Seat) {
         Care::Adapted => Place { kind: Kind::OwnUplink, number: diary.laptop.number, ..room.place },
         _ => room.stands(diary.day),
     };
+    if room.ways.stopped && diary.day > diary.laptop.life.from {
+        return;
+    }
     let now = equipped(diary, room, place, seat);
     if diary.day == diary.laptop.life.from {
         return first_day(diary, room, seat, &now);
@@ -158,7 +201,8 @@ pub fn day(diary: &mut Diary<'_>, seat: Seat) {
 fn working_day(diary: &mut Diary<'_>, room: &Room, seat: Seat, now: &Situation) {
     let now = *now;
     let today = room.dice.of("day").day(diary.day);
-    if diary.world.is_weekend(diary.day) && !today.of("weekend").chance(0.4) {
+    if diary.world.is_weekend(diary.day) && !today.of("weekend").chance(diary.world.parameters.farms.weekend)
+    {
         touch(diary, room, seat, &now);
         diary.add(0, DAY, idle(now), Hands::Nobody);
         return;
@@ -179,7 +223,7 @@ fn working_day(diary: &mut Diary<'_>, room: &Room, seat: Seat, now: &Situation) 
         if number % jobs == seat.seat % jobs {
             diary.add(from, until, operated(room, &now), hands(room));
         } else {
-            diary.add(from, until, idle(now), between_turns(room));
+            diary.add(from, until, idle(now), between_turns(room, &diary.world.parameters.farms));
         }
         from = until;
     }
@@ -203,6 +247,7 @@ fn first_day(diary: &mut Diary<'_>, room: &Room, seat: Seat, now: &Situation) {
     let from = 36_000 + i64::from(seat.seat % 20) * 900;
     let mut own = unpacked;
     (own.desk.kvm, own.never_sleeps) = (None, false);
+    own.blind = life.traits.has(Trait::Blind);
     if !own.vpn.in_router {
         own.vpn.private = 0;
     }
@@ -220,7 +265,7 @@ fn first_day(diary: &mut Diary<'_>, room: &Room, seat: Seat, now: &Situation) {
 fn touch(diary: &mut Diary<'_>, room: &Room, seat: Seat, now: &Situation) {
     let (day, number) = (diary.day, diary.laptop.number);
     let trip = room.dice.of("carried").at(number).day(day);
-    if room.farm.care == Care::Adapted && trip.chance(0.1) {
+    if room.farm.care == Care::Adapted && trip.chance(diary.world.parameters.farms.carried) {
         let place =
             Place { kind: Kind::Cafe, number: trip.of("café").below(400), region: room.place.region };
         let mut out = *now;
@@ -244,9 +289,11 @@ fn touch(diary: &mut Diary<'_>, room: &Room, seat: Seat, now: &Situation) {
 /// What stands on the shelf.
 fn equipped(diary: &Diary<'_>, room: &Room, place: Place, seat: Seat) -> Situation {
     let (world, laptop, dice) = (diary.world, diary.laptop, room.dice);
+    let rates = &world.parameters.farms;
     let mut now = diary.at(place);
     (now.mains, now.never_sleeps) = (true, true);
-    now.lid_closed = dice.of("lid").chance(0.5);
+    now.lid_closed = dice.of("lid").chance(rates.lid_closed);
+    now.blind |= room.ways.blinded;
     let own = dice.of("seat").at(seat.seat);
     let account = if room.one_account { 1 + seat.farm } else { 3_000_000 + laptop.number };
     let remote = match room.farm.care {
@@ -256,14 +303,17 @@ fn equipped(diary: &Diary<'_>, room: &Room, place: Place, seat: Seat) -> Situati
         _ => own.of("tool").pick(&[tools::CHROME, tools::RUSTDESK, tools::SPLASHTOP]),
     };
     match room.farm.style {
-        Style::Software | Style::Both => now.set_tool(remote, Use::Serving, account),
+        Style::Software | Style::Both if room.ways.catalogue_tool => {
+            now.set_tool(remote, Use::Serving, account);
+        }
         Style::Meeting => now.set_tool(tools::ZOOM, Use::Running, 0),
-        Style::Kvm => {}
+        _ => {}
     }
     if matches!(room.farm.style, Style::Kvm | Style::Both) {
         let kvm = match room.farm.care {
             Care::Careless => Kvm::Default,
             Care::Careful => Kvm::Disguised,
+            Care::Adapted if room.ways.bluetooth => Kvm::Bluetooth,
             Care::Adapted => Kvm::Adapted,
         };
         let unit =
@@ -274,11 +324,11 @@ fn equipped(diary: &Diary<'_>, room: &Room, place: Place, seat: Seat) -> Situati
         1 + own.of("exit").day(diary.day.div_euclid(days)).below(world.parameters.networks.personal_vpn_exits)
     };
     match room.farm.care {
-        Care::Careless if dice.of("astrill").chance(0.3) => {
+        Care::Careless if dice.of("astrill").chance(rates.astrill) => {
             now.set_tool(tools::ASTRILL, Use::Running, 0);
             now.vpn.private = exit(NEVER_CHANGES);
         }
-        Care::Careful if own.of("vpn").chance(0.6) => {
+        Care::Careful if own.of("vpn").chance(rates.private_vpn) => {
             now.set_tool(tools::NORDVPN, Use::Running, 0);
             now.vpn.private = exit(7);
         }
@@ -287,7 +337,7 @@ fn equipped(diary: &Diary<'_>, room: &Room, place: Place, seat: Seat) -> Situati
         }
         _ => {}
     }
-    if room.farm.care == Care::Careless && dice.of("jiggler").chance(0.5) {
+    if has_jiggler(room, rates) {
         now.set_tool(dice.of("which").pick(&[tools::JIGGLER, tools::CAFFEINE]), Use::Running, 0);
     }
     twins::listen(&mut now, diary.day);
@@ -332,15 +382,20 @@ fn hands(room: &Room) -> Hands {
     let adapted = room.farm.care == Care::Adapted;
     match room.farm.style {
         Style::Software | Style::Meeting => Hands::Software,
-        Style::Kvm | Style::Both => Hands::Kvm { absolute: !adapted, adapted },
+        Style::Kvm | Style::Both => Hands::Kvm { by: room.plugged(), absolute: !adapted, adapted },
     }
 }
 
 /// What keeps a laptop awake between an operator's turns.
-fn between_turns(room: &Room) -> Hands {
+fn between_turns(room: &Room, farms: &Farms) -> Hands {
     let software = matches!(room.farm.style, Style::Software | Style::Meeting);
     match room.farm.care {
-        Care::Careless if !room.dice.of("jiggler").chance(0.5) => Hands::Nobody,
-        care => Hands::Jiggler { software, periodic: care != Care::Adapted },
+        Care::Careless if !has_jiggler(room, farms) => Hands::Nobody,
+        care => Hands::Jiggler { by: (!software).then(|| room.plugged()), periodic: care != Care::Adapted },
     }
+}
+
+/// A program keeps a careless farm's laptops awake; others have something of their own.
+fn has_jiggler(room: &Room, farms: &Farms) -> bool {
+    room.farm.care == Care::Careless && room.dice.of("jiggler").chance(farms.jiggler)
 }

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::dice::Dice;
+use super::farms::Ways;
 use super::laptop::{Group, Laptop, Trait};
 use super::networks;
-use super::parameters::{Care, Style};
+use super::parameters::{Care, Farm, Style};
 use super::places::Kind;
 use super::world::World;
 
@@ -43,15 +44,18 @@ pub struct Shape {
     pub care: Care,
     /// Touched by hand every day.
     pub daily_touch: bool,
+    /// What its operators come in by, and what becomes of the agent.
+    #[serde(flatten)]
+    pub ways: Ways,
 }
 
 /// What is true of a laptop.
 pub fn label(world: &World, laptop: &Laptop) -> Label {
     let seat = laptop.life.farm;
     let shape = seat.map(|seat| {
-        let farm = &world.farms[seat.farm as usize].farm;
-        let (style, care, daily_touch) = (farm.style, farm.care, farm.daily_touch);
-        Shape { laptops: farm.laptops, others: farm.others, style, care, daily_touch }
+        let room = &world.farms[seat.farm as usize];
+        let Farm { laptops, others, style, care, daily_touch, .. } = room.farm;
+        Shape { laptops, others, style, care, daily_touch, ways: room.ways }
     });
     let unpacked = seat.map(|seat| {
         world.midnight(laptop.life.region, laptop.life.from) + 36_000 + i64::from(seat.seat % 20) * 900
@@ -106,7 +110,8 @@ impl AssetLine {
 pub fn asset(world: &World, laptop: &Laptop) -> AssetLine {
     let life = &laptop.life;
     let dice = world.dice.of("name").at(life.person);
-    let one_name = life.group == Group::Couple && world.dice.of("one name").at(life.household).chance(0.5);
+    let one_name = life.group == Group::Couple
+        && world.dice.of("one name").at(life.household).chance(world.parameters.groups.one_name);
     let family = if one_name { world.dice.of("family").at(life.household) } else { dice.of("family") };
     let in_stock = life.group == Group::Bench;
     let user = if in_stock { String::new() } else { format!("{} {}", dice.pick(&FIRST), surname(family)) };
@@ -131,17 +136,23 @@ fn surname(dice: Dice) -> String {
     format!("{}{}", dice.of("begins").pick(&NAME_BEGINS), dice.of("ends").pick(&NAME_ENDS))
 }
 
-/// The places that IT sanctions, as TOML: its offices and what its VPN comes out of.
+/// The places that IT sanctions, as TOML: its offices, what its VPN comes out of, its virtual desktops where it thought
+/// of them.
 pub fn sanctioned(world: &World) -> String {
     let offices = (0u8..).zip(&world.parameters.region).map(|(index, region)| {
         let network = networks::office_network(index);
         format!("[[place]]\nname = {:?}\nnetworks = [{network:?}]\n", format!("{} office", region.name))
     });
+    let known = world.dice.of("data centre").chance(world.parameters.groups.data_centre_known);
+    let centres = (0u8..).zip(&world.parameters.region).filter(|_| known).map(|(index, region)| {
+        let network = format!("{}/32", world.data_centre_address(index));
+        format!("[[place]]\nname = {:?}\nnetworks = [{network:?}]\n", format!("{} desktops", region.name))
+    });
     let exits: Vec<String> = (0..world.parameters.fleet.vpn_exits)
         .map(|exit| format!("\"{}/32\"", networks::company_exit(exit)))
         .collect();
     let vpn = format!("[[place]]\nname = \"VPN\"\nnetworks = [{}]\nexit = true\n", exits.join(", "));
-    offices.chain([vpn]).collect()
+    offices.chain(centres).chain([vpn]).collect()
 }
 
 /// Traits that stand for nothing that a farm does too.

@@ -47,6 +47,8 @@ pub struct Life {
     pub meeting: u32,
     /// Its seat in a farm.
     pub farm: Option<Seat>,
+    /// Number of the laptop whose hardware this is, set up anew under another id; `None`: its own.
+    pub hardware: Option<u32>,
 }
 
 /// A seat in a farm.
@@ -99,13 +101,15 @@ pub enum Group {
     Ship,
     /// IT's staging bench.
     Bench,
+    /// The company's virtual desktops in a data centre, each of which its person works on from elsewhere.
+    DataCentre,
     /// A farm.
     Farm,
 }
 
 /// What is special about a laptop or its person: innocent twins, each a bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traits(u32);
+pub struct Traits(u64);
 
 /// One trait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,11 +147,14 @@ pub enum Trait {
     Offsite,
     OfficeDesk,
     Shifts,
+    AlwaysRemote,
+    SoftwareKvm,
+    Reimaged,
 }
 
 impl Trait {
     /// All of them.
-    pub const ALL: [(Self, &str); 31] = [
+    pub const ALL: [(Self, &str); 34] = [
         (Self::Docked, "docked"),
         (Self::NightOn, "night_on"),
         (Self::Nomad, "nomad"),
@@ -179,6 +186,9 @@ impl Trait {
         (Self::Offsite, "offsite"),
         (Self::OfficeDesk, "office_desk"),
         (Self::Shifts, "shifts"),
+        (Self::AlwaysRemote, "always_remote"),
+        (Self::SoftwareKvm, "software_kvm"),
+        (Self::Reimaged, "reimaged"),
     ];
 }
 
@@ -190,7 +200,15 @@ impl Traits {
 
     /// Adds one where `holds`.
     pub fn set(&mut self, one: Trait, holds: bool) {
-        self.0 |= u32::from(holds) << (one as u8);
+        self.0 |= u64::from(holds) << (one as u8);
+    }
+
+    /// Those of a list that it has.
+    #[must_use]
+    pub fn only(self, list: &[Trait]) -> Self {
+        let mut kept = Self::default();
+        list.iter().for_each(|one| kept.set(*one, self.has(*one)));
+        kept
     }
 
     /// The names of those it has.
@@ -208,6 +226,6 @@ impl Laptop {
 
     /// The hardware's serial number.
     pub fn serial(&self) -> String {
-        format!("PF{:07X}", 0x10_0000 + self.number)
+        format!("PF{:07X}", 0x10_0000 + self.life.hardware.unwrap_or(self.number))
     }
 }

@@ -39,9 +39,10 @@ use std::collections::BinaryHeap;
 use farmwatch_shared::id::DeviceId;
 use jiff::{SignedDuration, Timestamp};
 
+pub use farms::Ways;
 pub use labels::{AssetLine, Label, Shape, is_plain};
-pub use laptop::Group;
-pub use parameters::{CALIBRATION, Care, Farm, Parameters, SMALL, Style, TEST};
+pub use laptop::{Group, Trait};
+pub use parameters::{CALIBRATION, Care, Farm, Parameters, SMALL, Style, TEST, TWINS};
 pub use report::Line;
 pub use tools::SANCTIONED;
 
@@ -79,9 +80,10 @@ impl Fleet {
         labels::sanctioned(&self.world)
     }
 
-    /// The asset list that IT would import.
+    /// The asset list that IT would import, of the first day: who had a laptop before it was set up anew still has it.
     pub fn asset_lines(&self) -> impl Iterator<Item = AssetLine> {
-        self.laptops.iter().map(|laptop| labels::asset(&self.world, laptop))
+        let first = self.laptops.iter().filter(|laptop| laptop.life.hardware.is_none());
+        first.map(|laptop| labels::asset(&self.world, laptop))
     }
 
     /// The asset list as CSV.

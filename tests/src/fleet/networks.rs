@@ -75,6 +75,9 @@ impl World {
         }
         let place = link.place;
         let dice = self.dice_of(place).of("address");
+        if place.kind == Kind::DataCentre {
+            return self.data_centre_address(place.region);
+        }
         if place.kind == Kind::Office {
             // People of one office come out of a few addresses.
             return v4(0xe00_0000 + u32::from(place.region) * 8 + laptop % 4);
@@ -91,7 +94,10 @@ impl World {
         let provider = u32::from(place.region) * 64 + self.provider(place);
         // Homes behind carrier NAT have IPv6 of their own as often as others (DS-Lite); what moves has none here.
         let moves = matches!(place.kind, Kind::Cafe | Kind::OwnUplink | Kind::Ship);
-        if !moves && self.has_ipv6(place) && self.dice.of("v6").at(laptop).day(day).chance(0.7) {
+        if !moves
+            && self.has_ipv6(place)
+            && self.dice.of("v6").at(laptop).day(day).chance(self.parameters.networks.ipv6_days)
+        {
             let leased = if lease == Lease::Shared { 0 } else { epoch };
             let prefix = dice.of("v6").day(leased).number() & 0xffff;
             let own = self.dice.of("privacy").at(laptop).day(day).number();
@@ -107,6 +113,11 @@ impl World {
         v4((provider << 18) + shared + dice.day(epoch).below(pool))
     }
 
+    /// The address that a region's virtual desktops come out of.
+    pub fn data_centre_address(&self, region: u8) -> IpAddr {
+        v4(0xc00_0000 + self.dice.of("data centre at").at(region).below(1 << 20))
+    }
+
     fn has_ipv6(&self, place: Place) -> bool {
         self.dice_of(place).of("has v6").chance(self.parameters.networks.ipv6)
     }
@@ -120,7 +131,7 @@ impl World {
         let (last_mile, mss) = match place.kind {
             Kind::Ship => (560, 1360),
             Kind::Cafe | Kind::OwnUplink => (35, 1400),
-            _ if self.dice_of(place).of("pppoe").chance(0.2) => (8, 1452),
+            _ if self.dice_of(place).of("pppoe").chance(self.parameters.networks.pppoe) => (8, 1452),
             _ => (6, 1460),
         };
         let queue = super::dice::whole(-8.0 * (1.0 - jitter.unit()).ln());

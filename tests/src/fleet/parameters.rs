@@ -8,8 +8,10 @@ use toml::{Table, Value};
 pub const RATES: &str = include_str!("rates.toml");
 /// Laid over them: the 300 laptops that the quickstart shows.
 pub const SMALL: &str = include_str!("small.toml");
-/// Laid over them: what the scoreboard measures on. Weights are never fitted on it.
+/// Laid over them: what the scoreboard measures on. Not for fitting.
 pub const TEST: &str = include_str!("test.toml");
+/// Laid over them: honest, with every innocent twin common.
+pub const TWINS: &str = include_str!("twins.toml");
 /// Laid over them: what weights may be fitted on. The scoreboard never uses it.
 pub const CALIBRATION: &str = include_str!("calibration.toml");
 
@@ -44,7 +46,7 @@ macro_rules! section {
 
 section!(
     /// Size, and what the company is like.
-    Fleet { laptops: u32, always_on_vpn: f64, corporate_vpn: f64, vpn_exits: u32, report_minutes: u32, }
+    Fleet { laptops: u32, always_on_vpn: f64, corporate_vpn: f64, vpn_exits: u32, report_minutes: u32, at_least: u32, }
 );
 section!(
     /// Where people live.
@@ -55,10 +57,14 @@ section!(
     People {
         office: f64,
         hybrid: f64,
+        hybrid_three: f64,
         coworking: f64,
         nomads: f64,
+        nomads_in_hotels: f64,
         docked: f64,
         office_desks: f64,
+        home_desks: f64,
+        mains: f64,
         night_on: f64,
         weekend: f64,
         evening: f64,
@@ -69,12 +75,15 @@ section!(
         moves: f64,
         replaced: f64,
         reissued: f64,
+        reimaged: f64,
     }
 );
 section!(
     /// People who are together for honest reasons.
     Groups {
         couples: f64,
+        one_name: f64,
+        strangers_at_home: f64,
         threes: f64,
         flatmates: f64,
         agencies: f64,
@@ -82,6 +91,8 @@ section!(
         ships: f64,
         repair: f64,
         bench: u32,
+        data_centre: f64,
+        data_centre_known: f64,
         offsite: f64,
     }
 );
@@ -92,9 +103,13 @@ section!(
         cgn: f64,
         cgn_addresses: u32,
         ipv6: f64,
+        ipv6_days: f64,
+        pppoe: f64,
         daily_lease: f64,
         router_replaced: f64,
         cloned_routers: f64,
+        random_addresses: f64,
+        others_docked: f64,
         power_cuts_a_year: f64,
         homes_a_district: u32,
         provider_restarts_a_month: f64,
@@ -109,19 +124,29 @@ section!(
         it_tool: f64,
         leftover: f64,
         in_use: f64,
+        in_use_days: f64,
         family_help: f64,
         support: f64,
         developers: f64,
+        developer_days: f64,
         overlay: f64,
         honest_remote: f64,
+        honest_remote_days: f64,
+        always_remote: f64,
+        drawer_opened: f64,
+        software_kvm: f64,
         meeting_all_day: f64,
+        wheel_days: f64,
+        teams: f64,
     }
 );
 section!(
     /// Hardware.
     Things {
         two_jobs_kvm: f64,
+        two_jobs_ip: f64,
         homelab_kvm: f64,
+        homelab_days: f64,
         fast_hid: f64,
         jiggler_software: f64,
         jiggler_dongle: f64,
@@ -132,11 +157,11 @@ section!(
 );
 section!(
     /// Agents that are not well.
-    Agents { blind: f64, offline: f64, clock_off: f64, clock_far: f64, }
+    Agents { blind: f64, offline: f64, clock_off: f64, clock_far: f64, clock_slow: f64, }
 );
 section!(
     /// How input looks.
-    Input { local: Timing, touchpad: Timing, software: Timing, kvm: Timing, kvm_adapted: Timing, }
+    Input { local: Timing, touchpad: Timing, software: Timing, kvm: Timing, kvm_adapted: Timing, software_kvm: Timing, }
 );
 section!(
     /// What the agent's pointer model says of a window, in hundredths of a nat.
@@ -146,6 +171,7 @@ section!(
     /// Farms that are drawn, and what they are like.
     Farms {
         drawn: u32,
+        later: f64,
         one: f64,
         two: f64,
         few: f64,
@@ -158,7 +184,17 @@ section!(
         careful: f64,
         adapted: f64,
         daily_touch: f64,
+        weekend: f64,
+        lid_closed: f64,
+        astrill: f64,
+        private_vpn: f64,
+        jiggler: f64,
         with_others: f64,
+        catalogue_tool: f64,
+        bluetooth: f64,
+        blinded: f64,
+        stopped: f64,
+        carried: f64,
         own_line: f64,
         timers: f64,
         setup_desk: f64,
@@ -215,8 +251,9 @@ pub enum Care {
     Careless,
     /// IP-KVMs under other names, private VPNs, a screen of their own.
     Careful,
-    /// All that signals.md expects next: a cellular uplink for each or a travel router with a VPN in it, hardware that
-    /// shows nothing, a daily touch, carried around now and then, power that few of them lose in one second.
+    /// What operators are expected to do next: a cellular uplink for each or a travel router with a VPN in it, hardware
+    /// that shows nothing or comes over Bluetooth, a program that no catalogue names, a daily touch, carried around now
+    /// and then, power that few of them lose in one second, an agent that is blinded or stopped.
     Adapted,
 }
 

@@ -31,6 +31,8 @@ pub enum Kind {
     Repair,
     /// IT's staging bench.
     Bench,
+    /// A cloud provider's data centre.
+    DataCentre,
     /// Where a farm's laptops stand.
     FarmRoom,
     /// A cellular or travel router that serves one laptop.
@@ -56,10 +58,15 @@ const BUSINESS_ROUTERS: [&str; 3] = ["00000c", "788a20", "000b86"];
 const SMALL_ROUTERS: [&str; 2] = ["9483c4", "00e0fc"];
 /// Things on a home's network (Raspberry Pi, Philips lighting, Sonos, Hewlett Packard's printers).
 const THINGS: [&str; 4] = ["b827eb", "001788", "5caafd", "3c5282"];
-/// Laptops and docks of companies (Dell, Lenovo's LCFC, Realtek in docks).
-const COMPANIES: [&str; 3] = ["a4bb6d", "8c8caa", "00e04c"];
-/// The hardware address that redundant routers share (VRRP, RFC 5798).
-const CLONED: &str = "00005e000101";
+/// Wi-Fi of company laptops, as often as each is (Intel, Apple, AzureWave, Hon Hai): assumption, after shares of the
+/// market (Lenovo, HP and Dell some two thirds, Intel's radios in most of them; Apple a tenth).
+const WIFI: [&str; 8] = ["3ca9f4", "3ca9f4", "8c8d28", "8c8d28", "a483e7", "f01898", "80c5f2", "9c305b"];
+/// Cables of docks and company laptops, likewise (Realtek, ASIX, Dell, Lenovo's LCFC, HP): assumption.
+const CABLES: [&str; 8] = ["00e04c", "00e04c", "000ec6", "a4bb6d", "a4bb6d", "8c8caa", "8c8caa", "b05cda"];
+/// A hardware address that many routers show: a development kit's (Ralink), left in by their makers.
+const CLONED: &str = "000c43288050";
+/// The gateway of every network in a large cloud (Azure).
+const CLOUD: &str = "123456789abc";
 /// Laptops that one segment of an office holds.
 const SEGMENT: u32 = 60;
 
@@ -99,7 +106,7 @@ impl World {
             kind: if link.medium == Medium::Cable { LinkKind::Ethernet } else { LinkKind::Wifi },
             default_route: true,
             gateway: Some(self.key.hash("mac", &gateway)),
-            gateway_oui: Some(gateway[..6].to_owned()),
+            gateway_oui: maker(&gateway).map(str::to_owned),
             dhcp_server: Some(self.key.hash("dhcp", &gateway)),
             neighbours,
         }
@@ -108,6 +115,9 @@ impl World {
     /// The gateway's hardware address.
     pub fn gateway(&self, link: &Link, laptop: u32) -> String {
         let place = link.place;
+        if place.kind == Kind::DataCentre {
+            return CLOUD.to_owned();
+        }
         let dice = self.dice_of(place).of("gateway").day(link.router);
         if dice.of("cloned").chance(self.parameters.networks.cloned_routers) {
             return CLONED.to_owned();
@@ -129,7 +139,7 @@ impl World {
         let things = dice.of("things").between(2, 9);
         let (steady, companies, passing) = match place.kind {
             Kind::Home => (things, i64::from(self.strangers_at_home(place)), 0),
-            Kind::FarmRoom => (things, 2 * i64::from(self.others_in(place)), 0),
+            Kind::FarmRoom => (things, i64::from(self.others_in(place)), 0),
             Kind::Office | Kind::Bench => (20, 20, 10),
             Kind::Coworking | Kind::Agency => (6, 12, 12),
             Kind::Dorm => (12, 1, 8),
@@ -137,19 +147,30 @@ impl World {
             Kind::Repair => (4, 6, 3),
             Kind::Hotel => (8, 2, 20),
             Kind::Cafe => (0, 0, 2),
-            Kind::OwnUplink => (0, 0, 0),
+            Kind::OwnUplink | Kind::DataCentre => (0, 0, 0),
         };
         let mut all = Vec::new();
-        let mut add = |dice: Dice, count: i64, makers: &[&str]| {
+        let mut add = |dice: Dice, count: i64, makers: &dyn Fn(Dice) -> &'static str| {
             all.extend((0..count.cast_unsigned()).map(|n| {
-                let oui = dice.at(n).of("maker").pick(makers);
-                let mac = format!("{oui}{:06x}", dice.at(n).below(1 << 24));
-                Neighbour { id: self.key.hash("mac", &mac), oui: oui.to_owned() }
+                let mac = format!("{}{:06x}", makers(dice.at(n)), dice.at(n).below(1 << 24));
+                let oui = maker(&mac).unwrap_or_default().to_owned();
+                Neighbour { id: self.key.hash("mac", &mac), oui }
             }));
         };
-        add(dice.of("steady"), steady, &THINGS);
-        add(dice.of("companies"), companies, &COMPANIES);
-        add(dice.of("passing").day(link.near), passing, &["f0189e", "a483e7"]);
+        let networks = &self.parameters.networks;
+        let radio = |dice: Dice| {
+            if dice.of("random").chance(networks.random_addresses) {
+                RANDOM
+            } else {
+                dice.of("radio").pick(&WIFI)
+            }
+        };
+        let docked = |dice: &Dice| dice.of("dock").chance(networks.others_docked);
+        let docks = (0..companies.cast_unsigned()).filter(|n| docked(&dice.of("companies").at(*n))).count();
+        add(dice.of("steady"), steady, &|dice| dice.of("maker").pick(&THINGS));
+        add(dice.of("companies"), companies, &radio);
+        add(dice.of("docks"), i64::try_from(docks).unwrap_or(0), &|dice| dice.of("cable").pick(&CABLES));
+        add(dice.of("passing").day(link.near), passing, &radio);
         all
     }
 
@@ -157,8 +178,33 @@ impl World {
     fn strangers_at_home(&self, place: Place) -> u32 {
         let dice = self.dice_of(place).of("strangers");
         if place.number >= FLATS {
-            return 2 * dice.below(3) + 2;
+            return 1 + dice.below(3);
         }
-        if dice.chance(0.3) { 1 + dice.of("dock").below(2) } else { 0 }
+        u32::from(dice.chance(self.parameters.groups.strangers_at_home))
+    }
+}
+
+/// The first three bytes of an address that its machine has made up.
+const RANDOM: &str = "da3f1e";
+
+/// The maker's three bytes of a hardware address; `None` if it is locally administered, as agents have it.
+fn maker(mac: &str) -> Option<&str> {
+    let first = u8::from_str_radix(mac.get(..2)?, 16).ok()?;
+    if first & 2 == 0 { mac.get(..6) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Agents leave out what virtual routers show (VRRP, HSRP, GLBP), so that a twin made of it could not be.
+    #[test]
+    fn an_address_that_many_routers_show_is_one_that_agents_report() {
+        for role in ["00005e0001", "00000c07ac", "00000c9f", "0007b400"] {
+            assert!(!CLONED.starts_with(role));
+        }
+        assert_eq!(maker(CLONED), Some("000c43"));
+        assert_eq!(maker(&format!("{RANDOM}000001")), None);
+        assert_eq!(maker(CLOUD), None);
     }
 }

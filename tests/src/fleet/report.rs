@@ -79,7 +79,9 @@ pub fn line(world: &World, laptop: &mut Laptop, moment: &Moment) -> Line {
 fn skew(world: &World, laptop: &Laptop) -> i64 {
     let dice = world.dice.of("clock").at(laptop.number);
     if laptop.life.traits.has(Trait::ClockFar) {
-        return DAY * dice.between(60, 400) * if dice.of("slow").chance(0.7) { -1 } else { 1 };
+        return DAY
+            * dice.between(60, 400)
+            * if dice.of("slow").chance(world.parameters.agents.clock_slow) { -1 } else { 1 };
     }
     if laptop.life.traits.has(Trait::ClockOff) {
         return dice.between(-3000, 3000);

@@ -3,6 +3,9 @@
 
 use super::places::Place;
 
+/// Programs of note that one laptop has at most.
+pub const TOOLS: usize = 7;
+
 /// All of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(clippy::struct_excessive_bools, reason = "independent things that are or are not")]
@@ -14,7 +17,7 @@ pub struct Situation {
     /// What is plugged in.
     pub desk: Desk,
     /// Programs of note.
-    pub tools: [Tool; 5],
+    pub tools: [Tool; TOOLS],
     /// On mains.
     pub mains: bool,
     /// Lid closed.
@@ -96,6 +99,8 @@ pub enum Kvm {
     Disguised,
     /// A 12 Mb/s copy of a real receiver with a relative mouse, and a real monitor's EDID.
     Adapted,
+    /// Keyboard and mouse of a Bluetooth dongle, under a real keyboard's name, and a real monitor's EDID.
+    Bluetooth,
     /// A switch between two computers, without network.
     Switch,
 }
@@ -126,7 +131,7 @@ pub enum Use {
 }
 
 impl Situation {
-    /// Adds a program, or changes what it does. With five others there already it is left out.
+    /// Adds a program, or changes what it does. With as many others as there may be it is left out.
     pub fn set_tool(&mut self, tool: u8, use_: Use, account: u32) {
         let known = self.tools.iter().position(|t| t.entry == tool);
         let slot = known.or_else(|| self.tools.iter().position(|t| t.entry == 0));

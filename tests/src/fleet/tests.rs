@@ -6,7 +6,7 @@ use farmwatch_collector::app::App;
 use farmwatch_collector::policy::Policy;
 use farmwatch_collector::replay::Replay;
 use farmwatch_collector::store::sqlite;
-use farmwatch_shared::facts::TransitionKind;
+use farmwatch_shared::facts::{SourceKind, TransitionKind};
 use farmwatch_shared::state::{Delta, State};
 
 use super::*;
@@ -37,6 +37,7 @@ const MIXED: &str = "
     nomads = 0.1
     replaced = 0.2
     reissued = 0.1
+    reimaged = 0.1
     [groups]
     flatmates = 0.02
     agencies = 0.03
@@ -44,8 +45,11 @@ const MIXED: &str = "
     ships = 0.02
     repair = 0.1
     offsite = 0.2
+    data_centre = 0.02
     [tools]
     in_use = 0.05
+    always_remote = 0.03
+    software_kvm = 0.03
     family_help = 0.1
     developers = 0.05
     [things]
@@ -58,6 +62,9 @@ const MIXED: &str = "
     [farms]
     drawn = 12
     adapted = 0.5
+    bluetooth = 0.5
+    blinded = 0.3
+    stopped = 0.3
 ";
 
 #[test]
@@ -180,7 +187,7 @@ fn resident_megabytes() -> f64 {
 /// When laptops lost their mains, by farm and second.
 fn mains_lost(care: &str) -> BTreeMap<i64, BTreeSet<DeviceId>> {
     let over = format!(
-        "[fleet]\nlaptops = 8\n[networks]\npower_cuts_a_year = 300.0\n[groups]\nbench = 0\n[farms]\ntimers = 1.0\n\
+        "[fleet]\nlaptops = 8\n[networks]\npower_cuts_a_year = 300.0\n[groups]\nbench = 0\n[farms]\ntimers = 1.0\nstopped = 0.0\n\
          [[farm]]\nlaptops = 8\nstyle = \"kvm\"\ncare = \"{care}\""
     );
     let mut lost: BTreeMap<i64, BTreeSet<DeviceId>> = BTreeMap::new();
@@ -205,8 +212,8 @@ fn who_goes_to_the_office_changes_networks_and_who_stays_does_not() {
     let days = |office: f64| {
         let over = format!(
             "[fleet]\nlaptops = 60\n[people]\noffice = {office}\nhybrid = 0.0\ncoworking = 0.0\nnomads = 0.0\ntrips = 0.0\n\
-             cafe = 0.0\nmoves = 0.0\nreissued = 0.0\nvacation = 0.0\n[groups]\ncouples = 0.0\nthrees = 0.0\nbench = 0\n\
-             flatmates = 0.0\nagencies = 0.0\ndorms = 0.0\nships = 0.0\nrepair = 0.0\noffsite = 0.0\n\
+             cafe = 0.0\nmoves = 0.0\nreissued = 0.0\nreimaged = 0.0\nvacation = 0.0\n[groups]\ncouples = 0.0\nthrees = 0.0\nbench = 0\n\
+             flatmates = 0.0\nagencies = 0.0\ndorms = 0.0\nships = 0.0\nrepair = 0.0\noffsite = 0.0\ndata_centre = 0.0\n\
              [networks]\nrouter_replaced = 0.0"
         );
         let all = lines(fleet(&over, 2, 10));
@@ -233,6 +240,97 @@ fn one_operators_two_laptops_are_never_worked_on_in_one_window() {
     let both = one.intersection(other).count();
     // The window in which a turn ends is the next one's too.
     assert!(both * 5 < one.len(), "{both} of {}", one.len());
+}
+
+/// Laptops whose labels name a twin.
+fn of_twin(fleet: &Fleet, twin: &str) -> BTreeSet<DeviceId> {
+    fleet.labels().filter(|label| label.twins.contains(&twin)).map(|label| label.device).collect()
+}
+
+#[test]
+fn a_laptop_in_a_drawer_is_worked_on_every_day_and_hardly_ever_touched() {
+    let over = "[fleet]\nlaptops = 20\n[groups]\nbench = 0\noffsite = 0.0\nrepair = 0.0\n[people]\nvacation = 0.0\n\
+                [agents]\nblind = 0.0\noffline = 0.0\n[tools]\nalways_remote = 1.0";
+    let fleet = fleet(over, 1, 10);
+    let drawers = of_twin(&fleet, "always_remote");
+    assert_eq!(drawers.len(), 20);
+    let (mut own, mut all) = (0, 0);
+    let mut days: BTreeMap<DeviceId, BTreeSet<i64>> = BTreeMap::new();
+    for line in lines(fleet) {
+        for window in &line.report.windows {
+            all += u64::from(window.active_seconds());
+            own += u64::from(window.active_seconds().saturating_sub(window.injected_seconds));
+            let day = window.start.as_second().div_euclid(DAY);
+            days.entry(line.report.device.clone()).or_default().insert(day);
+        }
+    }
+    assert!(days.values().filter(|days| days.len() >= 8).count() >= 18, "{days:?}");
+    assert!(own * 100 < all, "{own} of {all} seconds by hand");
+}
+
+#[test]
+fn a_laptop_set_up_anew_comes_back_under_another_id_with_another_person() {
+    let over = "[fleet]\nlaptops = 60\n[people]\nreimaged = 1.0\n[groups]\nbench = 0";
+    let fleet = fleet(over, 2, 20);
+    let serials: Vec<String> = fleet.laptops.iter().map(Laptop::serial).collect();
+    let (mut last, mut first) = (BTreeMap::new(), BTreeMap::new());
+    let assets = fleet.asset_lines().count();
+    let numbers: BTreeMap<DeviceId, usize> = fleet.devices().zip(0..).collect();
+    let people: Vec<u32> = fleet.laptops.iter().map(|laptop| laptop.life.person).collect();
+    for line in lines(fleet) {
+        let number = numbers[&line.report.device];
+        first.entry(number).or_insert(line.received_at);
+        last.insert(number, line.received_at);
+    }
+    let mut pairs = 0;
+    for (next, serial) in serials.iter().enumerate() {
+        let Some(old) = serials[..next].iter().position(|before| before == serial) else { continue };
+        assert_ne!(people[old], people[next]);
+        let (Some(silent), Some(back)) = (last.get(&old), first.get(&next)) else { continue };
+        assert!(silent < back, "{serial}");
+        pairs += 1;
+    }
+    assert!(pairs > 15, "{pairs}");
+    assert_eq!(assets, serials.iter().collect::<BTreeSet<_>>().len(), "one line for each piece of hardware");
+}
+
+#[test]
+fn a_small_fleet_has_one_of_each_twin_where_that_is_asked_for() {
+    let honest = fleet("[fleet]\nlaptops = 300\nat_least = 1", 4, 8);
+    let sites: BTreeSet<Group> = honest.labels().map(|label| label.site).collect();
+    for group in [Group::Three, Group::Flat, Group::Agency, Group::Dorm, Group::Ship, Group::DataCentre] {
+        assert!(sites.contains(&group), "{group:?}");
+    }
+    for (_, twin) in Trait::ALL {
+        assert!(!of_twin(&honest, twin).is_empty(), "nobody with {twin}");
+    }
+    assert!(of_twin(&honest, "offsite").len() >= 20, "a meeting");
+}
+
+#[test]
+fn an_adapted_farm_stops_the_agent_or_blinds_it_or_comes_over_bluetooth() {
+    let of = |rate: &str| {
+        let over = format!(
+            "[fleet]\nlaptops = 3\n[groups]\nbench = 0\n[farms]\nblinded = 0.0\nstopped = 0.0\nbluetooth = 0.0\n{rate}\n\
+             [[farm]]\nlaptops = 3\nstyle = \"kvm\"\ncare = \"adapted\""
+        );
+        let over = over.replacen(&format!("{} = 0.0\n", rate.split(' ').next().unwrap()), "", 1);
+        lines(fleet(&over, 3, 8))
+    };
+    let last = |lines: &[Line]| lines.iter().map(|line| line.received_at).max().unwrap();
+    assert!(last(&of("stopped = 1.0")) < until() - SignedDuration::from_hours(120));
+    let (blind, seeing) = (of("blinded = 1.0"), of("blinded = 0.000001"));
+    let windows = |lines: &[Line]| lines.iter().map(|line| line.report.windows.len()).sum::<usize>();
+    assert!(windows(&blind) * 3 < windows(&seeing), "{} and {}", windows(&blind), windows(&seeing));
+    let by = |lines: &[Line], source: SourceKind| {
+        // The first day is the facilitator's.
+        let windows = lines.iter().flat_map(|line| &line.report.windows);
+        let windows = windows.filter(|window| window.start > until() - SignedDuration::from_hours(6 * 24));
+        windows.filter(|window| window.sources.contains_key(&source)).count()
+    };
+    let bluetooth = of("bluetooth = 1.0");
+    assert!(by(&bluetooth, SourceKind::Bluetooth) > 50);
+    assert_eq!(by(&bluetooth, SourceKind::Usb), 0);
 }
 
 /// Every report is one that a collector takes: replay refuses none.

@@ -82,6 +82,27 @@ impl Things {
         }
     }
 
+    /// The facts of a virtual desktop: a screen that its host draws, the host's keyboard and pointer.
+    pub fn put_virtual(state: &mut State) {
+        state.put("Virtual-1", &Display { connector: "Virtual".into(), active: true, ..Display::default() });
+        state.put(
+            "hyperv:045e:0621:0",
+            &of_host(
+                "0621",
+                "Microsoft Vmbus HID-compliant Mouse",
+                HidCaps { absolute: true, ..HidCaps::default() },
+            ),
+        );
+        state.put(
+            "hyperv:045e:0622:0",
+            &of_host(
+                "0622",
+                "Microsoft Hyper-V Virtual Keyboard",
+                HidCaps { keyboard: true, ..HidCaps::default() },
+            ),
+        );
+    }
+
     fn kvm(&self, state: &mut State, kvm: Kvm, unit: u32, laptop: u32) {
         let (device, serial, screen) = match kvm {
             Kvm::Default => (pikvm(), "CAFEBABE".to_owned(), Some(self.kvm_screen.clone())),
@@ -91,6 +112,10 @@ impl Things {
                 Some(self.monitor(unit)),
             ),
             Kvm::Adapted => (receiver(), String::new(), Some(self.monitor(unit))),
+            Kvm::Bluetooth => {
+                state.put("bluetooth:046d:b342:0", &bluetooth_keyboard());
+                return state.put("HDMI-A-1", &external("HDMI-A", self.monitor(unit)));
+            }
             // A switch passes its own keyboard and mouse and the monitor behind it.
             Kvm::Switch => (switch(), String::new(), None),
         };
@@ -143,6 +168,22 @@ fn keyboard() -> HidDevice {
         caps: HidCaps { keyboard: true, ..HidCaps::default() },
         built_in: true,
         ..HidDevice::default()
+    }
+}
+
+/// What a hypervisor shows its guest.
+fn of_host(product: &str, name: &str, caps: HidCaps) -> HidDevice {
+    let (vendor_id, product_id, name) = ("045e".into(), product.into(), name.into());
+    HidDevice { bus: Bus::Other, vendor_id, product_id, name, caps, ..HidDevice::default() }
+}
+
+/// What a dongle calls itself that is keyboard and mouse at once.
+fn bluetooth_keyboard() -> HidDevice {
+    HidDevice {
+        product_id: "b342".into(),
+        name: "Keyboard K380".into(),
+        caps: HidCaps { keyboard: true, relative: true, ..HidCaps::default() },
+        ..bluetooth_mouse()
     }
 }
 

@@ -11,7 +11,7 @@ use super::situation::{Tool, Use};
 pub type Entry = (&'static str, &'static str, ToolClass, &'static str);
 
 /// All of them; a [`Tool`] names one by its place here, from 1.
-pub const TOOLS: [Entry; 17] = [
+pub const TOOLS: [Entry; 19] = [
     ("teamviewer", "TeamViewer", ToolClass::RemoteDesktop, "teamviewer"),
     ("anydesk", "AnyDesk", ToolClass::RemoteDesktop, "anydesk"),
     ("rustdesk", "RustDesk", ToolClass::RemoteDesktop, "rustdesk"),
@@ -29,6 +29,8 @@ pub const TOOLS: [Entry; 17] = [
     ("caffeine", "Caffeine, Amphetamine", ToolClass::Jiggler, "caffeine"),
     ("openssh-server", "OpenSSH server", ToolClass::BuiltIn, "sshd"),
     ("splashtop", "Splashtop", ToolClass::RemoteDesktop, "srservice"),
+    ("windows-remote-desktop", "Windows Remote Desktop", ToolClass::BuiltIn, "termservice"),
+    ("synergy", "Synergy, Barrier, Deskflow, Input Leap", ToolClass::RemoteDesktop, "synergyc"),
 ];
 
 /// TeamViewer.
@@ -63,13 +65,17 @@ pub const JIGGLER: u8 = 14;
 pub const CAFFEINE: u8 = 15;
 /// Splashtop.
 pub const SPLASHTOP: u8 = 17;
+/// What Windows ships.
+pub const WINDOWS_REMOTE: u8 = 18;
+/// Another machine's keyboard and mouse.
+pub const SYNERGY: u8 = 19;
 
 /// Catalogue ids that the company's IT sanctions.
 pub const SANCTIONED: [&str; 1] = ["screenconnect"];
 
-/// Whether an agent makes something of a running one: meetings and IT's own tool are everywhere.
+/// Whether an agent makes something of a running one: meetings, IT's own tool and what Windows ships are everywhere.
 pub fn is_of_note(tool: u8) -> bool {
-    ![SUPPORT, ZOOM, TEAMS].contains(&tool)
+    ![SUPPORT, ZOOM, TEAMS, WINDOWS_REMOTE].contains(&tool)
 }
 
 /// The facts of the programs on a laptop. Accounts are level 2.

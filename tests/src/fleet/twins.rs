@@ -1,9 +1,11 @@
 //! Innocent twins: what looks like a farm and is none.
 
+use farmwatch_shared::facts::SourceKind;
+
 use super::agenda::{self, Diary, Stretch, idle};
 use super::laptop::{Group, Laptop, Trait};
 use super::places::{Kind, Place};
-use super::situation::{Kvm, Situation, Use};
+use super::situation::{Kvm, Situation, Use, Vpn};
 use super::tools;
 use super::windows::Hands;
 use super::world::{DAY, World};
@@ -15,8 +17,17 @@ pub fn is_elsewhere(diary: &mut Diary<'_>) -> bool {
         bench(diary);
         return true;
     }
-    if life.traits.has(Trait::Reissued) && (life.moves - 5..life.moves).contains(&diary.day) {
+    let through_its_hands = life.traits.has(Trait::Reissued) || life.hardware.is_some();
+    if through_its_hands && (life.moves - 5..life.moves).contains(&diary.day) {
         bench(diary);
+        return true;
+    }
+    if life.group == Group::DataCentre {
+        virtual_desktop(diary);
+        return true;
+    }
+    if life.traits.has(Trait::AlwaysRemote) {
+        drawer(diary);
         return true;
     }
     if life.traits.has(Trait::Repair) && in_week(diary, "repair", 7) {
@@ -64,7 +75,7 @@ fn repair(diary: &mut Diary<'_>) {
     (now.mains, now.vpn.company) = (true, diary.world.always_on_vpn);
     now.desk.kvm = Some((Kvm::Switch, number));
     let from = diary.dice().of("shop").between(36_000, 57_600);
-    diary.add(from, from + 3600, now, Hands::Kvm { absolute: false, adapted: true });
+    diary.add(from, from + 3600, now, Hands::Kvm { by: SourceKind::Usb, absolute: false, adapted: true });
 }
 
 /// Work at sea: an hour of satellite twice a day.
@@ -78,6 +89,62 @@ fn ship(diary: &mut Diary<'_>) {
     diary.add(watch, watch + 5400, at_sea, own);
     diary.add(watch + 5400 + sky, watch + 9000 + sky, now, own);
     diary.add(watch + 9000 + sky, watch + 16_200, at_sea, own);
+}
+
+/// A laptop in a drawer, or in a closet with a server: its person works on it every day, from another machine.
+fn drawer(diary: &mut Diary<'_>) {
+    let (world, life) = (diary.world, diary.laptop.life);
+    let mut now = diary.at(agenda::home(world, &life, diary.day));
+    (now.mains, now.lid_closed, now.never_sleeps) = (true, true, true);
+    if diary.dice().of("opened").chance(world.parameters.tools.drawer_opened) {
+        diary.add(0, 27_000, idle(now), Hands::Nobody);
+        diary.add(27_000, 27_060, Situation { lid_closed: false, ..now }, Hands::Touch);
+    }
+    worked_on_from_elsewhere(diary, now);
+}
+
+/// A virtual desktop: never anything but sessions from elsewhere.
+fn virtual_desktop(diary: &mut Diary<'_>) {
+    let mut now = diary.at(diary.laptop.life.home);
+    (now.mains, now.never_sleeps, now.vpn) = (true, true, Vpn::default());
+    now.link = Some(diary.world.link(diary.laptop.life.home, diary.day, true));
+    now.set_tool(tools::WINDOWS_REMOTE, Use::Serving, 0);
+    worked_on_from_elsewhere(diary, now);
+}
+
+/// A day of work through what waits for its person, and the night.
+fn worked_on_from_elsewhere(diary: &mut Diary<'_>, now: Situation) {
+    let (world, person) = (diary.world, diary.laptop.life.person);
+    let mut worked = through(&now, Use::Session);
+    worked.remote_session = now.tools.iter().any(|tool| tool.entry == tools::WINDOWS_REMOTE);
+    let (dice, people) = (diary.dice(), &world.parameters.people);
+    let off = world.dice.of("vacation").at(diary.laptop.life.household).day(diary.day.div_euclid(7));
+    let start = 8 * 3600 + world.dice.of("habit").at(person).between(-2400, 5400);
+    let start = start + dice.of("start").between(-1200, 1200);
+    if off.chance(people.vacation) {
+        // The laptop stays on.
+    } else if world.is_weekend(diary.day) {
+        if dice.of("weekend").chance(people.weekend) {
+            diary.add(0, start + 7200, idle(now), Hands::Nobody);
+            diary.add(start + 7200, start + 10_800, worked, Hands::Software);
+        }
+    } else {
+        let lunch = start + dice.of("lunch").between(12_600, 16_200);
+        let back = lunch + dice.of("back").between(1800, 4200);
+        diary.add(0, start, idle(now), Hands::Nobody);
+        diary.add(start, lunch, worked, Hands::Software);
+        diary.add(lunch, back, idle(now), Hands::Nobody);
+        diary.add(back, start + dice.of("end").between(7 * 3600, 34_000), worked, Hands::Software);
+    }
+    diary.add(0, DAY, idle(now), Hands::Nobody);
+}
+
+/// With what waits for a far end, IT's own tool excepted, in some other use.
+fn through(now: &Situation, to: Use) -> Situation {
+    let mut now = *now;
+    let waits = now.tools.iter_mut().filter(|t| t.use_ == Use::Serving && t.entry != tools::SUPPORT);
+    waits.for_each(|t| t.use_ = to);
+    now
 }
 
 fn meets(diary: &Diary<'_>) -> bool {
@@ -114,7 +181,21 @@ pub fn programs(world: &World, laptop: &Laptop, day: i32, now: &mut Situation) {
             person.of("tool").pick(&[tools::CHROME, tools::ANYDESK, tools::RUSTDESK, tools::SPLASHTOP]);
         now.set_tool(tool, Use::Serving, account);
     }
-    if traits.has(Trait::Developer) && today.of("codes").chance(0.6) {
+    if traits.has(Trait::AlwaysRemote) {
+        let tool = person.of("far tool").pick(&[
+            tools::WINDOWS_REMOTE,
+            tools::CHROME,
+            tools::ANYDESK,
+            tools::RUSTDESK,
+            tools::SPLASHTOP,
+        ]);
+        now.set_tool(tool, Use::Serving, account);
+    }
+    if traits.has(Trait::SoftwareKvm) {
+        now.set_tool(tools::SYNERGY, Use::Running, 0);
+    }
+    let rates = &world.parameters;
+    if traits.has(Trait::Developer) && today.of("codes").chance(rates.tools.developer_days) {
         now.set_tool(person.of("tunnel").pick(&[tools::EDITOR_TUNNEL, tools::NGROK]), Use::Running, account);
     }
     if traits.has(Trait::Overlay) {
@@ -122,10 +203,10 @@ pub fn programs(world: &World, laptop: &Laptop, day: i32, now: &mut Situation) {
     }
     if traits.has(Trait::PersonalVpn) {
         let tool = person.of("vpn").pick(&[tools::NORDVPN, tools::MULLVAD]);
-        let on = today.of("hides").chance(world.parameters.networks.personal_vpn_days);
+        let on = today.of("hides").chance(rates.networks.personal_vpn_days);
         now.set_tool(tool, if on { Use::Running } else { Use::Installed }, 0);
         if on {
-            now.vpn.private = 1 + today.of("exit").below(world.parameters.networks.personal_vpn_exits);
+            now.vpn.private = 1 + today.of("exit").below(rates.networks.personal_vpn_exits);
         }
     }
     if traits.has(Trait::JigglerSoftware) {
@@ -139,9 +220,14 @@ pub fn programs(world: &World, laptop: &Laptop, day: i32, now: &mut Situation) {
         now.desk.jiggler = traits.has(Trait::JigglerDongle);
         now.desk.dummy_plug = traits.has(Trait::DummyPlug);
         if traits.has(Trait::TwoJobsKvm) {
-            let kvm = person.of("kvm").pick(&[Kvm::Switch, Kvm::Switch, Kvm::Default, Kvm::Disguised]);
+            let with_network = person.of("kvm").chance(rates.things.two_jobs_ip);
+            let kvm = if with_network {
+                person.of("which").pick(&[Kvm::Default, Kvm::Disguised])
+            } else {
+                Kvm::Switch
+            };
             now.desk.kvm = Some((kvm, 1 + laptop.life.person));
-        } else if traits.has(Trait::HomelabKvm) && today.of("homelab").chance(0.1) {
+        } else if traits.has(Trait::HomelabKvm) && today.of("homelab").chance(rates.things.homelab_days) {
             now.desk.kvm = Some((Kvm::Default, 1 + laptop.life.person));
         }
     }
@@ -151,7 +237,10 @@ pub fn programs(world: &World, laptop: &Laptop, day: i32, now: &mut Situation) {
 pub fn listen(now: &mut Situation, day: i32) {
     let more = now.says_more();
     if let Some(link) = &mut now.link {
-        let steady = matches!(link.place.kind, Kind::Home | Kind::FarmRoom | Kind::Ship | Kind::OwnUplink);
+        let steady = matches!(
+            link.place.kind,
+            Kind::Home | Kind::FarmRoom | Kind::Ship | Kind::OwnUplink | Kind::DataCentre
+        );
         link.near = match (more, steady) {
             (false, _) => 0,
             (true, true) => 1,
@@ -164,30 +253,26 @@ pub fn listen(now: &mut Situation, day: i32) {
 pub fn touch_up(diary: &mut Diary<'_>) {
     let (world, laptop) = (diary.world, diary.laptop);
     let (traits, dice) = (laptop.life.traits, diary.dice());
-    let remote = |now: &Situation, to: Use| {
-        let mut now = *now;
-        now.tools
-            .iter_mut()
-            .filter(|t| t.use_ == Use::Serving && t.entry != tools::SUPPORT)
-            .for_each(|t| t.use_ = to);
-        now
-    };
-    let from_elsewhere = (traits.has(Trait::HonestRemote) && dice.of("elsewhere").chance(0.4))
-        || (traits.has(Trait::InUse) && dice.of("now and then").chance(0.1));
+    let rates = &world.parameters.tools;
+    let share = 2.0 * rates.honest_remote_days * world.dice.of("share").at(laptop.life.person).unit();
+    let from_elsewhere = (traits.has(Trait::HonestRemote) && dice.of("elsewhere").chance(share))
+        || (traits.has(Trait::InUse) && dice.of("now and then").chance(rates.in_use_days));
     for stretch in &mut diary.all {
         let at_home = stretch.now.link.is_some_and(|link| link.place.kind == Kind::Home);
         let own = matches!(stretch.hands, Hands::Own(_));
         if own && from_elsewhere && at_home {
-            stretch.now = remote(&stretch.now, Use::Session);
+            stretch.now = through(&stretch.now, Use::Session);
             stretch.hands = Hands::Software;
+        } else if own && traits.has(Trait::SoftwareKvm) && at_home {
+            stretch.hands = Hands::NextDesk;
         } else if own && traits.has(Trait::TwoJobsKvm) && at_home {
             let absolute = matches!(stretch.now.desk.kvm, Some((Kvm::Default | Kvm::Disguised, _)));
-            stretch.hands = Hands::Kvm { absolute, adapted: !absolute };
+            stretch.hands = Hands::Kvm { by: SourceKind::Usb, absolute, adapted: !absolute };
         } else if stretch.hands == Hands::Nobody && stretch.now.locked && !from_elsewhere {
             if traits.has(Trait::JigglerSoftware) {
-                stretch.hands = Hands::Jiggler { software: true, periodic: true };
+                stretch.hands = Hands::Jiggler { by: None, periodic: true };
             } else if traits.has(Trait::JigglerDongle) && at_home {
-                stretch.hands = Hands::Jiggler { software: false, periodic: true };
+                stretch.hands = Hands::Jiggler { by: Some(SourceKind::Usb), periodic: true };
             }
         }
     }
@@ -197,8 +282,8 @@ pub fn touch_up(diary: &mut Diary<'_>) {
     if traits.has(Trait::FamilyHelp) && in_week(diary, "family day", 1) {
         session(diary, tools::ANYDESK, 3000, 2000 + laptop.number);
     }
-    if traits.has(Trait::MeetingAllDay) && world.dice.of("wheel").at(laptop.number).day(diary.day).chance(0.1)
-    {
+    let wheel = world.dice.of("wheel").at(laptop.number).day(diary.day);
+    if traits.has(Trait::MeetingAllDay) && wheel.chance(rates.wheel_days) {
         session(diary, tools::ZOOM, 2400, 0);
     }
 }

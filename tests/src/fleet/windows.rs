@@ -19,6 +19,8 @@ pub enum Hands {
     Software,
     /// Somebody's through an IP-KVM.
     Kvm {
+        /// How its keyboard and mouse are plugged in.
+        by: SourceKind,
         /// The pointer is put to places instead of moved.
         absolute: bool,
         /// With a local device's rhythm.
@@ -26,11 +28,13 @@ pub enum Hands {
     },
     /// A jiggler, periodic or not.
     Jiggler {
-        /// A program's; else a device's on USB.
-        software: bool,
+        /// How it is plugged in; `None`: a program.
+        by: Option<SourceKind>,
         /// As a metronome.
         periodic: bool,
     },
+    /// Its person's, with the keyboard and mouse of another machine on the same desk: no device sends anything here.
+    NextDesk,
     /// Somebody's for some seconds.
     Touch,
 }
@@ -81,7 +85,7 @@ pub fn windows(spans: &[Span], dice: Dice, input: &Input, skew: i64, most: usize
 fn busy(hands: Hands) -> f64 {
     match hands {
         Hands::Nobody => 0.0,
-        Hands::Own(_) => 0.75,
+        Hands::Own(_) | Hands::NextDesk => 0.75,
         Hands::Software | Hands::Kvm { .. } => 0.8,
         Hands::Jiggler { .. } | Hands::Touch => 1.0,
     }
@@ -112,17 +116,20 @@ fn window(start: Timestamp, hands: Hands, input: &Input, rng: &mut fastrand::Rng
             injected_seconds = active;
             Some(&input.software)
         }
-        Hands::Kvm { absolute, adapted } => {
-            sources.insert(SourceKind::Usb, both);
+        Hands::NextDesk => {
+            injected_seconds = active;
+            Some(&input.software_kvm)
+        }
+        Hands::Kvm { by, absolute, adapted } => {
+            sources.insert(by, both);
             absolute_permille = if absolute { 1000 } else { 0 };
             Some(if adapted { &input.kvm_adapted } else { &input.kvm })
         }
-        Hands::Jiggler { software, periodic } => {
+        Hands::Jiggler { by, periodic } => {
             let moved = Source { keys: 0, pointer: 60, active_seconds: 6 };
-            if software {
-                injected_seconds = moved.active_seconds;
-            } else {
-                sources.insert(SourceKind::Usb, moved);
+            match by {
+                None => injected_seconds = moved.active_seconds,
+                Some(by) => drop(sources.insert(by, moved)),
             }
             periodic_permille = if periodic { rng.u16(950..=1000) } else { rng.u16(100..700) };
             None

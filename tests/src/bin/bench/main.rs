@@ -37,6 +37,16 @@ struct Args {
     /// Laptops of section `million`, 20,000 with --quick
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
     devices: u32,
+    /// Laptops of the fleets of section `correlate` [default: 1000,10000,100000; 1000,10000 with --quick]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    fleets: Vec<u32>,
+    /// Laptops of section `replay`, streamed from the simulator: how long a fleet of 20,000 would take
+    /// [default: the 300 of the demonstration, from a file]
+    #[arg(long, value_name = "NUMBER")]
+    laptops: Option<u32>,
+    /// Days of section `replay` [default: 10; 3 with --quick]
+    #[arg(long, value_name = "NUMBER")]
+    days: Option<u32>,
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
@@ -117,7 +127,14 @@ fn measure(section: Section, args: &Args) -> anyhow::Result<Vec<Row>> {
         Section::Heartbeat => heartbeat::measure(),
         Section::Ingest => ingest::measure(Duration::from_secs(if quick { 4 } else { 10 })),
         Section::Postgres => postgres::measure(Duration::from_secs(if quick { 4 } else { 10 })),
-        Section::Replay => replay::measure(if quick { 3 } else { 10 }),
+        Section::Replay => {
+            let days = args.days.unwrap_or(if quick { 3 } else { 10 });
+            match args.laptops {
+                Some(laptops) => replay::measure_stream(laptops, days),
+                None => replay::measure(days),
+            }
+        }
+        Section::Correlate if !args.fleets.is_empty() => correlate::measure(&args.fleets),
         Section::Correlate => {
             correlate::measure(if quick { &[1_000, 10_000] } else { &[1_000, 10_000, 100_000] })
         }

@@ -17,7 +17,9 @@ use super::baselines::{Baselines, KINDS};
 use crate::fleet::{Fleet, Label, Parameters, told};
 use crate::scoreboard::row::Row;
 
-/// Devices read at once.
+/// What the audit says where quarantine, in its dry run, would isolate.
+const WOULD_ISOLATE: &str = "dry_run: would isolate";
+/// Devices, or entries of the audit, read at once.
 const PAGE: u32 = 1000;
 
 /// A fleet to live.
@@ -63,6 +65,8 @@ pub struct Judged {
     pub baselines: [Option<Timestamp>; KINDS],
     /// First time that a device alert named it.
     pub device: Option<Timestamp>,
+    /// Quarantine, in its dry run, said that it would isolate it.
+    pub cut_off: bool,
     /// P(farm-operated) at the end, with its site's if it is in one.
     pub posterior: f64,
     /// What its own judgement rests on at the end.
@@ -109,6 +113,11 @@ impl Run {
             }
         }
         farms
+    }
+
+    /// Whether an alert of a kind names a laptop.
+    pub fn named(&self, kind: AlertKind, laptop: usize) -> bool {
+        self.alerts.values().any(|alert| alert.kind == kind && alert.laptops.contains_key(&laptop))
     }
 
     /// When a site alert first named at least so many of some laptops.
@@ -181,11 +190,12 @@ pub fn live(order: Order) -> anyhow::Result<Run> {
         of_device.filter_map(|alert| alert.laptops.get(&index)).min().copied()
     };
     let laptops = labels.into_iter().enumerate().map(|(index, label)| {
-        let (own, site) = said.remove(&label.device).unwrap_or_default();
+        let Said { own, site, cut_off } = said.remove(&label.device).unwrap_or_default();
         let there = site.as_ref().and_then(|site| site.devices.get(&label.device).copied());
         Judged {
             baselines: baselines.first(index),
             device: device(index),
+            cut_off,
             posterior: there.unwrap_or(own.posterior),
             bars: own.bars,
             site: site.map(|site| (site.farm, site.bars)),
@@ -197,10 +207,17 @@ pub fn live(order: Order) -> anyhow::Result<Run> {
     Ok(Run { seed, days, always_on_vpn, base_rate, laptops, alerts, reports, refused, seconds })
 }
 
-/// Every device's own judgement, and its site's if it is in one.
-type Said = BTreeMap<DeviceId, (farmwatch_shared::judge::Judged, Option<JudgedSite>)>;
+/// What was said of a device by the end.
+#[derive(Default)]
+struct Said {
+    own: farmwatch_shared::judge::Judged,
+    /// Its site's judgement if it is in one.
+    site: Option<JudgedSite>,
+    /// Quarantine would have isolated it at some time.
+    cut_off: bool,
+}
 
-async fn said(store: &SharedStore) -> anyhow::Result<Said> {
+async fn said(store: &SharedStore) -> anyhow::Result<BTreeMap<DeviceId, Said>> {
     let mut all = BTreeMap::new();
     let mut page = Page::first(PAGE);
     loop {
@@ -211,7 +228,9 @@ async fn said(store: &SharedStore) -> anyhow::Result<Said> {
                 Some(site) => store.site(site).await?.map(|site| site.judged),
                 None => None,
             };
-            all.insert(device.id, (device.judged.unwrap_or_default(), site));
+            let audit = store.audit_entries(Some(device.id.as_str()), &Page::first(PAGE)).await?;
+            let cut_off = audit.iter().any(|entry| entry.entry.why.starts_with(WOULD_ISOLATE));
+            all.insert(device.id, Said { own: device.judged.unwrap_or_default(), site, cut_off });
         }
         match last {
             Some(last) if full => page.after = Some(last),

@@ -84,7 +84,13 @@ pub fn rows(runs: &[&Run]) -> Vec<Row> {
         row("   thirty", &farms, |f| size(11, 99)(f) && open(f)),
         row("two laptops, by a site alert", &farms, |f| size(2, 2)(f) && open(f)).at_least(0.8),
         row("one laptop, by a device alert", &farms, |f| size(1, 1)(f) && open(f)).at_least(0.5),
-        adapted(&farms).at_least(0.3),
+        adapted_row("adapted farms, by an alert of either kind", &farms, |_| true).at_least(0.3),
+        adapted_row("adapted farms without a tool that catalogues name", &farms, |f| {
+            !f.shape.ways.catalogue_tool
+        }),
+        adapted_row("   with a Bluetooth dongle", &farms, |f| f.shape.ways.bluetooth),
+        adapted_row("   agent blinded", &farms, |f| f.shape.ways.blinded),
+        adapted_row("   agent stopped", &farms, |f| f.shape.ways.stopped),
         row("   of two or more, by a site alert", &farms, |f| size(2, 99)(f) && !open(f)),
         row("   of one, by a device alert", &farms, |f| size(1, 1)(f) && !open(f)),
     ];
@@ -129,13 +135,17 @@ fn row(label: &str, farms: &[Farm], which: impl Fn(&Farm) -> bool) -> Row {
 
 /// Farms that do everything against being found: their laptops stand alone, so an alert about one of them finds the
 /// farm too, at the rate of false alerts of its kind.
-fn adapted(farms: &[Farm]) -> Row {
-    let chosen: Vec<&Farm> = farms.iter().filter(|farm| farm.shape.care == Care::Adapted).collect();
+fn adapted_row(label: &str, farms: &[Farm], which: impl Fn(&Farm) -> bool) -> Row {
+    let adapted = farms.iter().filter(|farm| farm.shape.care == Care::Adapted);
+    let chosen: Vec<&Farm> = adapted.filter(|farm| which(farm)).collect();
     let share = |found: &dyn Fn(&Farm) -> bool| Figure::Share {
         count: chosen.iter().filter(|farm| found(farm)).count(),
         of: chosen.len(),
     };
-    let row = Row::figure("adapted farms, by an alert of either kind", share(&|farm| farm.any().is_some()));
+    let row = Row::figure(label, share(&|farm| farm.any().is_some()));
+    if label.starts_with(' ') {
+        return row;
+    }
     NAMES
         .iter()
         .enumerate()
@@ -153,9 +163,7 @@ fn laptops(runs: &[&Run]) -> Row {
     for run in runs {
         for (index, laptop) in run.laptops.iter().enumerate().filter(|(_, l)| l.label.farm.is_some()) {
             all += 1;
-            let in_site =
-                run.alerts.values().any(|a| a.kind == AlertKind::Site && a.laptops.contains_key(&index));
-            named += usize::from(in_site || laptop.device.is_some());
+            named += usize::from(run.named(AlertKind::Site, index) || laptop.device.is_some());
         }
     }
     Row::share("laptops in farms that such an alert names", named, all)

@@ -1,4 +1,4 @@
-//! Alerts about laptops that stand in no farm, by kind of alert and innocent twin.
+//! Alerts about laptops in fleets without farms, by kind of alert and innocent twin.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub fn rows(runs: &[&Run]) -> Vec<Row> {
         .into_iter()
         .map(|(label, kind, goal)| {
             let count = alerts(runs, kind).count();
-            let mut row = Row::figure(label, rate(count, months)).notes(by_twin(runs, kind));
+            let mut row = Row::figure(label, rate(count, months));
             if kind == AlertKind::Site {
                 for (baseline, name) in NAMES.iter().enumerate() {
                     row = row.beside(&format!("laptops named by: {name}"), named(baseline));
@@ -56,11 +56,42 @@ fn alerts<'a>(runs: &'a [&'a Run], kind: AlertKind) -> impl Iterator<Item = (&'a
         .filter(move |(_, a)| a.kind == kind)
 }
 
-/// A line for each kind of site or twin that has any: alerts, and device-months of those laptops.
+/// How long each kind of site or twin was there, and the alerts about it: none among few says little.
+pub fn exposure(runs: &[&Run]) -> Vec<Row> {
+    let mut months: BTreeMap<String, f64> = BTreeMap::new();
+    let mut all = 0.0;
+    for run in runs {
+        all += run.months(run.laptops.len());
+        for laptop in &run.laptops {
+            for twin in twins(&laptop.label) {
+                *months.entry(twin).or_default() += run.months(1);
+            }
+        }
+    }
+    let kinds = [AlertKind::Site, AlertKind::Device, AlertKind::Policy];
+    let by_kind = kinds.map(|kind| by_twin(runs, kind));
+    let mut lines: Vec<(f64, String)> = Vec::new();
+    for (twin, months) in months {
+        let [site, device, policy] = [0, 1, 2].map(|kind| by_kind[kind].get(&twin).copied().unwrap_or(0));
+        let (_, most) = poisson(device);
+        lines.push((
+            months,
+            format!(
+                "{twin}: {months:.1} device-months; {site} site, {device} device (at most {:.2} each), {policy} policy alerts",
+                most / months
+            ),
+        ));
+    }
+    lines.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let lines = lines.into_iter().map(|(_, line)| line);
+    vec![Row::number("device-months of all honest laptops", all, (all, all)).notes(lines)]
+}
+
+/// Alerts by kind of site or twin.
 ///
 /// An alert about many laptops is counted for what half of them or more have in common: one docked person among the
 /// thirty of an office did not lead to it.
-fn by_twin(runs: &[&Run], kind: AlertKind) -> Vec<String> {
+fn by_twin(runs: &[&Run], kind: AlertKind) -> BTreeMap<String, usize> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (run, alert) in alerts(runs, kind) {
         let mut of_alert: BTreeMap<String, usize> = BTreeMap::new();
@@ -68,36 +99,14 @@ fn by_twin(runs: &[&Run], kind: AlertKind) -> Vec<String> {
             *of_alert.entry(twin).or_default() += 1;
         }
         let half = alert.laptops.len().div_ceil(2);
-        let common: Vec<String> =
-            of_alert.into_iter().filter(|(_, count)| *count >= half).map(|(twin, _)| twin).collect();
-        let common = if common.is_empty() { vec!["nothing in common".to_owned()] } else { common };
-        common.into_iter().for_each(|twin| *counts.entry(twin).or_default() += 1);
+        let common = of_alert.into_iter().filter(|(_, count)| *count >= half);
+        common.for_each(|(twin, _)| *counts.entry(twin).or_default() += 1);
     }
-    let mut months: BTreeMap<String, f64> = BTreeMap::new();
-    for run in runs {
-        for laptop in &run.laptops {
-            for twin in twins(&laptop.label) {
-                *months.entry(twin).or_default() += run.months(1);
-            }
-        }
-    }
-    let mut lines: Vec<(String, usize)> = counts.into_iter().collect();
-    lines.sort_by_key(|(twin, count)| (std::cmp::Reverse(*count), twin.clone()));
-    let told = lines.into_iter().map(|(twin, count)| {
-        let months = months.get(&twin).copied().unwrap_or(f64::NAN);
-        let (low, high) = poisson(count);
-        format!(
-            "{twin}: {count} in {months:.0} device-months, {:.4} each ({:.4} to {:.4})",
-            count as f64 / months,
-            low / months,
-            high / months
-        )
-    });
-    told.collect()
+    counts
 }
 
 /// What may have led to an alert about a laptop: its site's kind, what it does, or nothing known.
-fn twins(label: &Label) -> Vec<String> {
+pub fn twins(label: &Label) -> Vec<String> {
     let mut all: Vec<String> =
         label.twins.iter().filter(|twin| !is_plain(twin)).map(|twin| (*twin).to_owned()).collect();
     if label.site != Group::Alone {

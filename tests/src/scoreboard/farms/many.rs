@@ -14,14 +14,20 @@ use crate::fleet::{Parameters, TEST};
 /// Half of all companies send everything through a VPN: every other seed, so that few seeds have both.
 pub fn orders(options: &Options, scale: Option<&Scale>, weights: &Weights) -> anyhow::Result<Vec<Order>> {
     let mut orders = Vec::new();
-    for seed in 1..=u64::from(options.seeds) {
+    for seed in options.first_seed..options.first_seed + u64::from(options.seeds) {
         for with_farms in [true, false] {
             let scale = scale.map(|(name, by)| (name.as_str(), *by));
             let mut parameters = Parameters::scaled(TEST, scale)?;
-            parameters.fleet.laptops = options.devices;
-            // At most a fifth of the fleet stands in farms.
-            let most = if with_farms { options.devices / 20 } else { 0 };
-            parameters.farms.drawn = parameters.farms.drawn.min(most);
+            if with_farms {
+                parameters.fleet.laptops = options.devices;
+                // A farm for each twenty laptops: a quarter of the fleet or so stands in them.
+                parameters.farms.drawn = parameters.farms.drawn.min(options.devices / 20);
+            } else {
+                parameters.fleet.laptops = options.honest;
+                parameters.farms.drawn = 0;
+                // One of each twin, however rare: that nobody is named says nothing where nobody is.
+                parameters.fleet.at_least = 1;
+            }
             parameters.fleet.always_on_vpn = if seed % 2 == 0 { 1.0 } else { 0.0 };
             orders.push(Order { parameters, weights: weights.clone(), seed, days: options.days });
         }

@@ -10,7 +10,7 @@ use super::fleet_run::{Judged, Run};
 use super::found;
 use crate::fleet::{Label, Shape};
 
-/// A line: a farm that no alert found, or an alert about honest laptops.
+/// A line: a farm that no alert found, or an alert that names honest laptops.
 #[derive(Serialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 enum Reason<'a> {
@@ -57,13 +57,13 @@ fn reasons(run: &Run) -> Vec<Reason<'_>> {
         shape,
         laptops: laptops.into_iter().map(|index| seen(&run.laptops[index])).collect(),
     });
-    // In fleets with farms an alert may be about one of them and a neighbour.
-    let of_nobody = run
+    // In fleets with farms an alert may be about one of them and a neighbour, who is named wrongly.
+    let of_others = run
         .alerts
         .values()
         .filter(|alert| alert.kind != AlertKind::Policy)
-        .filter(|alert| alert.laptops.keys().all(|index| run.laptops[*index].label.farm.is_none()));
-    let wrong = of_nobody.map(|alert| Reason::FalseAlert {
+        .filter(|alert| alert.laptops.keys().any(|index| run.laptops[*index].label.farm.is_none()));
+    let wrong = of_others.map(|alert| Reason::FalseAlert {
         seed,
         always_on_vpn,
         kind: alert.kind,

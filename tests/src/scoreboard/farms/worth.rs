@@ -43,10 +43,7 @@ fn named(runs: &[&Run], kinds: &[AlertKind], in_farm: bool) -> (usize, usize) {
     for run in runs {
         for (index, _) in run.laptops.iter().enumerate().filter(|(_, l)| l.label.farm.is_some() == in_farm) {
             of += 1;
-            let names = |alert: &super::fleet_run::Raised| {
-                kinds.contains(&alert.kind) && alert.laptops.contains_key(&index)
-            };
-            count += usize::from(run.alerts.values().any(names));
+            count += usize::from(kinds.iter().any(|kind| run.named(*kind, index)));
         }
     }
     (count, of)
