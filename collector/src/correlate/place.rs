@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use farmwatch_shared::id::{DeviceId, SiteId};
-use farmwatch_shared::judge::{self, Judged};
+use farmwatch_shared::judge::{self, Judged, JudgedSite};
 use farmwatch_shared::state::State;
 use farmwatch_shared::usage::Usage;
+use farmwatch_shared::waterfall::Bar;
 use jiff::Timestamp;
 
 use super::known::Known;
@@ -288,9 +289,10 @@ fn judged_site(
     } else {
         let beside = Beside { counts, rhythms, has_assets: known.has_assets, weights: &app.weights, now };
         let view = view(known, &heard, beside);
-        let devices: Vec<(DeviceId, f64, f64)> =
-            heard.iter().map(|one| (one.id.clone(), one.llr, one.honest_llr)).collect();
-        judge::site(&evidence::of(&view), &devices, &app.weights)
+        let devices: Vec<(DeviceId, f64, f64)> = view.members.iter().map(own_facts).collect();
+        let mut judged = judge::site(&evidence::of(&view), &devices, &app.weights);
+        say_who_was_chosen(&view, &mut judged);
+        judged
     };
     Site {
         id,
@@ -314,6 +316,29 @@ fn view<'a>(known: &Known, occupants: &[&'a Occupant], beside: Beside<'a>) -> Si
         Member::new(one, address, placed.contains(&one.id))
     });
     SiteView::new(members.collect(), beside)
+}
+
+/// A laptop's Λ and B. One that only its operator joins to the others was found among those that are worked on from afar:
+/// that it is one of these is why it is here, and no evidence of why. So of its facts only what tells a farm from honest
+/// remote work counts.
+fn own_facts(member: &Member<'_>) -> (DeviceId, f64, f64) {
+    if member.is_chosen() {
+        (member.id.clone(), member.llr - member.honest_llr, 0.0)
+    } else {
+        (member.id.clone(), member.llr, member.honest_llr)
+    }
+}
+
+fn say_who_was_chosen(view: &SiteView<'_>, judged: &mut JudgedSite) {
+    for member in view.members.iter().filter(|member| member.is_chosen()) {
+        let own = |bar: &&mut Bar| bar.device.as_ref() == Some(&member.id);
+        if let Some(bar) = judged.bars.iter_mut().find(own) {
+            let (llr, honest) = (member.llr, member.honest_llr);
+            bar.why = format!(
+                "worked on from afar, which is why it was compared: only Λ − B counts, {llr:.1} − {honest:.1}"
+            );
+        }
+    }
 }
 
 /// The sanctioned place that most of them stand in.

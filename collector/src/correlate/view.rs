@@ -116,6 +116,11 @@ impl Member<'_> {
         self.anchors.iter().any(|seen| seen.current && seen.anchor == *anchor)
     }
 
+    /// It stands in no place with the others: only the pair of hands that works on it joins it to them.
+    pub fn is_chosen(&self) -> bool {
+        !self.placed && self.current(AnchorKind::Operator).next().is_some()
+    }
+
     /// What it shows now of one kind.
     pub fn current(&self, kind: AnchorKind) -> impl Iterator<Item = &Anchor> {
         self.anchors.iter().filter(move |s| s.current && s.anchor.kind == kind).map(|seen| &seen.anchor)

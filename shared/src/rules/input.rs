@@ -124,7 +124,9 @@ fn only_software(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> 
         days.remote, days.all
     );
     let found = finding(weights, "input.only_software", Group::Input, "injected", why);
-    days.weigh(Finding { technique: Some("T1219.002".into()), ..found })
+    let found = days.weigh(Finding { technique: Some("T1219.002".into()), ..found })?;
+    // Whoever works on a virtual desktop does so from elsewhere, and no facilitator keeps one.
+    (!is_guest(evidence.state)).then_some(found)
 }
 
 fn only_absolute(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {

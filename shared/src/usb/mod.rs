@@ -152,12 +152,16 @@ fn clean(text: &str) -> Option<String> {
     (!kept.is_empty()).then(|| kept.to_owned())
 }
 
-/// Two devices of one model with this serial number are one and the same: not zeros, not `0123456789`.
+/// Two devices of one model with this serial number are one and the same: not zeros, not `0123456789`, not what every
+/// PiKVM says.
 fn serial_worth_the_name(serial: &str) -> bool {
     let serial = serial.trim();
     let counted = "0123456789abcdef".starts_with(&serial.to_ascii_lowercase())
         || "123456789abcdef".starts_with(&serial.to_ascii_lowercase());
-    serial.chars().count() >= 4 && !says_nothing(serial) && !counted
+    serial.chars().count() >= 4
+        && !says_nothing(serial)
+        && !counted
+        && !serial.eq_ignore_ascii_case("cafebabe")
 }
 
 #[cfg(test)]

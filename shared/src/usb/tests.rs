@@ -118,7 +118,7 @@ fn a_serial_leaves_as_a_hash_and_a_placeholder_not_at_all() {
     let with = |serial: &str| RawUsb { serial: Some(serial.into()), ..RawUsb::default() };
     let fact = facts(&with("AB12CD34"), &key);
     assert!(fact.serial.is_some() && !serde_json::to_string(&fact).unwrap().contains("AB12CD34"));
-    for placeholder in ["", "0", "00000000", "0123456789ABCDEF", "123456789", "   ", "1111"] {
+    for placeholder in ["", "0", "00000000", "0123456789ABCDEF", "123456789", "   ", "1111", "CAFEBABE"] {
         assert_eq!(facts(&with(placeholder), &key).serial, None, "{placeholder}");
     }
 }

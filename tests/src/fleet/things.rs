@@ -105,7 +105,8 @@ impl Things {
 
     fn kvm(&self, state: &mut State, kvm: Kvm, unit: u32, laptop: u32) {
         let (device, serial, screen) = match kvm {
-            Kvm::Default => (pikvm(), "CAFEBABE".to_owned(), Some(self.kvm_screen.clone())),
+            // Its serial number is the same on all of them, and agents keep no such.
+            Kvm::Default => (pikvm(), String::new(), Some(self.kvm_screen.clone())),
             Kvm::Disguised => (
                 disguised(),
                 format!("{:016x}", self.dice.of("kvm").at(unit).number()),

@@ -14,6 +14,7 @@ mod round_of_hands;
 mod shared_account;
 mod shared_things;
 mod unrelated;
+mod unremarkable;
 mod workplace;
 
 use farmwatch_shared::judge::PlaceEvidence;
@@ -24,7 +25,7 @@ use super::view::SiteView;
 type Evidence = fn(&SiteView<'_>) -> Option<PlaceEvidence>;
 
 /// Every kind of evidence about places.
-const ALL: [Evidence; 11] = [
+const ALL: [Evidence; 12] = [
     unrelated::unrelated,
     concealment::concealment,
     never_apart::never_apart,
@@ -36,6 +37,7 @@ const ALL: [Evidence; 11] = [
     workplace::workplace,
     bench::stock,
     at_rest::at_rest,
+    unremarkable::unremarkable,
 ];
 
 /// What a site's place shows.

@@ -184,8 +184,25 @@ proptest! {
 
 #[test]
 fn three_strangers_for_a_week_speak_and_a_family_does_not() {
-    assert_eq!(home(&["Ana Berg", "Bo Quist", "Cy Lund"]).rules(day(7)), ["place.unrelated_3"]);
-    assert_eq!(home(&["Ana Berg", "Bo Berg", "c.berg@example.com"]).rules(day(7)), Vec::<String>::new());
+    let three = home(&["Ana Berg", "Bo Quist", "Cy Lund"]);
+    assert_eq!(three.rules(day(7)), ["place.unrelated_3", "place.unremarkable"]);
+    let family = home(&["Ana Berg", "Bo Berg", "c.berg@example.com"]);
+    assert_eq!(family.rules(day(7)), ["place.unremarkable"]);
+}
+
+#[test]
+fn what_a_few_of_many_show_makes_no_farm_of_an_office_and_a_farm_of_some_that_show_nothing_stays_one() {
+    let farm = |laptops: usize, show: usize| {
+        let names: Vec<String> = (0..laptops).map(|n| format!("Anna Berg{n}")).collect();
+        let mut place = home(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        for member in place.members.iter_mut().take(show) {
+            (member.llr, member.honest_llr) = (4.5, 4.3);
+        }
+        let devices: Vec<_> = place.members.iter().map(|m| (m.id.clone(), m.llr, m.honest_llr)).collect();
+        judge::site(&of(&place.view(day(0))), &devices, &place.weights).farm
+    };
+    assert!(farm(40, 4) < 1e-3, "an open tool here and there");
+    assert!(farm(8, 5) > 0.5, "eight on the first day, of which five show something");
 }
 
 #[test]
