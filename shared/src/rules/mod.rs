@@ -153,7 +153,18 @@ pub const READ: [&str; 8] = [
 pub fn findings(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
     let mut found: Vec<Finding> = RULES.iter().flat_map(|rule| rule(evidence, weights)).collect();
     found.extend(no_way_in::rule(evidence, &found, weights));
+    if is_guest(evidence.state) {
+        found.iter_mut().for_each(weigh_nothing_in_a_guest);
+    }
     found
+}
+
+/// Whoever works on a virtual desktop does so from elsewhere, and no facilitator keeps one on a shelf: that it is worked on
+/// from afar, and by what, says nothing, though policy may forbid it.
+fn weigh_nothing_in_a_guest(finding: &mut Finding) {
+    if finding.llr > 0.0 && matches!(finding.group, Group::RemoteControl | Group::Input) {
+        (finding.llr, finding.honest_llr) = (0.0, 0.0);
+    }
 }
 
 /// A finding of the rule `id` with the weights that the file gives it. Rules add technique, facts and policy:
@@ -214,6 +225,23 @@ mod tests {
         let weights = Weights::shipped();
         let listed: BTreeSet<&str> = weights.rule.keys().map(String::as_str).collect();
         assert_eq!(used, listed);
+    }
+
+    #[test]
+    fn a_virtual_desktop_is_worked_on_from_elsewhere_by_whoever_has_it() {
+        let weights = Weights::shipped();
+        let weigh = |case: &zoo::Case| {
+            let found = findings(&case.evidence(), &weights).into_iter();
+            let afar = found.filter(|f| matches!(f.group, Group::RemoteControl | Group::Input));
+            afar.fold((0.0, 0), |(sum, forbidden), f| {
+                (sum + f.llr.max(0.0), forbidden + usize::from(f.policy))
+            })
+        };
+        for mut case in zoo::cases() {
+            let (before, forbidden) = weigh(&case);
+            case.state.put("self", &Host { hypervisor: Some("kvm".into()), ..Host::default() });
+            assert_eq!(weigh(&case), (0.0, forbidden), "{before} before");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 
-use super::testing::{Case, window};
+pub use super::testing::Case;
+use super::testing::window;
 use crate::facts::{
     Bus, Display, EdidFacts, HidCaps, HidDevice, Locale, Power, RemoteTool, Seen, SeenBy, SensorState,
     SensorStatus, SourceKind, ToolClass, Transition, TransitionKind, UsbDevice, UsbInterface, Window,
