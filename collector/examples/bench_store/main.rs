@@ -21,8 +21,9 @@ use jiff::Timestamp;
 
 use made::{arrival, device, order};
 
-/// Calls that wait at a time: as many agents' requests.
-const CALLERS: usize = 1024;
+/// Calls that wait at a time: as many agents' requests. While one half of them is written the other gathers, so that the
+/// store's transactions are as large as the direct ones.
+const CALLERS: usize = 2 * BATCH;
 /// Rows in a transaction of the direct statements.
 const BATCH: usize = 1024;
 /// Devices that are enrolled at once.

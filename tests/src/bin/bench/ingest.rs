@@ -82,7 +82,7 @@ pub fn alone(span: Duration, server: Option<&str>) -> anyhow::Result<BTreeMap<St
     let mut command = Command::new(binary("examples/bench_store")?);
     command.arg(span.as_secs().to_string());
     if let Some(server) = server {
-        command.args(["10000", server]);
+        command.args(["100000", server]);
     }
     let output = run(&mut command)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
