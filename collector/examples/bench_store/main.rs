@@ -44,7 +44,7 @@ fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);
     let seconds: u64 = words.next().map_or(Ok(5), |word| word.parse()).context("SECONDS is no number")?;
     let devices: u64 =
-        words.next().map_or(Ok(10_000), |word| word.parse()).context("DEVICES is no number")?;
+        words.next().map_or(Ok(100_000), |word| word.parse()).context("DEVICES is no number")?;
     let server = words.next();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let folder = tempfile::tempdir_in(".")?;
