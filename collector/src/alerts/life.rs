@@ -195,12 +195,12 @@ fn update(old: &Alert, draft: Draft, new: &[Piece], now: Timestamp) -> Option<Wr
     // swings about a limit is told once.
     let before = old.told.unwrap_or(Told::of(old));
     let louder = alert.severity > before.severity;
-    let drift = moved(before.posterior, alert.posterior);
+    let since_told = moved(before.posterior, alert.posterior);
     let moved = moved(old.posterior, alert.posterior);
     let mut events = Vec::new();
     if !new.is_empty() {
         events.push(event(old, now, &format!("new evidence: {}", told(new))));
-    } else if drift >= POSTERIOR_EVENT {
+    } else if since_told >= POSTERIOR_EVENT {
         let (was, is) = (before.posterior.unwrap_or(0.0), alert.posterior.unwrap_or(0.0));
         events.push(event(old, now, &format!("probability went from {was:.2} to {is:.2}")));
     }
@@ -213,11 +213,12 @@ fn update(old: &Alert, draft: Draft, new: &[Piece], now: Timestamp) -> Option<Wr
     if old.absorbed_by != alert.absorbed_by {
         events.extend(absorb(old, alert.absorbed_by.as_ref(), now).map(|w| w.events).unwrap_or_default());
     }
-    let material = !new.is_empty() || louder || drift >= POSTERIOR_EVENT;
+    let material = !new.is_empty() || louder || since_told >= POSTERIOR_EVENT;
     // How loud it was once told to be stays told.
-    alert.told = Some(match material {
-        true => Told { severity: before.severity.max(alert.severity), posterior: alert.posterior },
-        false => before,
+    alert.told = Some(if material {
+        Told { severity: before.severity.max(alert.severity), posterior: alert.posterior }
+    } else {
+        before
     });
     let differs = material
         || !events.is_empty()

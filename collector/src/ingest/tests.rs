@@ -65,7 +65,7 @@ async fn what_is_acknowledged_is_stored_hashed_again_and_queued() {
     assert_eq!(stored.serial, Some(hash_again(&serial, &ingest.app.hash_key)));
     let device = store.device(&suite::laptop(1)).await.unwrap().unwrap();
     assert_eq!(device.public_address, Some("203.0.113.7".parse().unwrap()));
-    assert_eq!(suite::take(&store, 9, Timestamp::now()).await, [suite::laptop(1)]);
+    assert_eq!(suite::take(store, 9, Timestamp::now()).await, [suite::laptop(1)]);
     let dossier = store.dossier(&suite::laptop(1), Timestamp::UNIX_EPOCH).await.unwrap().unwrap();
     assert_eq!(dossier.min_rtt_ms, Some(20));
 }
