@@ -17,8 +17,8 @@ use crate::alerts::FARMWATCH;
 use crate::app::App;
 use crate::policy::QuarantineMode;
 use crate::store::{
-    Alert, AlertEvent, AlertKind, AlertState, Asset, Change, Device, NewAudit, Page, Result, Site,
-    StoredOrder,
+    Alert, AlertEvent, AlertKind, AlertState, AnchorSeen, Asset, Change, Device, NewAudit, Page, Result,
+    Site, StoredOrder,
 };
 
 /// The audit's word for what was decided.
@@ -121,6 +121,10 @@ async fn decided(
         open: alert.state != AlertState::Resolved,
         probability,
         sanctioned: site.is_some_and(|site| site.sanctioned.is_some()),
+        apart: match (alert.kind, site) {
+            (AlertKind::Site, Some(site)) => !stands_in(app, &device.id, site).await?,
+            _ => false,
+        },
         exempt: is_exempt(&policy.exempt, device, asset.as_ref()),
         isolated: believed.stage.is_isolation() || batch.isolated.contains(&device.id),
         released_by_person: released_by_person(&orders, now),
@@ -128,6 +132,15 @@ async fn decided(
         in_last_hour: in_last_hour + batch.isolated.len() as u64,
     };
     Ok((decide(&case), orders))
+}
+
+/// It shows now what at least two of a site show and what says where they stand.
+async fn stands_in(app: &App, device: &DeviceId, site: &Site) -> Result<bool> {
+    let shown = app.store.anchors_of(device).await?;
+    let here = |seen: &AnchorSeen| {
+        seen.current && seen.anchor.kind.says_where() && site.anchors.contains(&seen.anchor)
+    };
+    Ok(shown.iter().any(here))
 }
 
 /// Device id, serial number or user stands on the list; letters' case does not matter.

@@ -19,6 +19,8 @@ pub struct Case<'a> {
     pub probability: Option<f64>,
     /// It stands in a sanctioned place.
     pub sanctioned: bool,
+    /// By a site's alert, and it shows nothing that says where the others stand: only who works on them joins it to them.
+    pub apart: bool,
     /// It is on the list of those never isolated by themselves.
     pub exempt: bool,
     /// An isolation is ordered and not past, or the laptop says that it is isolated.
@@ -59,6 +61,8 @@ pub enum Refused {
     BelowThreshold,
     /// The laptop stands in a sanctioned place.
     Sanctioned,
+    /// It stands elsewhere than the others of its site: a person decides.
+    Apart,
     /// The laptop is exempt.
     Exempt,
     /// It is isolated already.
@@ -83,6 +87,7 @@ pub fn decide(case: &Case<'_>) -> Decision {
         (!case.open, Refused::Resolved),
         (case.probability.is_none_or(|p| p.is_nan() || p < policy.threshold), Refused::BelowThreshold),
         (case.sanctioned, Refused::Sanctioned),
+        (case.apart, Refused::Apart),
         (case.exempt, Refused::Exempt),
         (case.isolated, Refused::AlreadyIsolated),
         (case.released_by_person, Refused::ReleasedByPerson),
@@ -135,6 +140,7 @@ impl Refused {
             Self::Learning => "learning mode only counts".to_owned(),
             Self::BelowThreshold => format!("below the threshold of {}", policy.threshold),
             Self::Sanctioned => "the laptop stands in a sanctioned place".to_owned(),
+            Self::Apart => "nothing but who works on it joins it to the others; a person decides".to_owned(),
             Self::Exempt => "the laptop is exempt".to_owned(),
             Self::AlreadyIsolated => "isolated already".to_owned(),
             Self::ReleasedByPerson => "a person released it lately; a person decides".to_owned(),

@@ -14,6 +14,7 @@ fn clear(policy: &QuarantinePolicy) -> Case<'_> {
         open: true,
         probability: Some(0.999),
         sanctioned: false,
+        apart: false,
         exempt: false,
         isolated: false,
         released_by_person: false,
@@ -46,6 +47,7 @@ struct Turn {
     open: bool,
     learning: bool,
     sanctioned: bool,
+    apart: bool,
     probability: Option<f64>,
     minutes: u32,
     mode: QuarantineMode,
@@ -59,11 +61,13 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
         QuarantineMode::Ask,
         QuarantineMode::Auto,
     ]);
-    let flags = (any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+    let seldom = || prop::bool::weighted(0.1);
+    let flags = (any::<bool>(), seldom(), seldom(), seldom());
     let turn = (0usize..8, kind, flags, prop::option::of(0.9..1.0f64), 0u32..20, mode);
-    let turn = turn.prop_map(|(laptop, kind, (open, learning, sanctioned), probability, minutes, mode)| {
-        Turn { laptop, kind, open, learning, sanctioned, probability, minutes, mode }
-    });
+    let turn =
+        turn.prop_map(|(laptop, kind, (open, learning, sanctioned, apart), probability, minutes, mode)| {
+            Turn { laptop, kind, open, learning, sanctioned, apart, probability, minutes, mode }
+        });
     prop::collection::vec(turn, 0..120)
 }
 
@@ -82,6 +86,7 @@ proptest! {
                 open: turn.open,
                 probability: turn.probability,
                 sanctioned: turn.sanctioned,
+                apart: turn.apart,
                 exempt: exempt.contains(&turn.laptop),
                 isolated: isolations.iter().any(|(at, laptop)| *laptop == turn.laptop && minute - at < 24 * 60),
                 in_last_hour: recent as u64,
@@ -89,7 +94,8 @@ proptest! {
             };
             if decide(&case) == Decision::Auto {
                 prop_assert_eq!(turn.mode, QuarantineMode::Auto);
-                prop_assert!(turn.kind != AlertKind::Policy && turn.open && !turn.learning && !turn.sanctioned);
+                prop_assert!(turn.kind != AlertKind::Policy && turn.open && !turn.learning);
+                prop_assert!(!turn.sanctioned && !turn.apart);
                 prop_assert!(turn.probability.is_some_and(|p| p >= policy.threshold));
                 isolations.push((minute, turn.laptop));
             }

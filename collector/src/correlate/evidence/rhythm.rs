@@ -6,8 +6,9 @@ use farmwatch_shared::usage::{Slots, Usage};
 const WORKED: usize = 12;
 /// Days that count before anything is said.
 const DAYS: usize = 3;
-/// Turns from one to the other on a day: two people in shifts change once.
-const TURNS: f64 = 2.0;
+/// Turns from one to the other on a day: two people in shifts change once, and two who work from elsewhere before and after
+/// others' hours two or three times, every day in the same way, which is one habit however many days show it. Assumption.
+const TURNS: f64 = 4.0;
 /// One person at two laptops hardly ever uses both for longer than a turn takes.
 const OVERLAP: f64 = 0.15;
 /// Work comes in stretches: so many windows in a row say what one does.
