@@ -1,5 +1,6 @@
 //! The real binaries in a folder of their own: a collector, agents, and what people do with them.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -21,9 +22,17 @@ pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// A port on loopback that nobody uses now.
+/// A port on loopback that nobody uses now: below those that the system gives to whoever connects, or another test's
+/// client may have it by the time that it is listened on.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    for _ in 0..100 {
+        let drawn = RandomState::new().build_hasher().finish() % 12_000;
+        let port = 20_000 + u16::try_from(drawn)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port from 20000 to 32000 is free")
 }
 
 /// Runs a command to its end; its output, or an error with all it said.

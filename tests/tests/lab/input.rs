@@ -91,7 +91,12 @@ pub fn of_a_jiggler(laptop: &mut Laptop) {
 /// Software that points and types for more than an hour.
 pub fn of_injection(laptop: &mut Laptop) {
     let seconds = |window: &Value| window["sources"]["virtual"]["active_seconds"].as_u64().unwrap_or(0);
-    by_software(laptop, ("inject", 70), (3700, seconds), "had input of software or a remote session and of no device");
+    by_software(
+        laptop,
+        ("inject", 70),
+        (3700, seconds),
+        "had input of software or a remote session and of no device",
+    );
 }
 
 /// Runs it for so many minutes, and on at ever half the pace until its windows come to so much: how long that takes
