@@ -41,6 +41,7 @@ fn the_reason_that_lasts_is_told_first() {
 
 /// One turn of evidence about one of a few laptops, and time that passes before it.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about one laptop")]
 struct Turn {
     laptop: usize,
     kind: AlertKind,
