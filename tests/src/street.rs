@@ -174,6 +174,18 @@ pub async fn enrol_behind(collector: &Collector, first: u32, count: u32) -> anyh
     Ok(laptops)
 }
 
+/// After a life in which something happened to its collector, that was felt, and all stands as if it had not.
+pub fn assert_unharmed(
+    street: &Street,
+    collector: &Collector,
+    undisturbed: &[Standing],
+) -> anyhow::Result<()> {
+    assert!(street.sent_again() > 10, "{} sent again: the fault was not felt", street.sent_again());
+    assert_same(undisturbed, &street.alerts(collector)?);
+    assert_eq!(collector.ask(&["audit", "check"])?["whole"], true);
+    Ok(())
+}
+
 /// The alerts of two lives of one street are the same.
 pub fn assert_same(undisturbed: &[Standing], disturbed: &[Standing]) {
     let words = |all: &[Standing]| {

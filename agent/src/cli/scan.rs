@@ -265,9 +265,9 @@ const BOLD: anstyle::Style = anstyle::Style::new().bold();
 
 #[cfg(test)]
 mod tests {
+    use crate::spool::tests::report;
     use farmwatch_shared::facts::{Power, RemoteTool, Seen, SeenBy, ToolClass, Window};
     use farmwatch_shared::finding::Group;
-    use farmwatch_shared::id::DeviceId;
     use farmwatch_shared::policy::AgentPolicy;
     use farmwatch_shared::report::Report;
 
@@ -379,7 +379,7 @@ mod tests {
                 periodic_permille: 0,
                 pointer_centinats: None,
             };
-            let report = Report { seq, windows: (0..6).map(window).collect(), ..report() };
+            let report = Report { windows: (0..6).map(window).collect(), ..report(seq) };
             ledger.write(&[report], first + SignedDuration::from_hours(1)).unwrap();
         }
         let known = Known::of(folder.path(), now());
@@ -388,24 +388,5 @@ mod tests {
         assert_eq!(scan.days_of_use, DAYS, "of the twenty that were sent");
         assert!(scan.judged.findings.iter().any(|found| found.rule == "input.only_software"));
         assert!(plain(&scan).contains("not enrolled"), "{}", plain(&scan));
-    }
-
-    fn report() -> Report {
-        Report {
-            v: farmwatch_shared::report::VERSION,
-            device: DeviceId::new(1, 1),
-            boot: "00000001".into(),
-            seq: 1,
-            at: now(),
-            machine: String::new(),
-            digest: farmwatch_shared::state::Digest::default(),
-            whole: false,
-            set: BTreeMap::new(),
-            gone: Vec::new(),
-            windows: Vec::new(),
-            transitions: Vec::new(),
-            dropped_windows: 0,
-            other: serde_json::Map::new(),
-        }
     }
 }

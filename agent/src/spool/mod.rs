@@ -8,7 +8,7 @@ mod ledger;
 mod room;
 mod segment;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::VecDeque;
 use std::fs::{self, File};

@@ -22,9 +22,8 @@ pub async fn check_silence(app: &App, now: Timestamp) -> anyhow::Result<Vec<Aler
         if !placed.is_empty() {
             app.store.queue(&placed, now).await?;
         }
-        match devices.last() {
-            Some(last) if devices.len() == STEP as usize => page.after = Some(last.id.to_string()),
-            _ => break,
+        if !page.turn(&devices) {
+            break;
         }
     }
     let hours = app.policy.silent_after_hours;
@@ -39,9 +38,8 @@ pub async fn check_silence(app: &App, now: Timestamp) -> anyhow::Result<Vec<Aler
         for device in devices.iter().filter(|device| device.standing != Standing::Revoked) {
             told.extend(report::raise(app, policy::silence(device, hours), now).await?);
         }
-        match devices.last() {
-            Some(last) if devices.len() == STEP as usize => page.after = Some(last.id.to_string()),
-            _ => return Ok(told),
+        if !page.turn(&devices) {
+            return Ok(told);
         }
     }
 }

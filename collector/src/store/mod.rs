@@ -123,4 +123,15 @@ impl Page {
     pub fn after(id: &str, limit: u32) -> Self {
         Self { after: (!id.is_empty()).then(|| id.to_owned()), limit }
     }
+
+    /// Goes on to the page after the one that holds these devices; whether there may be one.
+    pub fn turn(&mut self, devices: &[Device]) -> bool {
+        match devices.last() {
+            Some(last) if devices.len() == self.limit as usize => {
+                self.after = Some(last.id.to_string());
+                true
+            }
+            _ => false,
+        }
+    }
 }

@@ -8,8 +8,8 @@ use farmwatch_shared::state::{Digest, FactKey};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::convert::{from_json, json, ms, word};
-use super::{Arrival, Result, StoreError};
+use super::convert::{DAY, from_json, json, ms, word};
+use super::{AWAY_DAYS, Arrival, Result, StoreError};
 
 /// Reports of more bytes than this are kept compressed: below, it saves less than it costs.
 const COMPRESS_FROM: usize = 2048;
@@ -45,6 +45,18 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// It comes from elsewhere than the last: public address, country or network are others.
+    pub fn moved(&self, origin: u64) -> bool {
+        self.origin != origin && self.arrival.source.is_some()
+    }
+
+    /// The device is to be judged at once whatever the report holds: it moved, or was away for so long that it stood
+    /// nowhere. `seen_day`: of the last report.
+    pub fn is_back(&self, origin: u64, seen_day: Option<i64>) -> bool {
+        let day = ms(self.arrival.received_at).div_euclid(DAY);
+        self.moved(origin) || seen_day.is_some_and(|seen| seen + AWAY_DAYS <= day)
+    }
+
     /// Prepares a report.
     pub fn new(arrival: Arrival) -> Result<Self> {
         let report = &arrival.report;

@@ -50,12 +50,12 @@ pub async fn queue_all(store: &SharedStore, now: Timestamp) -> Result<usize> {
     let (mut page, mut count) = (Page::first(STEP), 0);
     loop {
         let devices = store.devices(&DeviceFilter::default(), &page).await?;
+        let more = page.turn(&devices);
         let ids: Vec<DeviceId> = devices.into_iter().map(|device| device.id).collect();
         store.queue(&ids, now).await?;
         count += ids.len();
-        match ids.last() {
-            Some(last) if ids.len() == STEP as usize => page.after = Some(last.to_string()),
-            _ => return Ok(count),
+        if !more {
+            return Ok(count);
         }
     }
 }

@@ -13,7 +13,7 @@ use farmwatch_shared::state::Digest;
 use super::super::convert::{DAY, from_json, json, ms, plain};
 use super::super::prepared::{Fact, Prepared, merge, other_hardware, out_of_order};
 use super::super::room::{self, Sizes};
-use super::super::{AWAY_DAYS, Receipt, Result};
+use super::super::{Receipt, Result};
 
 /// A device as the next report finds it.
 #[derive(Clone, Debug)]
@@ -140,9 +140,7 @@ fn take(known: &mut Known, writes: &mut Writes, prepared: &Prepared) -> Result<R
             Err(why) => return Ok(Receipt::TooMuch { why }),
         }
     }
-    let day = ms(prepared.arrival.received_at).div_euclid(DAY);
-    let mut at_once = (head.origin != prepared.origin && prepared.arrival.source.is_some())
-        || head.seen_day.is_some_and(|seen| seen + AWAY_DAYS <= day);
+    let mut at_once = prepared.is_back(head.origin, head.seen_day);
     let before = head.digest;
     if !report.is_heartbeat() {
         let number = head.number;
@@ -288,7 +286,7 @@ fn take_head(
         head.machine.clone_from(&report.machine);
         touched.wide = true;
     }
-    if head.origin != prepared.origin && arrival.source.is_some() {
+    if prepared.moved(head.origin) {
         let address = arrival.source.map(|address| address.to_string());
         touched.moved =
             Some((address, arrival.country.as_deref().map(plain), arrival.network.as_deref().map(plain)));

@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 
 use super::super::convert::DAY;
 use super::super::prepared::{Prepared, merge, other_hardware, out_of_order};
-use super::super::{AWAY_DAYS, Receipt, Result};
+use super::super::{Receipt, Result};
 use super::convert::{count, from_json, json, ms};
 use super::facts;
 use super::heads::Head;
@@ -48,9 +48,7 @@ fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
     if let Some(receipt) = misfit(conn, head, report)? {
         return Ok(receipt);
     }
-    let day = ms(prepared.arrival.received_at).div_euclid(DAY);
-    let mut at_once = (head.origin != prepared.origin && prepared.arrival.source.is_some())
-        || head.seen_day.is_some_and(|seen| seen + AWAY_DAYS <= day);
+    let mut at_once = prepared.is_back(head.origin, head.seen_day);
     let before = head.digest;
     if !report.is_heartbeat() {
         match write_content(conn, head, prepared)? {
@@ -196,7 +194,7 @@ fn write_head(
         head.rtt = (day, rtt);
     }
     let gap = if head.seq == 0 { 0 } else { report.seq - head.seq - 1 };
-    let moved = head.origin != prepared.origin && arrival.source.is_some();
+    let moved = prepared.moved(head.origin);
     let machine = if head.machine.is_empty() { report.machine.as_str() } else { &head.machine };
     let same = *head.boot == *report.boot
         && before == head.digest
