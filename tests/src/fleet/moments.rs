@@ -1,6 +1,6 @@
 //! When an agent reports on a day: at what changed, at each hour of use, and now and then when idle.
 
-use farmwatch_shared::facts::TransitionKind;
+use farmwatch_shared::facts::{TransitionKind, Window};
 
 use super::agenda::{self, Stretch};
 use super::laptop::{Laptop, Trait};
@@ -102,7 +102,8 @@ impl Writing<'_> {
         }
         let step = if busy { self.period } else { IDLE };
         while from < stretch.until {
-            at = (from + step).min(stretch.until);
+            // A report's last window is over, as an agent's is: what is begun comes with the next.
+            at = ((from + step).div_euclid(Window::SECONDS) * Window::SECONDS).min(stretch.until);
             self.spans.push(Span { from, until: at, hands: stretch.hands });
             if busy || at < stretch.until {
                 self.send(at, &now, at, all);
