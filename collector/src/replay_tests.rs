@@ -205,6 +205,37 @@ async fn a_laptop_that_was_not_heard_for_two_weeks_stands_nowhere_until_it_is_he
 }
 
 #[tokio::test]
+async fn a_farm_that_parts_and_meets_again_elsewhere_is_the_same_site_and_the_same_alert() {
+    let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
+    let store = Arc::clone(&app.store);
+    let mut replay = Replay::new(app, true, Vec::new(), Vec::new()).await.unwrap();
+    let mut seen = Vec::new();
+    for (seq, together) in [(1, true), (2, false), (3, true)] {
+        for mut laptop in home(5, true) {
+            let room = if together { seq } else { 10 + laptop.number as u64 };
+            (laptop.gateway, laptop.address) = (format!("router {room}"), format!("198.51.100.{room}"));
+            replay.line(&laptop.line(seq, 30 * i64::try_from(seq).unwrap())).await.unwrap();
+        }
+        replay.finish().await.unwrap();
+        let sites = store.sites(&Page::first(9)).await.unwrap();
+        let alerts = store
+            .alerts(&AlertFilter { kind: Some(AlertKind::Site), ..AlertFilter::default() }, &Page::first(9))
+            .await
+            .unwrap();
+        seen.push((
+            sites.into_iter().map(|site| (site.id, site.devices.len())).collect::<Vec<_>>(),
+            alerts.into_iter().map(|alert| alert.id).collect::<Vec<_>>(),
+        ));
+    }
+    assert_eq!(seen[0].0.len(), 1, "{seen:?}");
+    assert_eq!(seen[1].0, [], "{seen:?}");
+    assert_eq!(seen[2], seen[0]);
+    let steps = store.site_events(&seen[0].0[0].0, 50).await.unwrap();
+    let ended = steps.iter().position(|event| event.step == SiteStep::Ended).unwrap();
+    assert!(ended + 1 < steps.len(), "what came after it ended is told in the same history: {steps:?}");
+}
+
+#[tokio::test]
 async fn carrier_nat_makes_no_site_and_one_gateway_behind_many_addresses_does() {
     let mut nat = home(6, true);
     nat.iter_mut().for_each(|laptop| laptop.gateway = format!("router {}", laptop.number));

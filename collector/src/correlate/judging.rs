@@ -25,6 +25,9 @@ use crate::store::{
 /// most: else each change in an office would look at all of its laptops.
 const FEW: u64 = 16;
 const MOST_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// A laptop's Λ and B that moved by less, in nats, move no place's P by a twentieth: its site waits for its next look, six
+/// hours at most. Pointers alone move them a little with each window.
+const HAIR: f64 = 0.05;
 /// Most open alerts of a laptop that come under a site's.
 const OPEN: u32 = 200;
 
@@ -120,8 +123,8 @@ enum Look {
 async fn look(app: &App, known: &Known, subject: &Subject, now: Timestamp) -> Result<Look> {
     let before = subject.device.judged.as_ref();
     let same = before.is_some_and(|before| {
-        before.llr.to_bits() == subject.judged.llr.to_bits()
-            && before.honest_llr.to_bits() == subject.judged.honest_llr.to_bits()
+        (before.llr - subject.judged.llr).abs() < HAIR
+            && (before.honest_llr - subject.judged.honest_llr).abs() < HAIR
     });
     let Some(site) = &subject.device.site else {
         return Ok(if same && !subject.moved { Look::Settled } else { Look::Now });
@@ -184,7 +187,10 @@ impl<'a> Writing<'a> {
             self.changes.push(Change::NoMoreThan(around.met.clone()));
         }
         self.changes.extend(around.gone.iter().map(|gone| Change::RemoveSite(gone.id.clone())));
-        let put = |now: &SiteNow| Change::PutSite(Box::new(now.site.clone()), self.said);
+        let put = |now: &SiteNow| {
+            let put = if now.before.is_some() { Change::PutSite } else { Change::NewSite };
+            put(Box::new(now.site.clone()), self.said)
+        };
         self.changes.extend(around.sites.iter().map(put));
         self.changes.extend(history::of(around, self.now).into_iter().map(Change::SiteEvent));
     }

@@ -10,11 +10,11 @@ use farmwatch_shared::usage::Usage;
 use farmwatch_shared::waterfall::Bar;
 use jiff::Timestamp;
 
+use super::evidence;
 use super::known::Known;
 use super::same_place::{Counts, MOST_AT_ANCHOR, Stander, could_join, joined, together};
 use super::sites::{Old, groups, regroup};
 use super::view::{Beside, Member, SiteView};
-use super::{anchors, evidence};
 use crate::app::App;
 use crate::store::{Alert, Anchor, AnchorSeen, Asset, AuditEntry, Device, Occupant, Result, Site};
 
@@ -124,11 +124,14 @@ pub async fn around(
         devices: site.devices.clone(),
     });
     let regrouped = regroup(found, before.collect());
-    let named: Vec<(SiteId, Vec<DeviceId>)> = regrouped
-        .sites
-        .into_iter()
-        .map(|(id, devices)| (id.unwrap_or_else(|| new_id(app, now)), devices))
-        .collect();
+    let mut named: Vec<(SiteId, Vec<DeviceId>)> = Vec::new();
+    for (id, devices) in regrouped.sites {
+        let id = match id {
+            Some(id) => id,
+            None => id_again(app, &devices, &named, now).await?,
+        };
+        named.push((id, devices));
+    }
     let gone = regrouped.gone.into_iter().map(|(id, into)| {
         let farm = old.iter().find(|site| site.id == id).map_or(0.0, |site| site.judged.farm);
         Gone { id, into: into.map(|index| named[index].0.clone()), farm }
@@ -345,8 +348,8 @@ fn say_who_was_chosen(view: &SiteView<'_>, judged: &mut JudgedSite) {
 fn sanctioned(known: &Known, occupants: &[Occupant]) -> Option<String> {
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
     for one in occupants {
-        let shown = anchors::current(&one.anchors);
-        if let Some(name) = known.stands_in(one.public_address, &shown) {
+        let shown = one.anchors.iter().filter(|seen| seen.current).map(|seen| &seen.anchor);
+        if let Some(name) = known.stands_in(one.public_address, shown) {
             *names.entry(name).or_default() += 1;
         }
     }
@@ -362,6 +365,21 @@ fn shared_now(occupants: &[Occupant]) -> Vec<Anchor> {
         *here.entry(&seen.anchor).or_default() += 1;
     }
     here.into_iter().filter(|(_, count)| *count > 1).map(|(anchor, _)| anchor.clone()).collect()
+}
+
+/// The id of a site that comes to be: where most of its laptops stood together before and parted, that site's, so that its
+/// alert and its history go on.
+async fn id_again(
+    app: &App,
+    devices: &[DeviceId],
+    taken: &[(SiteId, Vec<DeviceId>)],
+    now: Timestamp,
+) -> Result<SiteId> {
+    let former = app.store.former_site(devices).await?;
+    Ok(match former.filter(|former| taken.iter().all(|(id, _)| id != former)) {
+        Some(former) => former,
+        None => new_id(app, now),
+    })
 }
 
 fn new_id(app: &App, now: Timestamp) -> SiteId {

@@ -36,7 +36,9 @@ pub enum Change {
     /// A site: written or replaced; its devices' `site` is set to it. With the fingerprint of what IT had said when it was
     /// judged; see [`super::SiteGlance::said`].
     PutSite(Box<Site>, u64),
-    /// A site is no more; its devices that still name it name none.
+    /// A site, as above, that is not there yet: refused, and all of the transaction with it, where there is one of its id.
+    NewSite(Box<Site>, u64),
+    /// A site is no more; its devices that still name it name none. It was their former one.
     RemoveSite(SiteId),
     /// A step in a place's history.
     SiteEvent(SiteEvent),

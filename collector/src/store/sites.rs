@@ -225,6 +225,8 @@ pub trait Sites {
     async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>>;
     /// One site.
     async fn site(&self, id: &SiteId) -> Result<Option<Site>>;
+    /// The site that half of some devices or more stood in before, two at least, and that is no more.
+    async fn former_site(&self, devices: &[DeviceId]) -> Result<Option<SiteId>>;
     /// The history of a place, oldest first, also of one that is no more; at most `limit` steps.
     async fn site_events(&self, id: &SiteId, limit: u32) -> Result<Vec<SiteEvent>>;
     /// Sites, most probable farm first.

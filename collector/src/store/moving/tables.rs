@@ -30,7 +30,10 @@ pub const COUNT: usize = 26;
 pub const TABLES: [Table; COUNT] = [
     Table {
         numbered: Some("number"),
-        ..same("device", "number id standing serial hostname os certificates enrolled_at site order_counter")
+        ..same(
+            "device",
+            "number id standing serial hostname os certificates enrolled_at site order_counter former_site",
+        )
     },
     same(
         "head",

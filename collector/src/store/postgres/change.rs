@@ -42,7 +42,7 @@ async fn lock(line: &Line, changes: &[Change]) -> Result<(), Fault> {
         match change {
             Change::Anchors(device, _) | Change::Judged(device, _) => ids.push(device.as_str()),
             Change::Stand(seen) => ids.extend(seen.iter().map(|stood| stood.device.as_str())),
-            Change::PutSite(site, _) => {
+            Change::PutSite(site, _) | Change::NewSite(site, _) => {
                 ids.extend(site.devices.iter().map(DeviceId::as_str));
                 places.push(site.id.as_str());
             }
@@ -76,7 +76,8 @@ async fn apply(line: &Line, change: &Change) -> Result<(), Fault> {
         Change::Anchors(device, seen) => anchors::put(line, devices::number(line, device).await?, seen).await,
         Change::Stand(seen) => sites::stand(line, seen).await,
         Change::NoMoreThan(seen) => anchors::no_more_than(line, seen).await,
-        Change::PutSite(site, said) => sites::put(line, site, *said).await,
+        Change::PutSite(site, said) => sites::put(line, site, *said, false).await,
+        Change::NewSite(site, said) => sites::put(line, site, *said, true).await,
         Change::RemoveSite(id) => sites::remove(line, id).await,
         Change::SiteEvent(event) => sites::add_event(line, event).await,
         Change::SiteDue(id, at) => sites::due(line, id, *at).await,

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::Timestamp;
 
-use super::super::convert::{count, from_json, json, ms, plain, time, uncount};
+use super::super::convert::{count, from_json, id, json, ms, plain, time, uncount};
 use super::super::{
     Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteEvent, SiteGlance, Sites, Stood,
     StoreError,
@@ -14,12 +14,13 @@ use super::{anchors, occupants};
 
 /// Writes a site; see [`super::super::Change::PutSite`]. Devices that have left it name none, until another
 /// site names them.
-pub async fn put(line: &Line, site: &Site, said: u64) -> Result<(), Fault> {
+pub async fn put(line: &Line, site: &Site, said: u64, is_new: bool) -> Result<(), Fault> {
     let id = site.id.as_str();
-    line.change(
+    let written = line
+        .change(
         "INSERT INTO site (id, farm, value, judged_at, due_at, size, said) VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (id) DO UPDATE SET farm = excluded.farm, value = excluded.value, judged_at = excluded.judged_at,
-             due_at = excluded.due_at, size = excluded.size, said = excluded.said",
+             due_at = excluded.due_at, size = excluded.size, said = excluded.said WHERE NOT $8",
         &[
             &id,
             &site.judged.farm,
@@ -28,12 +29,16 @@ pub async fn put(line: &Line, site: &Site, said: u64) -> Result<(), Fault> {
             &ms(site.updated_at + SITE_WAIT),
             &count(site.devices.len() as u64),
             &said.cast_signed(),
+            &is_new,
         ],
     )
     .await?;
+    if written == 0 {
+        return Err(StoreError::Conflict(format!("there is a site {id} already")).into());
+    }
     let now: Vec<&str> = site.devices.iter().map(DeviceId::as_str).collect();
     // index device_site, UNIQUE id; these rows are this transaction's since it began, see `change`
-    let leave = "UPDATE device SET site = NULL WHERE site = $1 AND NOT id = ANY($2)";
+    let leave = "UPDATE device SET former_site = site, site = NULL WHERE site = $1 AND NOT id = ANY($2)";
     line.change(leave, &[&id, &now]).await?;
     let join = "UPDATE device SET site = $1 WHERE id = ANY($2) AND site IS DISTINCT FROM $1";
     line.change(join, &[&id, &now]).await?;
@@ -79,7 +84,8 @@ pub async fn due(line: &Line, id: &SiteId, at: Timestamp) -> Result<(), Fault> {
 /// Removes a site; see [`super::super::Change::RemoveSite`].
 pub async fn remove(line: &Line, id: &SiteId) -> Result<(), Fault> {
     line.change("DELETE FROM site WHERE id = $1", &[&id.as_str()]).await?;
-    line.change("UPDATE device SET site = NULL WHERE site = $1", &[&id.as_str()]).await?;
+    let leave = "UPDATE device SET former_site = site, site = NULL WHERE site = $1";
+    line.change(leave, &[&id.as_str()]).await?;
     Ok(())
 }
 
@@ -115,6 +121,16 @@ impl Sites for Postgres {
         let line = self.line().await?;
         let row = line.row("SELECT value FROM site WHERE id = $1", &[&id.as_str()]).await?;
         row.as_ref().map(|row| from_json(get::<&str>(row, 0)?)).transpose()
+    }
+
+    async fn former_site(&self, devices: &[DeviceId]) -> Result<Option<SiteId>> {
+        let ids: Vec<&str> = devices.iter().map(DeviceId::as_str).collect();
+        // devices by UNIQUE id, sites by primary key
+        let query = "SELECT d.former_site FROM device d
+             WHERE d.id = ANY($1) AND d.former_site IS NOT NULL AND NOT EXISTS (SELECT 1 FROM site WHERE id = d.former_site)
+             GROUP BY d.former_site HAVING count(*) > 1 AND 2 * count(*) >= $2 ORDER BY count(*) DESC, d.former_site LIMIT 1";
+        let row = self.line().await?.row(query, &[&ids, &count(ids.len() as u64)]).await?;
+        row.map(|row| id(get(&row, 0)?)).transpose()
     }
 
     async fn site_events(&self, id: &SiteId, limit: u32) -> Result<Vec<SiteEvent>> {

@@ -3,36 +3,41 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::{
     Anchor, AnchorSeen, Occupant, Page, Result, SITE_WAIT, Site, SiteEvent, SiteGlance, Sites, Stood,
     StoreError,
 };
 use super::Sqlite;
-use super::convert::{count, from_json, json, ms, time, uncount};
+use super::convert::{count, from_json, id, json, ms, time, uncount};
 use super::{anchors, change, occupants};
 
 /// Writes a site; see [`super::super::Change::PutSite`]. Devices that have left it name none, until another
 /// site names them.
-pub fn put(conn: &Connection, site: &Site, said: u64) -> Result<()> {
-    conn.prepare_cached(
-        "INSERT OR REPLACE INTO site (id, farm, value, judged_at, due_at, size, said)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?
-    .execute(params![
+pub fn put(conn: &Connection, site: &Site, said: u64, is_new: bool) -> Result<()> {
+    let mut statement = conn.prepare_cached(
+        "INSERT INTO site (id, farm, value, judged_at, due_at, size, said) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (id) DO UPDATE SET farm = ?2, value = ?3, judged_at = ?4, due_at = ?5, size = ?6, said = ?7
+             WHERE NOT ?8",
+    )?;
+    let written = statement.execute(params![
         site.id.as_str(),
         site.judged.farm,
         json(site)?,
         ms(site.updated_at),
         ms(site.updated_at + SITE_WAIT),
         count(site.devices.len() as u64),
-        said.cast_signed()
+        said.cast_signed(),
+        is_new
     ])?;
+    if written == 0 {
+        return Err(StoreError::Conflict(format!("there is a site {} already", site.id)));
+    }
     let now: BTreeSet<&str> = site.devices.iter().map(DeviceId::as_str).collect();
     let before = members(conn, &site.id)?;
     // both by UNIQUE id
-    let mut leave = conn.prepare_cached("UPDATE device SET site = NULL WHERE id = ?1")?;
+    let mut leave = conn.prepare_cached("UPDATE device SET former_site = site, site = NULL WHERE id = ?1")?;
     for id in before.iter().filter(|id| !now.contains(id.as_str())) {
         leave.execute([id])?;
     }
@@ -61,7 +66,8 @@ pub fn stand(conn: &Connection, seen: &[Stood]) -> Result<()> {
 /// Removes a site; see [`super::super::Change::RemoveSite`].
 pub fn remove(conn: &Connection, id: &SiteId) -> Result<()> {
     conn.prepare_cached("DELETE FROM site WHERE id = ?1")?.execute([id.as_str()])?;
-    conn.prepare_cached("UPDATE device SET site = NULL WHERE site = ?1")?.execute([id.as_str()])?;
+    conn.prepare_cached("UPDATE device SET former_site = site, site = NULL WHERE site = ?1")?
+        .execute([id.as_str()])?;
     Ok(())
 }
 
@@ -145,6 +151,21 @@ impl Sites for Sqlite {
             let mut rows = statement.query([id.as_str()])?;
             let Some(row) = rows.next()? else { return Ok(None) };
             from_json(&row.get::<_, String>(0)?).map(Some)
+        })
+        .await
+    }
+
+    async fn former_site(&self, devices: &[DeviceId]) -> Result<Option<SiteId>> {
+        let (devices, all) = (json(&devices)?, count(devices.len() as u64));
+        self.read(move |conn| {
+            // devices by UNIQUE id, sites by primary key
+            let mut statement = conn.prepare_cached(
+                "SELECT d.former_site FROM json_each(?1) x CROSS JOIN device d ON d.id = x.value
+                 WHERE d.former_site IS NOT NULL AND NOT EXISTS (SELECT 1 FROM site WHERE id = d.former_site)
+                 GROUP BY d.former_site HAVING count(*) > 1 AND 2 * count(*) >= ?2 ORDER BY count(*) DESC, d.former_site LIMIT 1",
+            )?;
+            let text: Option<String> = statement.query_row(params![devices, all], |row| row.get(0)).optional()?;
+            text.map(id).transpose()
         })
         .await
     }

@@ -17,6 +17,7 @@ pub const CASES: &[Case] = &[
     ("devices follow their site", |s| Box::pin(members(s))),
     ("a site is written only while its devices stand where they were seen", |s| Box::pin(stand(s))),
     ("of two devices that come to one place at the same time, one sees the other", |s| Box::pin(come(s))),
+    ("a site that parts and comes together again is told by who stood there", |s| Box::pin(former(s))),
     ("a place's history outlives it, for its time", |s| Box::pin(history(s))),
     ("the most probable farm comes first, page by page", |s| Box::pin(order(s))),
 ];
@@ -125,6 +126,28 @@ async fn members(store: SharedStore) {
     store.apply(vec![Change::RemoveSite(SiteId::new(1, 1))]).await.unwrap();
     assert_eq!((site_of(2).await, site_of(3).await), (None, Some(SiteId::new(1, 2))));
     assert_eq!(store.site(&SiteId::new(1, 1)).await.unwrap(), None);
+}
+
+async fn former(store: SharedStore) {
+    for n in 1..=5 {
+        enrol(&store, n).await;
+    }
+    let former = async |n: &[u128]| {
+        let devices: Vec<DeviceId> = n.iter().map(|n| laptop(*n)).collect();
+        store.former_site(&devices).await.unwrap()
+    };
+    let id = SiteId::new(1, 1);
+    store.apply(vec![Change::NewSite(Box::new(site(1, &[1, 2, 3], 0.1)), 7)]).await.unwrap();
+    let again = store.apply(vec![Change::NewSite(Box::new(site(1, &[4, 5], 0.1)), 7)]).await;
+    assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    assert_eq!(store.site(&id).await.unwrap(), Some(site(1, &[1, 2, 3], 0.1)));
+    store.apply(vec![Change::PutSite(Box::new(site(1, &[2, 3], 0.2)), 7)]).await.unwrap();
+    assert_eq!(former(&[1, 2]).await, None, "it is still there");
+    store.apply(vec![Change::RemoveSite(id.clone())]).await.unwrap();
+    assert_eq!(former(&[1, 2]).await, Some(id.clone()));
+    assert_eq!(former(&[1, 2, 4, 5]).await, Some(id));
+    assert_eq!(former(&[1, 4]).await, None, "one of them alone is another place");
+    assert_eq!(former(&[2, 3, 4, 5, 9]).await, None, "fewer than half");
 }
 
 /// Two collectors that judged two laptops of one place at the same time.
