@@ -34,6 +34,11 @@ impl Family for RemoteTool {
 }
 
 impl RemoteTool {
+    /// Somebody at a public address is connected.
+    pub fn is_used_from_internet(&self) -> bool {
+        self.seen.iter().any(|seen| seen.by == SeenBy::Internet)
+    }
+
     /// A process of it runs.
     pub fn running(&self) -> bool {
         self.seen.iter().any(|seen| seen.by == SeenBy::Process)
@@ -66,6 +71,9 @@ pub enum SeenBy {
     Listening,
     /// A connection to the tool's relay.
     Relay,
+    /// Somebody at a public address of the internet is connected to one of its ports; never which address. Not told of
+    /// IPv6, where the next room has such an address, too.
+    Internet,
     /// An extension in a browser's profile.
     BrowserExtension,
     /// A tunnel of an editor.
@@ -90,6 +98,7 @@ impl SeenBy {
             Self::File => "files",
             Self::Listening => "listening port",
             Self::Relay => "connection to",
+            Self::Internet => "connection from",
             Self::BrowserExtension => "browser extension",
             Self::IdeTunnel => "editor's tunnel",
             Self::BuiltIn => "part of the system",

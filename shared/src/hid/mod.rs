@@ -6,9 +6,11 @@
 //! 2^32 asks for.)
 
 mod firmware;
+mod parsed;
 mod traits;
 
 pub use firmware::is_firmware;
+pub use parsed::{ParsedCollection, ParsedField, layout_of};
 pub use traits::{RawHid, traits};
 
 use crate::facts::HidCaps;

@@ -12,7 +12,7 @@ fn real() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
     })
 }
 
-fn of(hex: &str) -> HidLayout {
+pub(super) fn of(hex: &str) -> HidLayout {
     layout(&hex::decode(hex.replace(' ', "")).unwrap()).unwrap()
 }
 
@@ -23,7 +23,7 @@ const KEYBOARD: &str = "0501 0906 a101 0507 19e0 29e7 1500 2501 7501 9508 8102 9
 const BOOT_MOUSE: &str = "0501 0902 a101 0901 a100 0509 1901 2903 1500 2501 9503 7501 8102 9501 7505 8101 0501 0930 \
                      0931 1581 257f 7508 9502 8106 c0 c0";
 /// An IP-KVM's absolute pointer (jetkvm/kvm, pikvm/kvmd: X and Y from 0 to 32767).
-const GADGET: &str = "0501 0902 a101 0901 a100 0509 1901 2903 1500 2501 7501 9503 8102 9501 7505 8103 0501 0930 \
+pub(super) const GADGET: &str = "0501 0902 a101 0901 a100 0509 1901 2903 1500 2501 7501 9503 8102 9501 7505 8103 0501 0930 \
                       0931 160000 26ff7f 7510 9502 8102 0938 1581 257f 7508 9501 8106 c0 c0";
 
 #[test]

@@ -1,6 +1,6 @@
 //! What is remarkable about a HID device on any bus.
 
-use super::{is_firmware, layout};
+use super::{HidLayout, is_firmware, layout};
 use crate::facts::Bus;
 use crate::kvm::{self, Kind};
 use crate::usb;
@@ -34,6 +34,8 @@ pub struct RawHid<'a> {
     pub name: &'a str,
     /// Its report descriptor; empty where it has none.
     pub descriptor: &'a [u8],
+    /// What the system has parsed of a descriptor that it keeps to itself; see [`super::layout_of`].
+    pub parsed: Option<HidLayout>,
 }
 
 /// What is remarkable about a HID device by its bus, ids, name and report descriptor:
@@ -55,7 +57,7 @@ pub fn traits(raw: &RawHid<'_>) -> Vec<String> {
         let tool = REMOTE_INPUT.iter().find(|(word, _)| name.contains(word));
         traits.extend(tool.map(|(_, tool)| format!("remote_input:{tool}")));
     }
-    let layout = layout(raw.descriptor).unwrap_or_default();
+    let layout = raw.parsed.or_else(|| layout(raw.descriptor).ok()).unwrap_or_default();
     let checks = [
         ("absolute_kvm", layout.caps.keyboard && layout.caps.absolute && !layout.any_digitizer),
         ("kvm_firmware", is_firmware(&[raw.descriptor])),

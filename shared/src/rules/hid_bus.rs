@@ -104,7 +104,7 @@ mod tests {
 
     fn judged_as(ids: (u16, u16), bus: Bus, name: &str, descriptor: &str) -> Vec<String> {
         let descriptor = hex::decode(descriptor).unwrap();
-        let traits = hid::traits(&RawHid { bus, ids, name, descriptor: &descriptor });
+        let traits = hid::traits(&RawHid { bus, ids, name, descriptor: &descriptor, parsed: None });
         let caps = hid::caps(&descriptor).unwrap_or_default();
         let mut case = Case::default();
         case.state.put("x", &HidDevice { bus, name: name.into(), caps, traits, ..HidDevice::default() });
@@ -159,12 +159,8 @@ mod tests {
     #[test]
     fn the_pointer_of_a_tool_that_it_sanctions_is_no_finding() {
         let mut case = Case::default();
-        let traits = hid::traits(&RawHid {
-            bus: Bus::Virtual,
-            ids: (0, 0),
-            name: "RustDesk UInput Mouse",
-            descriptor: &[],
-        });
+        let traits =
+            hid::traits(&RawHid { bus: Bus::Virtual, name: "RustDesk UInput Mouse", ..RawHid::default() });
         case.state.put("x", &HidDevice { bus: Bus::Virtual, traits, ..HidDevice::default() });
         assert_eq!(rule(&case.evidence(), &Weights::shipped()).len(), 1);
         case.context.sanctioned_tools.push("rustdesk".into());

@@ -10,7 +10,7 @@
 //! | kind | what it is for a farm | innocent twins | defeated by |
 //! |---|---|---|---|
 //! | screen, shell | the operator's way in | IT's own tool, sanctioned by id or account; the left-over of a support call; family help | an unknown or renamed program, a meeting's remote control, an IP-KVM |
-//! | what the system ships | the same, nothing to install | a switch that IT or a homelab owner set; an SSH session is an administrator's, a copy's or a build's as often as an operator's: little, and only while it is open, because the fact does not say from where | a session that is closed before it is judged |
+//! | what the system ships | the same, nothing to install | a switch that IT or a homelab owner set; an SSH session is an administrator's, a copy's or a build's as often as an operator's: little, and only while it is open; more from a public address, from which nobody reaches a laptop behind a router | a session that is closed before it is judged; a tunnel or an overlay for the way in |
 //! | editor's tunnel | a shell by the maker's relay | developers, who mean it: B is above Λ | an editor of another name |
 //! | reverse tunnel, overlay | makes the laptop reachable behind any router | developers who show a web site, homelabs; the company's own mesh, sanctioned by id | a tunnel in the router; SSH with the destination in its configuration |
 //! | personal VPN | hides where the laptop stands | travellers, privacy; Astrill recurs in reports and is rare elsewhere: Λ 4.0, and B that of any private VPN | a VPN in the router |
@@ -34,6 +34,7 @@ pub const IDS: &[&str] = &[
     "remote_control.present",
     "remote_control.built_in",
     "remote_control.shell",
+    "remote_control.shell_public",
     "remote_control.ide_tunnel",
     "remote_control.reverse_tunnel",
     "remote_control.overlay",
@@ -194,9 +195,14 @@ impl Tool {
     fn built_in(&self, weights: &Weights) -> Option<Finding> {
         let (name, evidence) = (self.name(), self.how());
         if self.id == SHELL_SERVER {
+            let (rule, who) = if self.fact.is_used_from_internet() {
+                ("remote_control.shell_public", "somebody at a public address of the internet")
+            } else {
+                ("remote_control.shell", "somebody elsewhere")
+            };
             let open = self.fact.session_open == Some(true);
-            let why = format!("somebody elsewhere has a shell on this laptop now, by {name}{evidence}");
-            return open.then(|| self.make(weights, "remote_control.shell", "T1021.004", why).0);
+            let why = format!("{who} has a shell on this laptop now, by {name}{evidence}");
+            return open.then(|| self.make(weights, rule, "T1021.004", why).0);
         }
         if self.serves() {
             let why = format!(
@@ -346,10 +352,17 @@ mod tests {
         };
         case.state.put("openssh-server", &sshd);
         assert!(ids(&case).is_empty());
-        case.state.put("openssh-server", &RemoteTool { session_open: Some(true), ..sshd });
+        case.state.put("openssh-server", &RemoteTool { session_open: Some(true), ..sshd.clone() });
         let found = rule(&case.evidence(), &Weights::shipped());
         assert_eq!(ids(&case), ["remote_control.shell"], "somebody is in");
         assert!(!found[0].policy && found[0].llr < 1.0, "who it is, nobody knows: {found:?}");
+        let seen = vec![Seen { by: SeenBy::Internet, what: "the internet".into() }];
+        let from_afar = RemoteTool { session_open: Some(true), seen, ..sshd.clone() };
+        case.state.put("openssh-server", &from_afar);
+        let afar = rule(&case.evidence(), &Weights::shipped());
+        assert_eq!(ids(&case), ["remote_control.shell_public"]);
+        assert!(afar[0].llr > found[0].llr, "{afar:?}");
+        case.state.put("openssh-server", &RemoteTool { session_open: Some(true), ..sshd });
         let on = tool("GNOME Remote Desktop", ToolClass::BuiltIn, &[(SeenBy::Listening, "3389")]);
         case.state.put("gnome-remote-desktop", &RemoteTool { serving: true, ..on });
         assert_eq!(ids(&case), ["remote_control.built_in", "remote_control.shell"]);

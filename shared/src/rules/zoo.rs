@@ -50,6 +50,8 @@ fn two_tools() -> Case {
     for id in ["rustdesk", "anydesk"] {
         case.state.put(id, &tool(ToolClass::RemoteDesktop, SeenBy::Process));
     }
+    let used = tool(ToolClass::BuiltIn, SeenBy::Internet);
+    case.state.put("openssh-server", &RemoteTool { session_open: Some(true), ..used });
     case
 }
 

@@ -13,7 +13,7 @@ pub use known::says_jiggler;
 
 use crate::facts::{HidCaps, UsbDevice, UsbInterface};
 use crate::firmware::says_nothing;
-use crate::hid;
+use crate::hid::{self, HidLayout};
 use crate::id::HashKey;
 
 /// A USB device as a sensor reads it, nothing hashed yet: never leaves the laptop in this form.
@@ -56,11 +56,12 @@ pub struct RawInterface {
     pub driver: Option<String>,
     /// For HID: its report descriptor, where it can be read.
     pub report_descriptor: Option<Vec<u8>>,
-    /// For HID without a report descriptor: what the system calls it.
+    /// For HID without a report descriptor: what the system says of it.
     pub hid_kind: Option<HidKind>,
 }
 
-/// What Linux calls a HID device after its application collections, where more is not known.
+/// What a system says of a HID interface without its report descriptor: Linux' and macOS' word for it after its application
+/// collections, or what Windows has parsed of the descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HidKind {
     /// `Keyboard`.
@@ -69,6 +70,8 @@ pub enum HidKind {
     Mouse,
     /// Anything else: `Device`.
     Device,
+    /// All that matters here.
+    Parsed(HidLayout),
 }
 
 /// Longest string kept of a device; a USB string descriptor holds 126 characters.
@@ -136,13 +139,22 @@ fn interface(raw: &RawInterface) -> UsbInterface {
 /// What a HID interface can do: by its report descriptor, else by what the system calls it, else by its
 /// boot protocol.
 fn caps(raw: &RawInterface) -> HidCaps {
-    let read = raw.report_descriptor.as_deref().and_then(|descriptor| hid::caps(descriptor).ok());
     let boot = |protocol| raw.subclass == 1 && raw.protocol == protocol;
-    read.unwrap_or_else(|| HidCaps {
+    let told = || HidCaps {
         keyboard: raw.hid_kind == Some(HidKind::Keyboard) || boot(1),
         relative: raw.hid_kind == Some(HidKind::Mouse) || boot(2),
         ..HidCaps::default()
-    })
+    };
+    layout(raw).map_or_else(told, |layout| layout.caps)
+}
+
+/// Its report descriptor as it was read, here or by the system.
+fn layout(raw: &RawInterface) -> Option<HidLayout> {
+    match (&raw.report_descriptor, raw.hid_kind) {
+        (Some(descriptor), _) => hid::layout(descriptor).ok(),
+        (None, Some(HidKind::Parsed(layout))) => Some(layout),
+        (None, _) => None,
+    }
 }
 
 /// A device's string without what is not printable; `None` if nothing is left.

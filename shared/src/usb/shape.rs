@@ -118,17 +118,13 @@ fn brings_more(interface: &RawInterface) -> bool {
     matches!(interface.class, AUDIO | CDC | STORAGE | CDC_DATA | WIRELESS)
 }
 
-fn layout(interface: &RawInterface) -> Option<hid::HidLayout> {
-    hid::layout(interface.report_descriptor.as_deref()?).ok()
-}
-
 /// An absolute pointer laid out as gadgets do.
 fn has_gadget_pointer(interface: &RawInterface) -> bool {
-    layout(interface).is_some_and(|layout| layout.gadget_pointer)
+    super::layout(interface).is_some_and(|layout| layout.gadget_pointer)
 }
 
 fn has_digitizer(interface: &RawInterface) -> bool {
-    layout(interface).is_some_and(|layout| layout.any_digitizer)
+    super::layout(interface).is_some_and(|layout| layout.any_digitizer)
 }
 
 /// `1.01`, `1.10`: versions of USB that know 1.5 and 12 Mb/s only.

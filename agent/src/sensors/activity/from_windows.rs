@@ -6,8 +6,8 @@
 //! **What software injected** (`SendInput`, which remote tools use) arrives without a device. So does a pointer that
 //! Windows moves for a finger on a precision touchpad (Microsoft's page on `RAWINPUTHEADER`), perhaps a touch screen or a
 //! pen; but these send reports of their own beside it (page 0x0d), of which no more than the header is asked for: that
-//! somebody touches, and not where. So [`Digitizers`] tells the two apart by whether somebody touches. Raw input has no
-//! mark for injection. A low-level hook has (`LLKHF_INJECTED`), and none is set: a hook is handed every key before the
+//! somebody touches, and not where. So [`Digitizers`] tells the two apart by whether somebody touches; until somebody has,
+//! by what a touchpad cannot do: point to a place, as remote tools do. Raw input has no mark for injection. A low-level hook has (`LLKHF_INJECTED`), and none is set: a hook is handed every key before the
 //! program that it is for, delays each of them, and is what keyloggers do.
 
 use farmwatch_shared::facts::SourceKind;
@@ -22,6 +22,7 @@ const KEYBOARD: u32 = 1;
 const HID: u32 = 2;
 /// Usages of page 0x0d for which Windows moves the pointer itself: digitizer, pen, touch screen, touchpad.
 pub const DIGITIZERS: [u16; 4] = [1, 2, 4, 5];
+const TOUCHPAD: (u16, u16) = (0x0d, 5);
 /// What was touched may move on for so long, in microseconds: a page that was pushed rolls on by itself (assumption).
 const LINGERS: i64 = 5_000_000;
 /// `RAWMOUSE.usFlags`: `MOUSE_MOVE_ABSOLUTE`.
@@ -82,7 +83,7 @@ pub fn toucher(header: &[u8]) -> Option<u64> {
 }
 
 /// A touchpad, touch screen or pen, by the page and usage of its collection.
-pub fn is_digitizer((page, usage): (u16, u16)) -> bool {
+fn is_digitizer((page, usage): (u16, u16)) -> bool {
     page == 0x0d && DIGITIZERS.contains(&usage)
 }
 
@@ -111,16 +112,39 @@ pub fn source(name: &str, built_in: bool) -> SourceKind {
 /// Touchpads, touch screens and pens, whose pointers arrive without a device.
 #[derive(Clone, Copy, Debug)]
 pub struct Digitizers {
-    /// There is one.
-    pub there: bool,
+    /// What there is.
+    pub there: There,
     /// When one last sent anything, in microseconds, and where it is.
     last: Option<(i64, SourceKind)>,
+    /// When software last pointed to a place, in microseconds.
+    placed: Option<i64>,
+}
+
+/// Which digitizers a laptop has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum There {
+    /// None.
+    None,
+    /// Touchpads alone, for which Windows moves the pointer by distances.
+    Touchpads,
+    /// A touch screen or pen, which puts it to places.
+    Screens,
+}
+
+impl There {
+    /// By the usages of the HID collections that are present.
+    pub fn of(usages: impl Iterator<Item = (u16, u16)>) -> Self {
+        usages.filter(|usage| is_digitizer(*usage)).fold(Self::None, |there, usage| match (there, usage) {
+            (Self::None | Self::Touchpads, TOUCHPAD) => Self::Touchpads,
+            _ => Self::Screens,
+        })
+    }
 }
 
 impl Digitizers {
     /// None has been heard yet.
-    pub fn new(there: bool) -> Self {
-        Self { there, last: None }
+    pub fn new(there: There) -> Self {
+        Self { there, last: None, placed: None }
     }
 
     /// One sent a report.
@@ -129,13 +153,26 @@ impl Digitizers {
     }
 
     /// Where input is from that came without a device: a digitizer's while somebody touches it, else software's.
-    /// As long as none has been heard here, nobody can tell: it may be one that sends no reports.
-    pub fn without_device(&self, what: Happened, at: i64) -> SourceKind {
+    ///
+    /// As long as none has been heard here, it may be one that sends no reports. Then software's are keys, what points to
+    /// a place that no touchpad points to, and what follows within moments of that; nobody can tell of the rest. So a
+    /// laptop on a shelf, whose touchpad nobody touches, is not blind to those who work on it from afar.
+    pub fn without_device(&mut self, what: Happened, pointing: Pointing, at: i64) -> SourceKind {
+        let just = |then: i64| at.saturating_sub(then) <= LINGERS;
         match self.last {
-            _ if what == Happened::Key => SourceKind::Virtual,
-            None if self.there => SourceKind::Other,
-            Some((last, kind)) if at.saturating_sub(last) <= LINGERS => kind,
-            _ => SourceKind::Virtual,
+            _ if what == Happened::Key => return SourceKind::Virtual,
+            Some((last, kind)) if just(last) => return kind,
+            Some(_) => return SourceKind::Virtual,
+            None => {}
+        }
+        match self.there {
+            There::None => SourceKind::Virtual,
+            There::Touchpads if pointing == Pointing::ByPlace => {
+                self.placed = Some(at);
+                SourceKind::Virtual
+            }
+            There::Touchpads if self.placed.is_some_and(just) => SourceKind::Virtual,
+            There::Touchpads | There::Screens => SourceKind::Other,
         }
     }
 }
@@ -222,22 +259,54 @@ mod tests {
         assert_eq!(source(far, true), SourceKind::RemoteSession);
     }
 
+    const SECOND: i64 = 1_000_000;
+
+    fn by_hand(pads: &mut Digitizers, what: Happened, at: i64) -> SourceKind {
+        pads.without_device(what, Pointing::ByHand, at)
+    }
+
     #[test]
     fn a_pointer_without_a_device_is_the_touchpads_while_somebody_touches_it_and_else_softwares() {
-        let mut pads = Digitizers::new(true);
-        let second = 1_000_000;
+        let mut pads = Digitizers::new(There::Touchpads);
         assert_eq!(
-            pads.without_device(Happened::Move, second),
+            by_hand(&mut pads, Happened::Move, SECOND),
             SourceKind::Other,
             "never heard: nobody tells"
         );
-        assert_eq!(pads.without_device(Happened::Key, second), SourceKind::Virtual, "no touchpad types");
-        pads.touched(2 * second, SourceKind::BuiltIn);
-        assert_eq!(pads.without_device(Happened::Move, 2 * second + 8000), SourceKind::BuiltIn);
-        assert_eq!(pads.without_device(Happened::Key, 2 * second), SourceKind::Virtual);
+        assert_eq!(by_hand(&mut pads, Happened::Key, SECOND), SourceKind::Virtual, "no touchpad types");
+        pads.touched(2 * SECOND, SourceKind::BuiltIn);
+        assert_eq!(by_hand(&mut pads, Happened::Move, 2 * SECOND + 8000), SourceKind::BuiltIn);
+        assert_eq!(by_hand(&mut pads, Happened::Key, 2 * SECOND), SourceKind::Virtual);
         // Hours later a remote tool moves the pointer with SendInput, and nobody touches anything.
-        assert_eq!(pads.without_device(Happened::Move, 9000 * second), SourceKind::Virtual);
-        assert_eq!(Digitizers::new(false).without_device(Happened::Move, 0), SourceKind::Virtual);
+        assert_eq!(by_hand(&mut pads, Happened::Move, 9000 * SECOND), SourceKind::Virtual);
+        assert_eq!(by_hand(&mut Digitizers::new(There::None), Happened::Move, 0), SourceKind::Virtual);
+    }
+
+    /// A farm's laptop with its lid shut: a remote tool points and clicks, and nobody ever touches the touchpad.
+    #[test]
+    fn a_touchpad_that_nobody_ever_touched_hides_no_remote_tool() {
+        let mut pads = Digitizers::new(There::Touchpads);
+        assert_eq!(pads.without_device(Happened::Move, Pointing::ByPlace, 4 * SECOND), SourceKind::Virtual);
+        assert_eq!(by_hand(&mut pads, Happened::Click, 5 * SECOND), SourceKind::Virtual, "where it points");
+        assert_eq!(
+            by_hand(&mut pads, Happened::Move, 60 * SECOND),
+            SourceKind::Other,
+            "perhaps the touchpad"
+        );
+        pads.touched(61 * SECOND, SourceKind::BuiltIn);
+        assert_eq!(by_hand(&mut pads, Happened::Click, 61 * SECOND), SourceKind::BuiltIn);
+        let mut screen = Digitizers::new(There::Screens);
+        let put = screen.without_device(Happened::Move, Pointing::ByPlace, SECOND);
+        assert_eq!(put, SourceKind::Other, "perhaps a finger on the screen");
+    }
+
+    #[test]
+    fn what_digitizers_there_are_their_usages_tell() {
+        let there = |usages: &[(u16, u16)]| There::of(usages.iter().copied());
+        assert_eq!(there(&[(1, 2), (1, 6), (0x0d, 0x0e)]), There::None);
+        assert_eq!(there(&[(0x0d, 5), (1, 2), (0x0d, 5)]), There::Touchpads);
+        assert_eq!(there(&[(0x0d, 5), (0x0d, 4)]), There::Screens);
+        assert_eq!(there(&[(0x0d, 2), (0x0d, 5)]), There::Screens);
     }
 
     #[test]
@@ -252,9 +321,11 @@ mod tests {
         #[test]
         fn junk_is_wiped_and_harms_nothing(mut bytes in prop::collection::vec(any::<u8>(), 0..64), last: i64, at: i64) {
             let _ = toucher(&bytes);
-            let mut pads = Digitizers::new(true);
+            let mut pads = Digitizers::new(There::Touchpads);
+            let _ = pads.without_device(Happened::Move, Pointing::ByPlace, last);
+            let _ = pads.without_device(Happened::Move, Pointing::ByHand, at);
             pads.touched(last, SourceKind::BuiltIn);
-            let _ = pads.without_device(Happened::Move, at);
+            let _ = pads.without_device(Happened::Move, Pointing::ByHand, at);
             let _ = event(&mut bytes);
             prop_assert!(bytes.iter().all(|byte| *byte == 0));
         }

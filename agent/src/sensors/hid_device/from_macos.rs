@@ -35,7 +35,7 @@ fn device(entry: &Dict) -> Result<HidDevice, String> {
     };
     let product_id: u16 = number(entry, "ProductID").unwrap_or(0);
     let ids = (vendor_id, product_id);
-    let raw = RawHid { bus, ids, name: &name, descriptor: descriptor.unwrap_or_default() };
+    let raw = RawHid { bus, ids, name: &name, descriptor: descriptor.unwrap_or_default(), parsed: None };
     Ok(HidDevice {
         bus,
         vendor_id: format!("{vendor_id:04x}"),

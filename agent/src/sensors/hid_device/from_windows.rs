@@ -1,23 +1,65 @@
 //! Keyboards and pointers among Windows' HID collections and PS/2 devices.
 
-use farmwatch_shared::facts::{Bus, HidCaps, HidDevice};
-use farmwatch_shared::hid::{self, RawHid};
+use std::collections::BTreeMap;
 
+use farmwatch_shared::facts::{Bus, HidCaps, HidDevice};
+use farmwatch_shared::hid::{self, HidLayout, ParsedCollection, ParsedField, RawHid};
+
+use super::types_or_points;
 use crate::sensors::devnode::{Node, same};
 
 /// Most nodes between a HID collection and the bus that it hangs on.
 const MOST_STEPS: usize = 8;
 
-/// A HID collection, PS/2 keyboard or PS/2 mouse, with those above it, nearest first; `absolute` is what its
-/// preparsed data says of X and Y, where that can be read.
-pub(super) struct Found<'a> {
-    pub(super) node: &'a Node,
-    pub(super) above: Vec<&'a Node>,
-    pub(super) absolute: Option<bool>,
+/// What the system has parsed of HID collections, by their nodes' ids.
+pub(in crate::sensors) type Fields = BTreeMap<String, Vec<ParsedField>>;
+
+/// A HID device's collections, or a PS/2 keyboard or mouse.
+struct Found<'a> {
+    nodes: Vec<&'a Node>,
+    /// Those above, nearest first.
+    above: Vec<&'a Node>,
+}
+
+/// Every keyboard and pointer: the collections of one HID device are one, as on the other systems.
+pub(super) fn devices(nodes: &[Node], fields: &Fields) -> Vec<HidDevice> {
+    let mut found: Vec<Found<'_>> = Vec::new();
+    for node in nodes.iter().filter(|node| is_hid(node) || is_ps2(node)) {
+        let beside = |other: &&mut Found<'_>| {
+            let parents =
+                other.nodes.first().and_then(|first| first.parent.as_deref()).zip(node.parent.as_deref());
+            is_hid(node)
+                && other.nodes.iter().all(|node| is_hid(node))
+                && parents.is_some_and(|(one, another)| same(one, another))
+        };
+        match found.iter_mut().find(beside) {
+            Some(device) => device.nodes.push(node),
+            None => found.push(Found { nodes: vec![node], above: above(node, nodes) }),
+        }
+    }
+    found.iter().filter_map(|found| device(found, fields)).collect()
+}
+
+fn is_hid(node: &Node) -> bool {
+    same(node.enumerator(), "HID")
+}
+
+fn is_ps2(node: &Node) -> bool {
+    node.service.as_deref().is_some_and(|service| same(service, "i8042prt"))
+}
+
+/// What the device or function with these collections can do; `None` where none says what it is.
+pub(in crate::sensors) fn layout(collections: &[&Node], fields: &Fields) -> Option<HidLayout> {
+    let parsed = |node: &&Node| {
+        let fields = fields.get(&node.id).cloned().unwrap_or_default();
+        Some(ParsedCollection { usage: node.usage()?, fields })
+    };
+    let all: Vec<ParsedCollection> = collections.iter().filter_map(parsed).collect();
+    (!all.is_empty()).then(|| hid::layout_of(&all))
 }
 
 /// A node with those above it, of all that are present.
-pub(super) fn above<'a>(node: &Node, all: &'a [Node]) -> Vec<&'a Node> {
+fn above<'a>(node: &Node, all: &'a [Node]) -> Vec<&'a Node> {
     let mut found: Vec<&Node> = Vec::new();
     let mut parent = node.parent.as_deref();
     while let Some(id) = parent.filter(|_| found.len() < MOST_STEPS) {
@@ -36,41 +78,33 @@ pub(in crate::sensors) fn is_built_in(nodes: &[Node]) -> bool {
 }
 
 /// The fact; `None` for what neither types nor points.
-pub(super) fn device(found: &Found<'_>) -> Option<HidDevice> {
-    let Found { node, above, absolute } = found;
-    let caps = caps(node, *absolute)?;
+fn device(found: &Found<'_>, fields: &Fields) -> Option<HidDevice> {
+    let Found { nodes, above } = found;
+    let node = *nodes.first()?;
+    let parsed = layout(nodes, fields);
+    let caps = parsed.map(|layout| layout.caps).or_else(|| is_ps2(node).then(|| ps2(node)))?;
     let bus = bus(node, above);
     let (vendor, product) =
         node.ids().or_else(|| above.iter().find_map(|node| node.ids())).unwrap_or_default();
     let name = above.iter().find_map(|node| node.description.clone()).or_else(|| node.description.clone());
     let name: String = name.unwrap_or_default().chars().filter(|c| !c.is_control()).take(126).collect();
+    let raw = RawHid { bus, ids: (vendor, product), name: &name, descriptor: &[], parsed };
     Some(HidDevice {
         bus,
         vendor_id: format!("{vendor:04x}"),
         product_id: format!("{product:04x}"),
-        traits: hid::traits(&RawHid { bus, ids: (vendor, product), name: &name, descriptor: &[] }),
-        name,
+        traits: hid::traits(&raw),
         caps,
         built_in: built_in(bus, above),
+        name,
     })
+    .filter(|device| types_or_points(device.caps))
 }
 
-/// By the collection's usage (HID Usage Tables 1.5, pages 1, 0x0c and 0x0d), or by a PS/2 device's driver.
-fn caps(node: &Node, absolute: Option<bool>) -> Option<HidCaps> {
-    let pointer =
-        HidCaps { relative: absolute != Some(true), absolute: absolute == Some(true), ..HidCaps::default() };
-    let keyboard = HidCaps { keyboard: true, ..HidCaps::default() };
-    match node.usage() {
-        Some((1, 1 | 2)) => Some(pointer),
-        Some((1, 6 | 7)) => Some(keyboard),
-        Some((0x0d, 1..=6)) => Some(HidCaps { digitizer: true, ..HidCaps::default() }),
-        Some(_) => None,
-        None => match node.service.as_deref()?.to_ascii_lowercase().as_str() {
-            "i8042prt" if node.hardware_ids.iter().any(|id| is_mouse(id)) => Some(pointer),
-            "i8042prt" => Some(keyboard),
-            _ => None,
-        },
-    }
+/// By a PS/2 device's hardware ids.
+fn ps2(node: &Node) -> HidCaps {
+    let mouse = node.hardware_ids.iter().any(|id| is_mouse(id));
+    HidCaps { keyboard: !mouse, relative: mouse, ..HidCaps::default() }
 }
 
 /// `*PNP0F13` and its kin are PS/2 mice, `*PNP0303` keyboards; makers' own touchpads (`ACPI\SYN1219`) list one of
@@ -93,7 +127,7 @@ fn bus(node: &Node, above: &[&Node]) -> Bus {
     if named("USB") {
         return Bus::Usb;
     }
-    if lines().any(|node| node.service.as_deref().is_some_and(|service| same(service, "i8042prt"))) {
+    if lines().any(is_ps2) {
         return Bus::Ps2;
     }
     // HID over I²C and SPI hangs on a node of ACPI's.
@@ -133,7 +167,7 @@ mod tests {
                 ("(USB|HID|ACPI|BTHENUM|ROOT|\\PC{0,9})(\\\\\\PC{0,9}){0,2}", 0usize..9, any::<u32>(), "\\PC{0,300}"), 1..9,
             ),
             usage in "(HID_DEVICE_UP:[0-9A-F]{0,5}_U:[0-9A-F]{0,5}|VID[_&]\\PC{0,9}PID[_&]\\PC{0,9}|\\PC{0,30})",
-            service in prop::option::of("(i8042prt|hidi2c|\\PC{0,9})"), absolute: Option<bool>,
+            service in prop::option::of("(i8042prt|hidi2c|\\PC{0,9})"),
         ) {
             let names: Vec<String> = nodes.iter().map(|(name, ..)| name.clone()).collect();
             let nodes: Vec<Node> = nodes
@@ -146,20 +180,50 @@ mod tests {
                 })
                 .collect();
             for node in &nodes {
-                let above = above(node, &nodes);
-                prop_assert!(above.len() <= MOST_STEPS);
-                if let Some(device) = device(&Found { node, above, absolute }) {
-                    prop_assert!(device.name.chars().count() <= 126 && !device.name.contains(char::is_control));
-                    prop_assert!((device.vendor_id.len(), device.product_id.len()) == (4, 4));
-                }
+                prop_assert!(above(node, &nodes).len() <= MOST_STEPS);
+            }
+            for device in devices(&nodes, &Fields::new()) {
+                prop_assert!(device.name.chars().count() <= 126 && !device.name.contains(char::is_control));
+                prop_assert!((device.vendor_id.len(), device.product_id.len()) == (4, 4));
             }
             let _ = is_built_in(&nodes);
         }
     }
 
+    /// A mouse that Windows has parsed, in the collection of a Bluetooth box that is a keyboard, too.
+    #[test]
+    fn a_bluetooth_ip_kvm_is_one_device_and_told_by_its_shape() {
+        let bus = r"BTHLEDEVICE\{00001812-0000-1000-8000-00805F9B34FB}_DEV_VID&02046D_PID&B35B\9&1";
+        let collection = |n: u8, usage: &str| {
+            node(&format!(r"HID\{{00001812-0000-1000-8000-00805F9B34FB}}&COL0{n}\A&1"), bus, usage, "")
+        };
+        let nodes = [
+            node(bus, "", "", ""),
+            collection(1, "HID_DEVICE_UP:0001_U:0006"),
+            collection(2, "HID_DEVICE_UP:0001_U:0002"),
+        ];
+        let axis = |usage, is_relative| ParsedField {
+            page: 1,
+            usages: (usage, usage),
+            within: (1, 1),
+            is_relative,
+            range: (0, 4095),
+            bits: 16,
+        };
+        let told = |is_relative| {
+            let fields = vec![axis(0x30, is_relative), axis(0x31, is_relative)];
+            devices(&nodes, &Fields::from([(nodes[2].id.clone(), fields)]))
+        };
+        let kvm = told(false);
+        assert_eq!(kvm.len(), 1);
+        assert!(kvm[0].caps.keyboard && kvm[0].caps.absolute && !kvm[0].caps.relative);
+        assert_eq!(kvm[0].traits, ["absolute_kvm"]);
+        let combo = told(true);
+        assert!(combo[0].caps.relative && combo[0].traits.is_empty(), "{combo:?}");
+    }
+
     fn look(nodes: &[Node]) -> Vec<HidDevice> {
-        let found = nodes.iter().map(|node| Found { node, above: above(node, nodes), absolute: None });
-        found.filter_map(|found| device(&found)).collect()
+        devices(nodes, &Fields::new())
     }
 
     /// A ThinkPad: PS/2 keyboard and TrackPoint, I²C touchpad, Logitech receiver in a port.

@@ -57,7 +57,7 @@ fn hid_device(dir: &Path, name: &str) -> Result<HidDevice, String> {
     let name = label.chars().filter(|c| !c.is_control()).take(126).collect::<String>().trim().to_owned();
     let number = |id: &str| u16::from_str_radix(&last_four(id.to_owned()), 16).unwrap_or(0);
     let ids = (number(&vendor_id), number(&product_id));
-    let raw = RawHid { bus, ids, name: &name, descriptor: &descriptor };
+    let raw = RawHid { bus, ids, name: &name, descriptor: &descriptor, parsed: None };
     Ok(HidDevice {
         bus,
         vendor_id: last_four(vendor_id),

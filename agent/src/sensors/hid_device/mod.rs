@@ -22,7 +22,7 @@ use farmwatch_shared::facts::{Bus, Family as _, HidCaps, HidDevice};
 use super::hot_plug::{self, Kind};
 use super::{Config, Sensed, Sensor};
 #[cfg(windows)]
-pub(super) use os::point_to_places;
+pub(super) use os::fields;
 use os::sense;
 
 /// Vendor ids under which Apple's Bluetooth devices go (USB's and Bluetooth's registry).

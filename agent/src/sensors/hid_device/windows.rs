@@ -1,15 +1,17 @@
-//! Windows: HID collections and PS/2 devices among the device nodes, and what collections say of their X and Y.
+//! Windows: HID collections and PS/2 devices among the device nodes, and what the system has parsed of collections.
 #![allow(unsafe_code, reason = "calls the Windows API; each call says why it is sound")]
 
-use std::os::windows::io::AsRawHandle as _;
+use std::os::windows::io::{AsRawHandle as _, OwnedHandle};
 
+use farmwatch_shared::hid::ParsedField;
 use windows_sys::Win32::Devices::HumanInterfaceDevice::{
-    GUID_DEVINTERFACE_HID, HIDP_STATUS_SUCCESS, HIDP_VALUE_CAPS, HidD_FreePreparsedData,
-    HidD_GetPreparsedData, HidP_GetSpecificValueCaps, HidP_Input,
+    GUID_DEVINTERFACE_HID, HIDP_BUTTON_CAPS, HIDP_CAPS, HIDP_STATUS_SUCCESS, HIDP_VALUE_CAPS,
+    HidD_FreePreparsedData, HidD_GetPreparsedData, HidP_GetButtonCaps, HidP_GetCaps, HidP_GetValueCaps,
+    HidP_Input, PHIDP_PREPARSED_DATA,
 };
 use windows_sys::Win32::Storage::FileSystem::{FILE_SHARE_READ, FILE_SHARE_WRITE};
 
-use super::from_windows::{Found, above, device};
+use super::from_windows::{Fields, devices as devices_of};
 use super::state;
 use crate::sensors::devnode::{Node, same};
 use crate::sensors::{Sensed, SensorError};
@@ -22,49 +24,80 @@ const ENUMERATORS: [&str; 8] = ["HID", "USB", "ACPI", "BTHENUM", "BTHLE", "BTHLE
 pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
     crate::windows::is_here(&out.config())?;
     let nodes = devices::present(&ENUMERATORS)?;
-    let inputs = nodes.iter().filter(|node| {
-        same(node.enumerator(), "HID") || node.service.as_deref().is_some_and(|s| same(s, "i8042prt"))
-    });
-    let paths = devices::interfaces(&GUID_DEVINTERFACE_HID);
-    let mut every = Vec::new();
-    for node in inputs {
-        let path = paths.iter().find(|path| devices::instance(path).is_some_and(|id| same(&id, &node.id)));
-        let points = matches!(node.usage(), Some((1, 1 | 2)));
-        let absolute = path.filter(|_| points).and_then(|path| absolute(path));
-        let found = Found { node, above: above(node, &nodes), absolute };
-        every.extend(device(&found));
-    }
-    state(every, out);
+    state(devices_of(&nodes, &fields(&nodes)), out);
     Ok(())
 }
 
-/// Which of these nodes are collections that say where the pointer is to be, by their ids.
-pub(in crate::sensors) fn point_to_places(nodes: &[Node]) -> Vec<String> {
+/// What the system has parsed of the collections among these nodes. Nothing is read from a device: the question goes to
+/// the system, by a handle that may neither read nor write, so that what is typed cannot be had by it.
+pub(in crate::sensors) fn fields(nodes: &[Node]) -> Fields {
     let paths = devices::interfaces(&GUID_DEVINTERFACE_HID);
-    let places = |node: &&Node| {
-        let path = paths.iter().find(|path| devices::instance(path).is_some_and(|id| same(&id, &node.id)));
-        path.and_then(|path| absolute(path)) == Some(true)
+    let of = |node: &Node| {
+        let path = paths.iter().find(|path| devices::instance(path).is_some_and(|id| same(&id, &node.id)))?;
+        Some((node.id.clone(), parsed(&devices::open(path, 0, FILE_SHARE_READ | FILE_SHARE_WRITE)?)))
     };
-    let pointers = nodes.iter().filter(|node| matches!(node.usage(), Some((1, 1 | 2))));
-    pointers.filter(places).map(|node| node.id.clone()).collect()
+    nodes.iter().filter(|node| is_asked(node)).filter_map(of).collect()
 }
 
-/// Whether a collection says where X is to be (usage 0x30 of page 1), not by how much it moved. Nothing is read from
-/// the device: the question goes to what the system has parsed, with no access to what is typed.
-fn absolute(path: &str) -> Option<bool> {
-    let device = devices::open(path, 0, FILE_SHARE_READ | FILE_SHARE_WRITE)?;
-    let mut parsed = 0;
+/// A collection of which its fields are worth knowing: pointers, keyboards, touch screens and their kin (HID Usage Tables
+/// 1.5, pages 1 and 0x0d). Of all others the usage says enough.
+fn is_asked(node: &Node) -> bool {
+    same(node.enumerator(), "HID") && matches!(node.usage(), Some((1, 1 | 2 | 6 | 7) | (0x0d, 1..=6)))
+}
+
+fn parsed(device: &OwnedHandle) -> Vec<ParsedField> {
+    let mut data = 0;
     // SAFETY: the handle is open; a place for the answer, which is freed below.
-    if !unsafe { HidD_GetPreparsedData(device.as_raw_handle(), &raw mut parsed) } {
-        return None;
+    if !unsafe { HidD_GetPreparsedData(device.as_raw_handle(), &raw mut data) } {
+        return Vec::new();
     }
-    let mut caps = [HIDP_VALUE_CAPS::default(); 4];
-    let mut count = 4;
-    // SAFETY: as many places as are told; the parsed data is valid until it is freed.
-    let status = unsafe {
-        HidP_GetSpecificValueCaps(HidP_Input, 1, 0, 0x30, caps.as_mut_ptr(), &raw mut count, parsed)
+    let mut caps = HIDP_CAPS::default();
+    // SAFETY: the parsed data is valid until it is freed; a place for the answer.
+    let mut found = match unsafe { HidP_GetCaps(data, &raw mut caps) } {
+        HIDP_STATUS_SUCCESS => values(data, caps.NumberInputValueCaps),
+        _ => Vec::new(),
     };
-    // SAFETY: given by the call above, freed once.
-    unsafe { HidD_FreePreparsedData(parsed) };
-    (status == HIDP_STATUS_SUCCESS && count > 0).then_some(caps[0].IsAbsolute)
+    found.extend(buttons(data, caps.NumberInputButtonCaps));
+    // SAFETY: given by the first call, freed once.
+    unsafe { HidD_FreePreparsedData(data) };
+    found
+}
+
+fn values(data: PHIDP_PREPARSED_DATA, mut count: u16) -> Vec<ParsedField> {
+    let mut caps = vec![HIDP_VALUE_CAPS::default(); usize::from(count)];
+    // SAFETY: as many places as are told; the caller frees the parsed data later.
+    let status = unsafe { HidP_GetValueCaps(HidP_Input, caps.as_mut_ptr(), &raw mut count, data) };
+    caps.truncate(if status == HIDP_STATUS_SUCCESS { count.into() } else { 0 });
+    let field = |caps: &HIDP_VALUE_CAPS| {
+        // SAFETY: both forms begin with the first usage; the second word is the last usage where it is a range.
+        let usages = unsafe { (caps.Anonymous.Range.UsageMin, caps.Anonymous.Range.UsageMax) };
+        ParsedField {
+            page: caps.UsagePage,
+            usages: if caps.IsRange { usages } else { (usages.0, usages.0) },
+            within: (caps.LinkUsagePage, caps.LinkUsage),
+            is_relative: !caps.IsAbsolute,
+            range: (caps.LogicalMin, caps.LogicalMax),
+            bits: caps.BitSize,
+        }
+    };
+    caps.iter().map(field).collect()
+}
+
+fn buttons(data: PHIDP_PREPARSED_DATA, mut count: u16) -> Vec<ParsedField> {
+    let mut caps = vec![HIDP_BUTTON_CAPS::default(); usize::from(count)];
+    // SAFETY: as many places as are told; the caller frees the parsed data later.
+    let status = unsafe { HidP_GetButtonCaps(HidP_Input, caps.as_mut_ptr(), &raw mut count, data) };
+    caps.truncate(if status == HIDP_STATUS_SUCCESS { count.into() } else { 0 });
+    let field = |caps: &HIDP_BUTTON_CAPS| {
+        // SAFETY: both forms begin with the first usage; the second word is the last usage where it is a range.
+        let usages = unsafe { (caps.Anonymous.Range.UsageMin, caps.Anonymous.Range.UsageMax) };
+        ParsedField {
+            page: caps.UsagePage,
+            usages: if caps.IsRange { usages } else { (usages.0, usages.0) },
+            within: (caps.LinkUsagePage, caps.LinkUsage),
+            bits: 1,
+            ..ParsedField::default()
+        }
+    };
+    caps.iter().map(field).collect()
 }

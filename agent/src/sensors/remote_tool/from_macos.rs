@@ -52,6 +52,11 @@ impl Socket {
         self.own.1 == port && matches!(self.is, Is::Connected(_))
     }
 
+    /// Somebody at a public address is at the other end of this port.
+    pub(super) fn is_publicly_connected_to(&self, port: u16) -> bool {
+        self.own.1 == port && matches!(self.is, Is::Connected((peer, _)) if reach::is_public(peer))
+    }
+
     fn connection(&self) -> Option<Connection> {
         let Is::Connected(peer) = self.is else { return None };
         Some(Connection { pid: self.pid, own: self.own, peer })
@@ -125,8 +130,16 @@ pub(super) fn serves(sockets: &[Socket], pid: u32, same: impl Fn(u32) -> bool) -
     let ports: BTreeSet<u16> = listening.iter().map(|one| one.port).take(MOST_PORTS).collect();
     let udp = own(Is::Waiting).map(|socket| socket.own.1).collect();
     let connections = sockets.iter().filter_map(Socket::connection);
-    let connected = !ports.is_empty() && reach::but_its_own(connections, same).to(&listening);
-    Sockets { ports, connected, udp }
+    if listening.is_empty() {
+        return Sockets { udp, ..Sockets::default() };
+    }
+    let connected = reach::but_its_own(connections, same);
+    Sockets {
+        ports,
+        connected: connected.to(&listening),
+        from_internet: connected.publicly_to(&listening),
+        udp,
+    }
 }
 
 /// A program's arguments from what `sysctl(KERN_PROCARGS2)` returns: their number, the program's path, zeros, the
@@ -240,9 +253,11 @@ macos process vncserver ; serving
             Socket { pid: 1, own: own([0; 4]), is: Is::Listening },
             Socket { pid: 911, own: own([10, 0, 0, 10]), is: Is::Connected(far) },
         ];
-        let expected = Sockets { ports: [5900].into(), connected: true, ..Sockets::default() };
+        let expected =
+            Sockets { ports: [5900].into(), connected: true, from_internet: true, ..Sockets::default() };
         assert_eq!(serves(&found, 1, |pid| pid == 1), expected);
         assert!(found[2].is_connected_to(5900) && !found[0].is_connected_to(5900));
+        assert!(found[2].is_publicly_connected_to(5900) && !found[0].is_publicly_connected_to(5900));
     }
 
     /// AnyDesk's service (9) and its window (10), VNC (11) behind a tunnel whose end is none of the tools'.

@@ -19,6 +19,8 @@ pub(super) struct Listens {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Connected {
     from_outside: HashSet<u16>,
+    /// Of these, from public addresses.
+    public: HashSet<u16>,
     from_inside: HashSet<u16>,
 }
 
@@ -27,6 +29,14 @@ impl Connected {
     pub(super) fn add(&mut self, port: u16, own: IpAddr, peer: IpAddr) {
         let ports = if is_inside(own, peer) { &mut self.from_inside } else { &mut self.from_outside };
         ports.insert(port);
+        if is_public(peer) {
+            self.public.insert(port);
+        }
+    }
+
+    /// Whether somebody at a public address is at the other end of one of these.
+    pub(super) fn publicly_to(&self, listening: &[Listens]) -> bool {
+        listening.iter().any(|one| self.public.contains(&one.port))
     }
 
     /// Whether somebody is at the other end of one of these.
@@ -66,6 +76,15 @@ pub(super) fn but_its_own(
     connected
 }
 
+/// An address of the internet's: neither of a private network (RFC 1918), nor of a link (RFC 3927), nor one that providers
+/// and overlays share out (RFC 6598). IPv6 does not tell: the next room has such an address, too.
+pub(super) fn is_public(address: IpAddr) -> bool {
+    let IpAddr::V4(v4) = address.to_canonical() else { return false };
+    let [a, b, ..] = v4.octets();
+    let shared = a == 100 && b & 0xc0 == 0x40;
+    !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || shared)
+}
+
 fn is_inside(own: IpAddr, peer: IpAddr) -> bool {
     peer.is_loopback() || peer == own
 }
@@ -102,6 +121,27 @@ mod tests {
         assert!(connected(true, LOOPBACK, LOOPBACK, sshd), "through a tunnel");
         assert!(!connected(false, LOOPBACK, LOOPBACK, sshd), "it waits for others, and this is none");
         assert!(!connected(false, LAN, LAN, 8), "by the laptop's own address");
+    }
+
+    #[test]
+    fn whoever_comes_from_the_internet_is_told_from_the_next_room() {
+        for (peer, public) in [
+            ("203.0.113.9", true),
+            ("::ffff:203.0.113.9", true),
+            ("100.20.0.1", true),
+            ("192.168.1.20", false),
+            ("172.31.0.4", false),
+            ("169.254.7.7", false),
+            ("100.101.102.103", false),
+            ("127.0.0.1", false),
+            ("fe80::1", false),
+            ("2001:db8::7", false),
+        ] {
+            let mut connected = Connected::default();
+            connected.add(22, LAN.into(), peer.parse().unwrap());
+            assert_eq!(connected.publicly_to(&[Listens { port: 22, inside: false }]), public, "{peer}");
+            assert!(!connected.publicly_to(&[Listens { port: 80, inside: false }]));
+        }
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub(super) struct Sockets {
     pub(super) ports: BTreeSet<u16>,
     /// Somebody is connected to one of them.
     pub(super) connected: bool,
+    /// Who is connected comes from a public address.
+    pub(super) from_internet: bool,
     /// UDP ports it waits on: a server's, or for an answer to a client. Only the catalogue can tell, so where it names
     /// none of the tool's these need not be read.
     pub(super) udp: BTreeSet<u16>,
@@ -77,16 +79,22 @@ impl Tools {
     /// Adds a running process.
     ///
     /// What the system ships is told only while it runs, as built in; other things that merely could let
-    /// somebody in (an editor without a tunnel, a viewer) are nobody's business.
+    /// somebody in (an editor without a tunnel, a viewer, a games' shop that streams) are nobody's business until a port is
+    /// open that they open for a session alone.
     pub(super) fn runs(&mut self, catalogue: &Catalogue, process: &Runs<'_>) {
         let hit = process.hit;
         let Some((name, class)) = known(catalogue, &hit.tool) else { return };
-        if hit.presence && class != ToolClass::BuiltIn {
-            return;
-        }
-        let Sockets { ports, connected, udp } = process.sockets;
+        let Sockets { ports, connected, from_internet, udp } = process.sockets;
         let waits = udp.iter().filter_map(|port| catalogue.by_udp_port(self.os, &hit.tool, *port));
         let waits: Vec<Match<'_>> = waits.collect();
+        if hit.presence && class != ToolClass::BuiltIn {
+            if let Some(port) = waits.iter().find(|port| port.session) {
+                let tool = self.tool(&hit.tool, name, class);
+                see(tool, SeenBy::Listening, &port.what);
+                (tool.serving, tool.session_open) = (true, Some(true));
+            }
+            return;
+        }
         let tool = self.tool(&hit.tool, name, class);
         // A port of its own is the second sign.
         if hit.hint && ports.is_empty() && waits.is_empty() {
@@ -110,6 +118,9 @@ impl Tools {
         if listens {
             ports.iter().for_each(|port| see(tool, SeenBy::Listening, &port.to_string()));
             tool.session_open = Some(tool.session_open == Some(true) || *connected);
+            if *connected && *from_internet {
+                see(tool, SeenBy::Internet, "the internet");
+            }
         }
     }
 
@@ -222,9 +233,29 @@ linux port 47998 ; udp ; session
         assert_eq!(on_udp("streamd", &[50_000]).session_open, None);
         let catalogue = Catalogue::parse(CATALOGUE).unwrap();
         let mut tools = Tools::of(Os::Linux);
-        let sockets = Sockets { ports: [47_989].into(), connected: false, udp: [47_998].into() };
+        let sockets = Sockets { ports: [47_989].into(), udp: [47_998].into(), ..Sockets::default() };
         runs(&mut tools, &catalogue, "streamd", &sockets);
         assert_eq!(tools.all().next().unwrap().1.session_open, Some(true));
+    }
+
+    #[test]
+    fn a_games_shop_is_nobodys_business_until_somebody_plays_from_afar() {
+        let catalogue = Catalogue::shipped();
+        let steam = |udp: &[u16]| {
+            let mut tools = Tools::of(Os::Windows);
+            let hit: Hit = catalogue.by_process(Os::Windows, "steam.exe", None).unwrap().into();
+            let udp = udp.iter().copied().collect();
+            let sockets = Sockets { ports: [27_036].into(), connected: true, udp, ..Sockets::default() };
+            tools.runs(&catalogue, &Runs { hit: &hit, since: None, sockets: &sockets });
+            tools.all().next().map(|(_, tool)| tool.clone())
+        };
+        assert_eq!(
+            steam(&[27_036]),
+            None,
+            "another of the family's computers, which only asks what there is"
+        );
+        let streams = steam(&[27_031, 27_036]).unwrap();
+        assert!(streams.serving && streams.session_open == Some(true), "{streams:?}");
     }
 
     #[test]

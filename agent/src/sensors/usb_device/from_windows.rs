@@ -3,6 +3,7 @@
 use farmwatch_shared::usb::{HidKind, RawInterface, RawUsb};
 
 use crate::sensors::devnode::{Node, same};
+use crate::sensors::hid_device::from_windows::{self as hid_nodes, Fields};
 
 /// What a hub's driver says of a port (`USB_NODE_CONNECTION_INFORMATION_EX`, `_V2`), as bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,14 +31,14 @@ const LONGEST_STRING: u16 = 255;
 const LONGEST_CONFIGURATION: u16 = 4096;
 
 /// Every device on USB but hubs, by the path of its port or its instance: what the hubs say where they can be asked,
-/// what the registry says otherwise. `places`: HID collections that say where the pointer is to be, by their ids.
+/// what the registry says otherwise.
 pub(super) fn devices(
     nodes: &[Node],
-    places: &[String],
+    fields: &Fields,
     port: impl Fn(&Node) -> Option<Port>,
 ) -> Vec<(String, RawUsb)> {
     let whole = nodes.iter().filter(|node| same(node.enumerator(), "USB") && is_device(node));
-    whole.filter_map(|node| Some((key(node), device(node, nodes, places, port(node))?))).collect()
+    whole.filter_map(|node| Some((key(node), device(node, nodes, fields, port(node))?))).collect()
 }
 
 /// Not a root hub, not a function of a composite device, not another hub.
@@ -60,14 +61,14 @@ fn key(node: &Node) -> String {
     format!("{vendor:04x}-{product:04x}@{}", hub.to_ascii_lowercase())
 }
 
-fn device(node: &Node, nodes: &[Node], places: &[String], port: Option<Port>) -> Option<RawUsb> {
+fn device(node: &Node, nodes: &[Node], fields: &Fields, port: Option<Port>) -> Option<RawUsb> {
     let (vendor_id, product_id) = node.ids()?;
     let instance = node.instance();
     let own: Vec<&Node> =
         nodes.iter().filter(|child| child.parent.as_deref().is_some_and(|id| same(id, &node.id))).collect();
     let functions = own.iter().copied().filter(|child| child.id.to_ascii_uppercase().contains("&MI_"));
     let port = port.unwrap_or_default();
-    let interface = |node: &Node| interface(node, nodes, places, &port.hid_versions);
+    let interface = |node: &Node| interface(node, nodes, fields, &port.hid_versions);
     let mut interfaces: Vec<RawInterface> = functions.filter_map(interface).take(32).collect();
     if interfaces.is_empty() {
         interfaces.extend(interface(node));
@@ -91,29 +92,23 @@ fn device(node: &Node, nodes: &[Node], places: &[String], port: Option<Port>) ->
 fn interface(
     node: &Node,
     nodes: &[Node],
-    places: &[String],
+    fields: &Fields,
     hid_versions: &[(u8, u16)],
 ) -> Option<RawInterface> {
     let [class, subclass, protocol] = node.classes()?;
     let collections =
         nodes.iter().filter(|child| child.parent.as_deref().is_some_and(|id| same(id, &node.id)));
     let collections: Vec<&Node> = collections.collect();
-    let usages: Vec<(u16, u16)> = collections.iter().filter_map(|node| node.usage()).collect();
     let own = number(node);
-    let has = |usages_of: &[(u16, u16)]| usages.iter().any(|usage| usages_of.contains(usage));
-    let hid_kind = match () {
-        () if has(&[(1, 6), (1, 7)]) => Some(HidKind::Keyboard),
-        () if has(&[(1, 1), (1, 2)]) => Some(HidKind::Mouse),
-        () => (class == 3).then_some(HidKind::Device),
-    };
+    let parsed = hid_nodes::layout(&collections, fields).map(HidKind::Parsed);
     Some(RawInterface {
         class,
         subclass,
         protocol,
         hid_version: hid_versions.iter().find(|(of, _)| *of == own).map(|(_, version)| *version),
         driver: node.service.clone(),
-        report_descriptor: parsed(&collections, places),
-        hid_kind,
+        report_descriptor: None,
+        hid_kind: parsed.or((class == 3).then_some(HidKind::Device)),
     })
 }
 
@@ -122,42 +117,6 @@ fn number(node: &Node) -> u8 {
     let id = node.id.to_ascii_uppercase();
     let digits = id.split_once("&MI_").and_then(|(_, rest)| rest.get(..2));
     digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or(0)
-}
-
-/// Windows keeps report descriptors to itself and tells what it has parsed of them. Of an interface with a pointer that
-/// is put to places, or with anything of a touch screen or tablet, this is the shortest descriptor that says the same (HID
-/// 1.11 § 6.2.2); of all others the kinds of their collections say as much. Ranges are unlike any IP-KVM's, so that
-/// nobody takes them for its layout.
-fn parsed(collections: &[&Node], places: &[String]) -> Option<Vec<u8>> {
-    const PAGE: u8 = 0x05;
-    const USAGE: u8 = 0x09;
-    const BEGIN: [u8; 2] = [0xa1, 1];
-    const END: u8 = 0xc0;
-    /// X and Y in a byte each up to 127, relative or absolute; letters.
-    const MOVES: &[u8] = &[PAGE, 1, USAGE, 0x30, USAGE, 0x31, 0x15, 0, 0x25, 0x7f, 0x75, 8, 0x95, 2, 0x81, 6];
-    const PLACES: &[u8] =
-        &[PAGE, 1, USAGE, 0x30, USAGE, 0x31, 0x15, 0, 0x25, 0x7f, 0x75, 8, 0x95, 2, 0x81, 2];
-    const LETTERS: &[u8] = &[PAGE, 7, 0x19, 4, 0x29, 0x1d, 0x75, 8, 0x95, 6, 0x81, 0];
-    let mut descriptor = Vec::new();
-    let mut tells_more = false;
-    for node in collections {
-        let is_put = places.iter().any(|id| same(id, &node.id));
-        let Some((page, usage)) = node.usage() else { continue };
-        let fields = match (page, usage) {
-            (1, 1 | 2) if is_put => PLACES,
-            (1, 1 | 2) => MOVES,
-            (1, 6 | 7) => LETTERS,
-            (0x0d, 1..=6) => PLACES,
-            _ => continue,
-        };
-        tells_more |= fields == PLACES;
-        let (page, usage) = (u8::try_from(page).ok()?, u8::try_from(usage).ok()?);
-        descriptor.extend([PAGE, page, USAGE, usage]);
-        descriptor.extend(BEGIN);
-        descriptor.extend(fields);
-        descriptor.push(END);
-    }
-    tells_more.then_some(descriptor)
 }
 
 /// Megabits per second in tenths.
@@ -244,7 +203,8 @@ pub(super) fn string(descriptor: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use farmwatch_shared::{hid, usb};
+    use farmwatch_shared::hid::{HidLayout, ParsedField};
+    use farmwatch_shared::usb;
     use proptest::prelude::*;
 
     use super::*;
@@ -289,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_pikvm_is_seen_whole_and_its_serial_is_no_key() {
-        let found = devices(&pikvm(), &[], |_| Some(high_speed()));
+        let found = devices(&pikvm(), &Fields::new(), |_| Some(high_speed()));
         assert_eq!(found.len(), 1, "hubs and functions are no devices");
         let (key, raw) = &found[0];
         assert!(!key.contains("cafebabe"), "{key}");
@@ -306,13 +266,26 @@ mod tests {
 
     #[test]
     fn without_the_hubs_the_registry_tells_the_most() {
-        let found = devices(&pikvm(), &[], |_| None);
+        let found = devices(&pikvm(), &Fields::new(), |_| None);
         assert_eq!(found[0].1.serial.as_deref(), Some("CAFEBABE"));
         assert_eq!((found[0].1.speed_tenths, found[0].1.removable), (0, Some(true)));
     }
 
     /// The pointer's collection of a PiKVM, as Windows names it.
     const POINTER: &str = r"HID\VID_1D6B&PID_0104&MI_01\7&1";
+
+    /// X and Y as Windows tells them of an IP-KVM's pointer, or of one with another greatest value.
+    fn places(id: &str, most: i32) -> (String, Vec<ParsedField>) {
+        let axis = |usage| ParsedField {
+            page: 1,
+            usages: (usage, usage),
+            within: (1, 1),
+            is_relative: false,
+            range: (0, most),
+            bits: 16,
+        };
+        (id.to_owned(), vec![axis(0x31), axis(0x30)])
+    }
 
     /// What a hub answers to the request for a configuration: the request, and a PiKVM's keyboard, absolute mouse and
     /// drive as Linux' gadget tells them.
@@ -343,47 +316,50 @@ mod tests {
             let rename = |text: &mut String| *text = text.replace("VID_1D6B&PID_0104", "VID_046D&PID_C52B");
             node.hardware_ids.iter_mut().chain([&mut node.id]).chain(&mut node.parent).for_each(rename);
         }
-        let places = [POINTER.replace("VID_1D6B&PID_0104", "VID_046D&PID_C52B")];
+        let pointer = POINTER.replace("VID_1D6B&PID_0104", "VID_046D&PID_C52B");
+        let fields = Fields::from([places(&pointer, 4095)]);
         let hid_versions = usb::hid_versions(descriptor(&configuration()));
         let port = Port { speed: 1, strings: Default::default(), hid_versions, ..high_speed() };
-        let traits = |places: &[String], port: &Port| {
-            usb::traits(&devices(&nodes, places, |_| Some(port.clone()))[0].1)
-        };
-        assert!(traits(&places, &port).contains(&"absolute_kvm".to_owned()));
-        assert!(!traits(&[], &port).contains(&"absolute_kvm".to_owned()));
+        let traits =
+            |fields: &Fields, port: &Port| usb::traits(&devices(&nodes, fields, |_| Some(port.clone()))[0].1);
+        assert!(traits(&fields, &port).contains(&"absolute_kvm".to_owned()));
+        assert!(!traits(&Fields::new(), &port).contains(&"absolute_kvm".to_owned()));
+        let gadget = traits(&Fields::from([places(&pointer, 0x7fff)]), &port);
+        assert!(gadget.contains(&"gadget_pointer".to_owned()), "{gadget:?}");
         let fast = Port { speed: 2, ..port };
-        assert!(traits(&places, &fast).contains(&"linux_hid".to_owned()));
+        assert!(traits(&fields, &fast).contains(&"linux_hid".to_owned()));
         let silent = Port { hid_versions: Vec::new(), ..fast };
-        assert!(!traits(&places, &silent).contains(&"linux_hid".to_owned()));
+        assert!(!traits(&fields, &silent).contains(&"linux_hid".to_owned()));
     }
 
     #[test]
-    fn an_interface_that_is_parsed_is_what_its_collections_say_and_has_no_ip_kvms_layout() {
-        let with = |usages: &[&str], places: bool| {
+    fn an_interface_that_is_parsed_is_what_its_collections_say() {
+        let with = |usages: &[&str], is_put: bool| {
             let mut nodes = pikvm();
             nodes.truncate(4);
+            let mut fields = Fields::new();
             for (n, usage) in usages.iter().enumerate() {
                 let id = format!(r"HID\VID_1D6B&PID_0104&MI_01&COL0{n}\7&1");
+                fields.extend((is_put && usage.ends_with("0001_U:0002")).then(|| places(&id, 0x7fff)));
                 nodes.push(node(&id, r"USB\VID_1D6B&PID_0104&MI_01\6&1&0&0001", usage, ""));
             }
-            let ids: Vec<String> = nodes.iter().filter(|_| places).map(|node| node.id.clone()).collect();
-            let found = devices(&nodes, &ids, |_| Some(high_speed()));
-            (usb::traits(&found[0].1), found[0].1.interfaces[1].clone())
+            let found = devices(&nodes, &fields, |_| Some(high_speed()));
+            let Some(HidKind::Parsed(layout)) = found[0].1.interfaces[1].hid_kind else {
+                panic!("{found:?}")
+            };
+            (usb::traits(&found[0].1), layout)
         };
         let (keyboard, pointer, pen) =
             ("HID_DEVICE_UP:0001_U:0006", "HID_DEVICE_UP:0001_U:0002", "HID_DEVICE_UP:000D_U:0002");
-        let (_, mouse) = with(&[pointer, keyboard], false);
-        assert_eq!(mouse.report_descriptor, None, "the collections say as much");
+        let (_, HidLayout { caps, .. }) = with(&[pointer, keyboard], false);
+        assert!(caps.keyboard && caps.relative && !caps.absolute);
         let (traits, tablet) = with(&[keyboard, pointer, pen], true);
-        let layout = hid::layout(tablet.report_descriptor.as_deref().unwrap()).unwrap();
-        assert!(
-            layout.caps.keyboard && layout.caps.absolute && layout.caps.digitizer && !layout.caps.relative
-        );
-        assert!(layout.any_digitizer && !layout.gadget_pointer);
+        assert!(tablet.caps.keyboard && tablet.caps.absolute && tablet.caps.digitizer);
+        assert!(tablet.any_digitizer);
         assert!(!traits.contains(&"absolute_kvm".to_owned()), "a tablet with keys is none: {traits:?}");
         let (traits, _) = with(&[keyboard, pointer], true);
         assert!(traits.contains(&"absolute_kvm".to_owned()), "{traits:?}");
-        assert!(!traits.contains(&"gadget_pointer".to_owned()), "its layout is not known");
+        assert!(traits.contains(&"gadget_pointer".to_owned()), "{traits:?}");
     }
 
     /// What a hub answers about a port on which a PiKVM hangs at 480 Mb/s.
@@ -422,23 +398,7 @@ mod tests {
             let _ = (string(&bytes), port(&bytes, &bytes), name(&bytes), ports_of_hub(&bytes));
             let hid_versions = usb::hid_versions(descriptor(&bytes));
             let port = |_: &Node| Some(Port { descriptor: bytes.clone(), hid_versions: hid_versions.clone(), ..Port::default() });
-            prop_assert_eq!(devices(&pikvm(), &[POINTER.to_owned()], port).len(), 1);
-        }
-
-        #[test]
-        fn nodes_of_any_name_and_usage_give_descriptors_that_can_be_read(
-            names in prop::collection::vec(("\\PC{0,20}", 0u16..300, 0u16..300), 0..20)
-        ) {
-            let nodes: Vec<Node> = names
-                .iter()
-                .map(|(name, page, usage)| node(name, "", &format!("HID_DEVICE_UP:{page:04X}_U:{usage:04X}"), ""))
-                .collect();
-            let all: Vec<&Node> = nodes.iter().collect();
-            let places: Vec<String> = nodes.iter().map(|node| node.id.clone()).collect();
-            nodes.iter().for_each(|node| { number(node); });
-            if let Some(descriptor) = parsed(&all, &places) {
-                prop_assert!(descriptor.len() <= hid::MAX_DESCRIPTOR && hid::layout(&descriptor).is_ok());
-            }
+            prop_assert_eq!(devices(&pikvm(), &Fields::from([places(POINTER, 0x7fff)]), port).len(), 1);
         }
     }
 }

@@ -34,7 +34,7 @@ pub fn sense(out: &mut Sensed) -> Result<(), SensorError> {
         out.note("no USB hub can be asked: speeds and makers' strings are not known");
     }
     let port = |node: &crate::sensors::devnode::Node| ports.get(node.driver.as_deref()?).cloned();
-    for (name, raw) in devices_of(&nodes, &hid_device::point_to_places(&nodes), port) {
+    for (name, raw) in devices_of(&nodes, &hid_device::fields(&nodes), port) {
         out.fact(&name, &usb::facts(&raw, &config.hash_key));
     }
     Ok(())

@@ -22,7 +22,7 @@ use windows_sys::Win32::UI::WindowsAndMessaging::{
 };
 
 use super::super::count::{Event, Happened};
-use super::super::from_windows::{self, DIGITIZERS, Digitizers, Raw};
+use super::super::from_windows::{self, DIGITIZERS, Digitizers, Raw, There};
 use super::super::tally::{Pointing, Tally};
 use super::Said;
 use crate::sensors::devnode::Node;
@@ -102,7 +102,7 @@ impl Counting {
             tally: Tally::new(now),
             watched: now,
             sources: BTreeMap::new(),
-            digitizers: Digitizers::new(has_digitizer()),
+            digitizers: Digitizers::new(digitizers()),
             pointer: (SourceKind::Other, Pointing::ByHand, false),
             hears_pointer: true,
             last_input: last_input(),
@@ -158,7 +158,7 @@ impl Counting {
         if self.tally.is_over(now) {
             let finished = std::mem::replace(&mut self.tally, Tally::new(now)).finish();
             say(&Said::Window(Box::new(finished)))?;
-            self.digitizers.there = has_digitizer();
+            self.digitizers.there = digitizers();
         }
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks % MONITORS == 1 {
@@ -185,7 +185,7 @@ impl Counting {
 
     fn source(&mut self, raw: Raw, at: i64) -> SourceKind {
         match raw.device {
-            0 => self.digitizers.without_device(raw.what, at),
+            0 => self.digitizers.without_device(raw.what, raw.pointing, at),
             device => self.device(device),
         }
     }
@@ -241,10 +241,10 @@ fn raw_input(handle: HRAWINPUT, what: u32, buffer: &mut [u64; 16]) -> &mut [u8] 
     bytes.get_mut(..written as usize).unwrap_or_default()
 }
 
-/// A touchpad, touch screen or pen.
-fn has_digitizer() -> bool {
+/// Touchpads, touch screens and pens that are present.
+fn digitizers() -> There {
     let nodes = devices::present(&["HID"]).unwrap_or_default();
-    nodes.iter().filter_map(Node::usage).any(from_windows::is_digitizer)
+    There::of(nodes.iter().filter_map(Node::usage))
 }
 
 fn name(device: HANDLE) -> String {

@@ -100,6 +100,11 @@ impl Socket {
     pub(super) fn is_connected_to(&self, port: u16) -> bool {
         self.peer.is_some() && self.own.1 == port
     }
+
+    /// Somebody at a public address is connected to this port.
+    pub(super) fn is_publicly_connected_to(&self, port: u16) -> bool {
+        self.is_connected_to(port) && self.peer.is_some_and(|(peer, _)| reach::is_public(peer))
+    }
 }
 
 /// Rows of `GetExtendedTcpTable(TCP_TABLE_OWNER_PID_ALL)` for IPv4: a count, then state, local address, local
@@ -181,9 +186,17 @@ pub(super) fn serves(
     let ports: BTreeSet<u16> = listening.iter().map(|one| one.port).take(MOST_PORTS).collect();
     let connections =
         sockets.iter().filter_map(|one| Some(Connection { pid: one.pid, own: one.own, peer: one.peer? }));
-    let connected = !ports.is_empty() && reach::but_its_own(connections, same).to(&listening);
     let udp = waiting.iter().filter(|socket| socket.pid == pid).map(|socket| socket.port).collect();
-    Sockets { ports, connected, udp }
+    if listening.is_empty() {
+        return Sockets { udp, ..Sockets::default() };
+    }
+    let connected = reach::but_its_own(connections, same);
+    Sockets {
+        ports,
+        connected: connected.to(&listening),
+        from_internet: connected.publicly_to(&listening),
+        udp,
+    }
 }
 
 /// Tools whose relays are at the far end of a program's connection. `program` tells a process's path.
@@ -289,11 +302,13 @@ mod tests {
             (11, ([10, 0, 0, 10], 80), far, 9),
         ]));
         assert_eq!(sockets.len(), 2);
-        let expected = Sockets { ports: [7070].into(), connected: true, udp: BTreeSet::new() };
+        let expected =
+            Sockets { ports: [7070].into(), connected: true, from_internet: true, ..Sockets::default() };
         assert_eq!(serves(&sockets, &[], 9, |_| true), expected);
         assert_eq!(serves(&sockets, &[], 8, |_| true), Sockets::default());
         assert!(sockets[0].listens_on(7070) && !sockets[0].is_connected_to(7070));
         assert!(sockets[1].is_connected_to(7070) && !sockets[1].is_connected_to(80));
+        assert!(sockets[1].is_publicly_connected_to(7070) && !sockets[0].is_publicly_connected_to(7070));
         let mut six = vec![0u8; 60];
         six[0] = 1;
         six[24..26].copy_from_slice(&5900u16.to_be_bytes());

@@ -139,7 +139,8 @@ mod tests {
             let text = format!("{before}\n{tool}{after}");
             let (found, trouble) = hits(text.as_bytes(), &[]);
             prop_assert!((1..=text.lines().count()).contains(&found) && trouble.is_none());
-            prop_assert!(hits(&text.as_bytes()[..cut.min(text.len())], &[]).0 <= found);
+            // The line that is cut may say `installed` where it said `installed-`.
+            prop_assert!(hits(&text.as_bytes()[..cut.min(text.len())], &[]).0 <= found + 1);
             prop_assert!(hits(&bytes, &entries).0 <= 300 + entries.len());
         });
         let line = format!("Package: {}", "x".repeat(1 << 20));

@@ -79,8 +79,11 @@ impl<'a> Reader<'a> {
         let own = table.listening.iter().filter(|socket| inodes.contains(&socket.inode));
         let own: Vec<Listens> = own.map(|socket| socket.at).collect();
         let ports: BTreeSet<u16> = own.iter().map(|socket| socket.port).take(MOST_PORTS).collect();
-        let connected = !ports.is_empty() && table.connected.get_or_insert_with(connected).to(&own);
-        Sockets { ports, connected, udp }
+        if ports.is_empty() {
+            return Sockets { udp, ..Sockets::default() };
+        }
+        let all = table.connected.get_or_insert_with(connected);
+        Sockets { ports, connected: all.to(&own), from_internet: all.publicly_to(&own), udp }
     }
 }
 
@@ -207,7 +210,8 @@ mod tests {
         write(root.path(), &[("proc/9/net/tcp", TABLE), ("proc/9/fd/0", ""), ("proc/8/net/tcp", TABLE)]);
         symlink("socket:[5001]", root.path().join("proc/9/fd/7")).unwrap();
         let mut reader = Reader::new(root.path(), false);
-        let expected = Sockets { ports: [5900].into(), connected: true, udp: BTreeSet::new() };
+        let expected =
+            Sockets { ports: [5900].into(), connected: true, from_internet: true, ..Sockets::default() };
         assert_eq!(reader.of(9, true), expected);
         assert_eq!(reader.of(8, true), Sockets::default(), "listening, but not this process");
     }

@@ -129,6 +129,7 @@ fn what_the_system_ships_is_built_in_and_says_who_uses_it_from_outside() {
         let tool: RemoteTool = look("remote_tool", root.path()).state.get(id).unwrap();
         assert!(!tool.running(), "{id} is part of the system");
         assert_eq!(tool.session_open, Some(used), "{id} {connection}");
+        assert_eq!(tool.is_used_from_internet(), used, "203.0.113.9");
     }
 }
 

@@ -128,7 +128,9 @@ impl Eyes {
         }
         for (hit, port) in &self.built_in {
             let connected = self.sockets.iter().any(|socket| socket.is_connected_to(*port));
-            let sockets = Sockets { ports: BTreeSet::from([*port]), connected, udp: BTreeSet::new() };
+            let from_internet = self.sockets.iter().any(|socket| socket.is_publicly_connected_to(*port));
+            let sockets =
+                Sockets { ports: BTreeSet::from([*port]), connected, from_internet, udp: BTreeSet::new() };
             tools.runs(&self.catalogue, &Runs { hit, since: None, sockets: &sockets });
         }
         self.installed.iter().for_each(|(by, hit)| tools.installed(&self.catalogue, *by, hit));

@@ -287,7 +287,9 @@ impl Eyes {
             && sockets.iter().any(|socket| socket.listens_on(*port))
         {
             let connected = sockets.iter().any(|socket| socket.is_connected_to(*port));
-            let sockets = Sockets { ports: BTreeSet::from([*port]), connected, udp: BTreeSet::new() };
+            let from_internet = sockets.iter().any(|socket| socket.is_publicly_connected_to(*port));
+            let sockets =
+                Sockets { ports: BTreeSet::from([*port]), connected, from_internet, udp: BTreeSet::new() };
             tools.runs(&self.catalogue, &Runs { hit, since: None, sockets: &sockets });
         }
         let connected = self.events.as_ref().map(|events| events.connected(&sockets));
