@@ -1,11 +1,14 @@
 //! From findings to probabilities: the device's three explanations, the site's three worlds.
 
+mod site;
+mod twins;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+pub use site::{JudgedSite, OwnFacts, PlaceEvidence, site};
 
 use crate::finding::{Finding, Group};
-use crate::id::DeviceId;
 use crate::waterfall::Bar;
 use crate::weights::Weights;
 
@@ -30,13 +33,14 @@ pub struct Judged {
 /// kind: where their sum exceeds it, all of them are scaled down alike, B with Λ. Against counts the strongest
 /// of each group; for counts, of each group, the one with which the sum after caps is the largest: mostly the
 /// strongest, but where a cause has reached its cap, one of another cause. So more evidence for never lowers Λ.
+/// B counts innocent twins as well, who show several of them at once ([`twins`]).
 pub fn device(findings: Vec<Finding>, weights: &Weights) -> Judged {
     let mut counted = strongest_for(&findings, weights);
     counted.extend(strongest_against(&findings));
     counted.sort_by_key(|finding| (finding.group, finding.llr < 0.0));
     let sums = sums_by_cause(&counted);
     let ways = Ways::of(&counted, &sums, weights);
-    let bars: Vec<Bar> = counted
+    let mut bars: Vec<Bar> = counted
         .iter()
         .map(|finding| {
             let scale = if finding.llr > 0.0 { scale(finding, &sums, weights) } else { 1.0 };
@@ -53,7 +57,11 @@ pub fn device(findings: Vec<Finding>, weights: &Weights) -> Judged {
         .collect();
     // An empty sum of floats is −0.0, which reads as a finding.
     let llr: f64 = bars.iter().map(|bar| bar.llr).sum::<f64>() + 0.0;
-    let honest_llr: f64 = bars.iter().filter_map(|bar| bar.honest_llr).sum::<f64>() + 0.0;
+    let mut honest_llr: f64 = bars.iter().filter_map(|bar| bar.honest_llr).sum::<f64>() + 0.0;
+    if let Some(twin) = twins::bar(&counted, &sums, honest_llr, weights) {
+        honest_llr += twin.honest_llr.unwrap_or(0.0);
+        bars.push(twin);
+    }
     let posterior = device_posterior(llr, honest_llr, weights);
     Judged { findings, bars, llr, honest_llr, posterior }
 }
@@ -190,111 +198,6 @@ pub fn device_posterior(llr: f64, honest_llr: f64, weights: &Weights) -> f64 {
     let (farm, honest) = (weights.prior.farm_operated, weights.prior.honest_remote);
     let terms = [farm.ln() + llr, honest.ln() + honest_llr, (1.0 - farm - honest).ln()];
     (terms[0] - ln_sum(&terms)).exp()
-}
-
-/// Evidence about a place, given that the laptops are together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PlaceEvidence {
-    /// Which evidence: the key of its weights.
-    pub rule: String,
-    /// ln P(evidence | farm) / P(evidence | ordinary).
-    pub farm: f64,
-    /// ln P(evidence | bench) / P(evidence | ordinary).
-    pub bench: f64,
-    /// In one sentence, with the numbers behind it.
-    pub why: String,
-}
-
-/// A site, judged.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct JudgedSite {
-    /// P(farm).
-    pub farm: f64,
-    /// P(ordinary).
-    pub ordinary: f64,
-    /// P(bench).
-    pub bench: f64,
-    /// Its bars: the prior, the place's evidence, each device's term.
-    pub bars: Vec<Bar>,
-    /// P(farm-operated) of each device, given the rest of its site.
-    pub devices: BTreeMap<DeviceId, f64>,
-}
-
-/// Judges a site exactly: a star from the world to each device's explanation to its facts.
-///
-/// `devices` are (id, Λ, B). In an ordinary place a laptop is honestly remote with π₀ and farm-operated with the
-/// device's prior p_R, as when it is judged alone: so one laptop adds at most ln(π₁ / p_R), and however strange
-/// it is, it makes no farm of the place it stands in.
-pub fn site(place: &[PlaceEvidence], devices: &[(DeviceId, f64, f64)], weights: &Weights) -> JudgedSite {
-    let prior = &weights.prior;
-    let model = &weights.site;
-    let ordinary_prior = 1.0 - prior.farm_place - prior.bench_place;
-    // ln of: facts of one device, in each world, against own hands
-    let in_farm = |llr: f64| ln_mix(model.farm_operated_in_farm, llr);
-    let in_ordinary = |llr: f64, honest: f64| {
-        let (farm, remote) = (prior.farm_operated, model.honest_remote_in_ordinary);
-        ln_sum(&[farm.ln() + llr, remote.ln() + honest, (1.0 - farm - remote).ln()])
-    };
-    let in_bench = |honest: f64| ln_mix(model.honest_remote_in_bench, honest);
-
-    let mut bars = vec![Bar {
-        label: "Prior".into(),
-        rule: String::new(),
-        llr: (prior.farm_place / ordinary_prior).ln(),
-        honest_llr: None,
-        why: format!("1 place in {:.0} is a farm", 1.0 / prior.farm_place),
-        device: None,
-        facts: Vec::new(),
-    }];
-    let mut farm = prior.farm_place.ln();
-    let mut bench = prior.bench_place.ln();
-    let mut ordinary = ordinary_prior.ln();
-    for evidence in place {
-        farm += evidence.farm;
-        bench += evidence.bench;
-        bars.push(Bar {
-            label: "Place".into(),
-            rule: evidence.rule.clone(),
-            llr: evidence.farm,
-            honest_llr: None,
-            why: evidence.why.clone(),
-            device: None,
-            facts: Vec::new(),
-        });
-    }
-    for (id, llr, honest) in devices {
-        farm += in_farm(*llr);
-        ordinary += in_ordinary(*llr, *honest);
-        bench += in_bench(*honest);
-        bars.push(Bar {
-            label: "Laptop".into(),
-            rule: "site.device".into(),
-            llr: in_farm(*llr) - in_ordinary(*llr, *honest),
-            honest_llr: None,
-            why: format!("its own facts: Λ = {llr:.1}, B = {honest:.1}"),
-            device: Some(id.clone()),
-            facts: Vec::new(),
-        });
-    }
-    // So that the bars sum to ln P(farm) / P(not farm): what the third world takes.
-    bars.push(Bar {
-        label: "Bench".into(),
-        rule: "site.bench".into(),
-        llr: ordinary - ln_sum(&[ordinary, bench]),
-        honest_llr: None,
-        why: "laptops in IT's own hands, or a repair shop's, explain a part of this too".into(),
-        device: None,
-        facts: Vec::new(),
-    });
-    let total = ln_sum(&[farm, ordinary, bench]);
-    let (farm, ordinary, bench) = ((farm - total).exp(), (ordinary - total).exp(), (bench - total).exp());
-    let of_device = |llr: f64, honest: f64| {
-        let operated_in_farm = (model.farm_operated_in_farm.ln() + llr - in_farm(llr)).exp();
-        let operated_in_ordinary = (prior.farm_operated.ln() + llr - in_ordinary(llr, honest)).exp();
-        farm * operated_in_farm + ordinary * operated_in_ordinary
-    };
-    let devices = devices.iter().map(|(id, llr, honest)| (id.clone(), of_device(*llr, *honest))).collect();
-    JudgedSite { farm, ordinary, bench, bars, devices }
 }
 
 /// ln(share · e^x + 1 − share), without overflow.

@@ -18,6 +18,8 @@ pub struct Weights {
     pub cap: BTreeMap<String, f64>,
     /// Somebody honest with several ways in.
     pub second_way: SecondWay,
+    /// Innocent twins by name: honest people who show what farms show.
+    pub twin: BTreeMap<String, Twin>,
     /// Weight pairs by rule.
     pub rule: BTreeMap<String, Pair>,
     /// Weights of evidence about places, given that the laptops are together.
@@ -34,6 +36,8 @@ pub struct Prior {
     pub honest_remote: f64,
     /// A place is a farm.
     pub farm_place: f64,
+    /// One operator works on laptops of the fleet that stand apart.
+    pub operator: f64,
     /// A place is IT's bench, a lab, a repair shop.
     pub bench_place: f64,
 }
@@ -66,6 +70,24 @@ pub struct Threshold {
 pub struct SecondWay {
     /// The most that B counts of every way but the strongest.
     pub honest: f64,
+}
+
+/// An innocent twin: what it shows can say no more, in sum, than that twins are rare too.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Twin {
+    /// Share of all laptops.
+    pub rate: f64,
+    /// Share of farm laptops that are operated in the way that looks the same.
+    pub alike: f64,
+    /// Rules; where none of them finds anything, it is no such twin.
+    pub needs: Vec<String>,
+    /// What it always shows: rules, or kinds of causes.
+    pub shows: Vec<String>,
+    /// What it is, in a few words.
+    pub what: String,
+    /// Where the numbers come from, or `assumption`.
+    pub source: String,
 }
 
 /// A weight pair, both in nats against own hands.
@@ -140,6 +162,7 @@ impl Weights {
             ("prior.farm_operated", self.prior.farm_operated),
             ("prior.honest_remote", self.prior.honest_remote),
             ("prior.farm_place", self.prior.farm_place),
+            ("prior.operator", self.prior.operator),
             ("prior.bench_place", self.prior.bench_place),
             ("site.farm_operated_in_farm", self.site.farm_operated_in_farm),
             ("site.honest_remote_in_ordinary", self.site.honest_remote_in_ordinary),
@@ -147,7 +170,9 @@ impl Weights {
             ("threshold.device", self.threshold.device),
             ("threshold.site", self.threshold.site),
         ];
-        for (what, value) in probabilities {
+        let twins =
+            self.twin.iter().flat_map(|(name, t)| [(name.as_str(), t.rate), (name.as_str(), t.alike)]);
+        for (what, value) in probabilities.into_iter().chain(twins) {
             if !(value > 0.0 && value < 1.0) {
                 return Err(number(what, value, "between 0 and 1"));
             }
@@ -161,6 +186,7 @@ impl Weights {
                 "prior.farm_operated + prior.honest_remote",
                 self.prior.farm_operated + self.prior.honest_remote,
             ),
+            ("prior.operator + prior.bench_place", self.prior.operator + self.prior.bench_place),
             ("prior.farm_place + prior.bench_place", self.prior.farm_place + self.prior.bench_place),
         ];
         for (what, value) in sums {

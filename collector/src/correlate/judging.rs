@@ -8,6 +8,7 @@ use farmwatch_shared::rules::{self, Evidence};
 use jiff::{SignedDuration, Timestamp};
 
 use super::anchors;
+use super::evidence::strange_hardware_around_one;
 use super::known::Known;
 use super::look_back;
 use super::place::{Around, Gone, SiteNow, Subject, around};
@@ -91,7 +92,10 @@ async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> 
         shown.extend(anchors::shipped_to(asset.as_ref(), &app.hash_key));
         shown
     };
-    let context = known.context(&device, asset.as_ref(), &shown, min_rtt_ms);
+    let mut context = known.context(&device, asset.as_ref(), &shown, min_rtt_ms);
+    if device.site.is_none() {
+        context.strange_hardware = strange_hardware_around_one(&before, now);
+    }
     let evidence = Evidence { state: &state, usage, transitions, context: &context, now };
     let findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
     let judged = judge::device(findings, &app.weights);

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use farmwatch_shared::id::{DeviceId, SiteId};
-use farmwatch_shared::judge::{self, Judged, JudgedSite};
+use farmwatch_shared::judge::{self, Judged, OwnFacts};
 use farmwatch_shared::state::State;
 use farmwatch_shared::usage::Usage;
-use farmwatch_shared::waterfall::Bar;
+use farmwatch_shared::weights::Weights;
 use jiff::Timestamp;
 
 use super::evidence;
@@ -146,10 +146,11 @@ pub async fn around(
             continue;
         }
         let here: Vec<Occupant> = devices.iter().filter_map(|id| occupants.remove(id)).collect();
-        let mut site = judged_site(app, known, id, was, &here, &counts, &Rhythms::new(), now);
+        let place = Place { known, weights: &app.weights, occupants: &here, counts: &counts, now };
+        let created_at = was.map_or(now, |was| was.created_at);
+        let mut site = place.judged(id, created_at, &Rhythms::new());
         if site.sanctioned.is_none() && site.judged.farm >= RHYTHM_MATTERS {
-            let rhythms = rhythms(app, &here, since).await?;
-            site = judged_site(app, known, site.id, was, &here, &counts, &rhythms, now);
+            site = place.judged(site.id, created_at, &rhythms(app, &here, since).await?);
         }
         let before = was.map(|was| (was.devices.clone(), was.judged.farm));
         sites.push(SiteNow { site, occupants: here, before });
@@ -274,37 +275,37 @@ async fn rhythms(app: &App, occupants: &[Occupant], since: Timestamp) -> Result<
     Ok(all)
 }
 
-#[allow(clippy::too_many_arguments, reason = "what one judgement of a place rests on")]
-fn judged_site(
-    app: &App,
-    known: &Known,
-    id: SiteId,
-    was: Option<&Site>,
-    occupants: &[Occupant],
-    counts: &Counts,
-    rhythms: &Rhythms,
+/// Who stands together, and what is known beside them.
+struct Place<'a> {
+    known: &'a Known,
+    weights: &'a Weights,
+    occupants: &'a [Occupant],
+    counts: &'a Counts,
     now: Timestamp,
-) -> Site {
-    let sanctioned = sanctioned(known, occupants);
-    let heard: Vec<&Occupant> = occupants.iter().filter(|one| !known.covers(&one.id)).collect();
-    let judged = if sanctioned.is_some() {
-        judge::site(&[], &[], &app.weights)
-    } else {
-        let beside = Beside { counts, rhythms, has_assets: known.has_assets, weights: &app.weights, now };
-        let view = view(known, &heard, beside);
-        let devices: Vec<(DeviceId, f64, f64)> = view.members.iter().map(own_facts).collect();
-        let mut judged = judge::site(&evidence::of(&view), &devices, &app.weights);
-        say_who_was_chosen(&view, &mut judged);
-        judged
-    };
-    Site {
-        id,
-        devices: occupants.iter().map(|one| one.id.clone()).collect(),
-        anchors: shared_now(occupants),
-        sanctioned,
-        judged,
-        created_at: was.map_or(now, |was| was.created_at),
-        updated_at: now,
+}
+
+impl Place<'_> {
+    fn judged(&self, id: SiteId, created_at: Timestamp, rhythms: &Rhythms) -> Site {
+        let Self { known, weights, occupants, counts, now } = *self;
+        let sanctioned = sanctioned(known, occupants);
+        let judged = if sanctioned.is_some() {
+            judge::site(&[], &[], weights)
+        } else {
+            let heard: Vec<&Occupant> = occupants.iter().filter(|one| !known.covers(&one.id)).collect();
+            let view =
+                view(known, &heard, Beside { counts, rhythms, has_assets: known.has_assets, weights, now });
+            let own: Vec<OwnFacts> = view.members.iter().map(own_facts).collect();
+            judge::site(&evidence::of(&view), &own, weights)
+        };
+        Site {
+            id,
+            devices: occupants.iter().map(|one| one.id.clone()).collect(),
+            anchors: shared_now(occupants),
+            sanctioned,
+            judged,
+            created_at,
+            updated_at: now,
+        }
     }
 }
 
@@ -321,27 +322,9 @@ fn view<'a>(known: &Known, occupants: &[&'a Occupant], beside: Beside<'a>) -> Si
     SiteView::new(members.collect(), beside)
 }
 
-/// A laptop's Λ and B. One that only its operator joins to the others was found among those that are worked on from afar:
-/// that it is one of these is why it is here, and no evidence of why. So of its facts only what tells a farm from honest
-/// remote work counts.
-fn own_facts(member: &Member<'_>) -> (DeviceId, f64, f64) {
-    if member.is_chosen() {
-        (member.id.clone(), member.llr - member.honest_llr, 0.0)
-    } else {
-        (member.id.clone(), member.llr, member.honest_llr)
-    }
-}
-
-fn say_who_was_chosen(view: &SiteView<'_>, judged: &mut JudgedSite) {
-    for member in view.members.iter().filter(|member| member.is_chosen()) {
-        let own = |bar: &&mut Bar| bar.device.as_ref() == Some(&member.id);
-        if let Some(bar) = judged.bars.iter_mut().find(own) {
-            let (llr, honest) = (member.llr, member.honest_llr);
-            bar.why = format!(
-                "worked on from afar, which is why it was compared: only Λ − B counts, {llr:.1} − {honest:.1}"
-            );
-        }
-    }
+fn own_facts(member: &Member<'_>) -> OwnFacts {
+    let of = if member.is_chosen() { OwnFacts::of_chosen } else { OwnFacts::of };
+    of(member.id.clone(), member.llr, member.honest_llr)
 }
 
 /// The sanctioned place that most of them stand in.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::id::DeviceId;
 
 const GROUPS: [Group; 10] = [
     Group::RemoteControl,
@@ -15,7 +16,7 @@ const GROUPS: [Group; 10] = [
     Group::Hygiene,
 ];
 
-fn found(group: Group, cause: &str, llr: f64, honest_llr: f64) -> Finding {
+pub fn found(group: Group, cause: &str, llr: f64, honest_llr: f64) -> Finding {
     Finding {
         rule: format!("test.{cause}"),
         technique: None,
@@ -33,8 +34,8 @@ fn id(n: u128) -> DeviceId {
     DeviceId::new(1_790_000_000_000, n)
 }
 
-fn devices(pairs: &[(f64, f64)]) -> Vec<(DeviceId, f64, f64)> {
-    pairs.iter().enumerate().map(|(n, (llr, honest))| (id(n as u128), *llr, *honest)).collect()
+fn devices(pairs: &[(f64, f64)]) -> Vec<OwnFacts> {
+    pairs.iter().enumerate().map(|(n, (llr, honest))| OwnFacts::of(id(n as u128), *llr, *honest)).collect()
 }
 
 fn close(a: f64, b: f64) -> bool {
@@ -276,6 +277,7 @@ fn the_documents_example_is_what_the_model_says() {
         finding(Group::Input, "input.only_software", "injected"),
     ];
     let laptop = device(facts, &weights);
+    let twin = laptop.bars.iter().find(|bar| bar.rule == "twin.drawer").unwrap();
     let one_pair = &weights.place["place.one_pair"];
     let (farm, bench) = (one_pair.farm, one_pair.bench);
     let evidence = [PlaceEvidence { rule: "place.one_pair".into(), farm, bench, why: String::new() }];
@@ -285,6 +287,7 @@ fn the_documents_example_is_what_the_model_says() {
         ("laptop: `remote_control.unattended`, B", weights.rule["remote_control.unattended"].honest),
         ("laptop: `input.only_software`, Λ", weights.rule["input.only_software"].farm),
         ("laptop: `input.only_software`, B", weights.rule["input.only_software"].honest),
+        ("laptop: what a drawer explains beside, B", twin.honest_llr.unwrap()),
         ("laptop: sum, Λ", laptop.llr),
         ("laptop: sum, B", laptop.honest_llr),
         ("laptop: P(farm-operated), alone", laptop.posterior),
@@ -310,4 +313,19 @@ fn what_is_kept_of_a_judgement_reads_as_it_was_to_the_bit() {
         let kept = serde_json::to_string(&judged).unwrap();
         assert_eq!(serde_json::from_str::<Judged>(&kept).unwrap(), judged, "{kept}");
     }
+}
+
+#[test]
+fn one_pair_of_hands_makes_a_farm_of_laptops_that_stand_apart_where_a_farm_explains_them_better() {
+    let weights = Weights::shipped();
+    let pair = &weights.place["place.one_pair"];
+    let evidence = PlaceEvidence { rule: "x".into(), farm: pair.farm, bench: 0.0, why: String::new() };
+    let of = |llr, honest| {
+        let apart: Vec<_> = (0..2).map(|n| OwnFacts::of_chosen(id(n), llr, honest)).collect();
+        site(std::slice::from_ref(&evidence), &apart, &weights)
+    };
+    let judged = of(6.0, 5.0);
+    assert!(judged.farm > weights.threshold.site, "{judged:?}");
+    assert!(judged.bars.iter().any(|bar| bar.why.contains("only Λ − B counts, 6.0 − 5.0")), "{judged:?}");
+    assert!(of(5.0, 7.0).farm < weights.threshold.site, "honest remote work explains them better");
 }

@@ -10,7 +10,7 @@
 //! | `tool:<catalogue id>` | one remote-access program |
 //! | `jiggler` | what feigns a person, program or device |
 //! | `hands`, `path`, `injected`, `hours`, `way` | how it is used |
-//! | `network`, `place`, `clock` | where it is |
+//! | `network`, `place`, `others`, `clock` | where it is |
 //! | `agent` | what is done to the agent |
 
 mod arrival;
@@ -33,6 +33,7 @@ mod zoo;
 
 pub use input::of_timing as timing;
 use jiff::Timestamp;
+pub use place::share_of as share_of_strange_hardware;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{
@@ -86,6 +87,8 @@ pub struct Context {
     /// Sensors that are blind on fewer than 1 % of the laptops of this model and system, by name: a blind
     /// sensor among them is a finding.
     pub unusually_blind: Vec<String>,
+    /// Laptops and docks of other companies that have stood on the same network for a day, where none of ours stands with it.
+    pub strange_hardware: usize,
     /// Seconds that the agent has been silent while the laptop was seen elsewhere; 0 if not.
     pub silent_seconds: u64,
 }

@@ -4,8 +4,8 @@
 //!   person at it. Cause `tool:<catalogue id>`, for jigglers `jiggler`, which a USB jiggler and its moves share.
 //! - **Cap** (`tool`, 6 nats; assumption): whatever one program shows, as process, as maker of a pointer, as one of several.
 //!   By itself it never makes a farm: developers, families and support firms use the same ones, which is why honest remote
-//!   weighs nearly as much. Days on which nearly all input is software's add to it ([`super::input`]): only such use, day
-//!   after day with nobody at the laptop, reaches the threshold of an alert.
+//!   weighs nearly as much. Days on which nearly all input is software's add to it ([`super::input`]). Even so it is like a
+//!   laptop in its owner's drawer (the weights file's twins): an alert takes something that such a one does not show.
 //!
 //! | kind | what it is for a farm | innocent twins | defeated by |
 //! |---|---|---|---|

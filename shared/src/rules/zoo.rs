@@ -142,6 +142,7 @@ fn elsewhere() -> Case {
     case.context.country = Some("US".into());
     case.context.expected_country = Some("GB".into());
     case.context.hosting_network = true;
+    case.context.strange_hardware = 9;
     case.context.unusually_blind = vec!["display".into()];
     case.context.silent_seconds = 48 * 3600;
     case

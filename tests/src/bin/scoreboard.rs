@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
+use farmwatch_shared::weights::Weights;
 use farmwatch_tests::scoreboard::farms::{self, FIRST_SEED, Options};
 use farmwatch_tests::scoreboard::{self, Section, print};
 
@@ -23,10 +24,10 @@ struct Args {
     /// with --sensitivity].
     #[arg(long)]
     honest: Option<u32>,
-    /// Of `farms`: days that each fleet lives [default: 30; with --sensitivity 8].
+    /// Of `farms`: days that each fleet lives [default: 30; with --ablation 14, with --sensitivity 8].
     #[arg(long)]
     days: Option<u32>,
-    /// Of `farms`: fleets with farms, and as many without [default: 5; with --sensitivity 1].
+    /// Of `farms`: fleets with farms, and as many without [default: 5; with --ablation 2, with --sensitivity 1].
     #[arg(long)]
     seeds: Option<u32>,
     /// Of `farms`: the first fleet's seed; the others' follow. Seeds 1 and 2 were looked at while the model was built.
@@ -47,6 +48,9 @@ struct Args {
     /// Of `farms`: instead, smaller fleets with every base rate × 3 and ÷ 3.
     #[arg(long, conflicts_with_all = ["ablation", "why", "scale"])]
     sensitivity: bool,
+    /// Of `farms`: judge with the shipped weights and what this file changes of them, as an operator's does.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
     /// Of `farms`: multiplies a rate of rates.toml, such as `people.docked=3`.
     #[arg(long, value_name = "RATE=FACTOR")]
     scale: Option<String>,
@@ -68,9 +72,19 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         let (rate, factor) = text.split_once('=').context("--scale is RATE=FACTOR")?;
         anyhow::Ok((rate.to_owned(), factor.parse().context("--scale's factor is no number")?))
     });
-    // Some hundred and fifty runs have to be small to be affordable.
-    let (devices, days, seeds) = if args.sensitivity { (300, 8, 1) } else { (300, 30, 5) };
-    // Judged again without each kind of evidence, they would take an hour.
+    let weights = match &args.weights {
+        None => Weights::shipped(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path);
+            Weights::with_overrides(&text.with_context(|| format!("cannot read {}", path.display()))?)?
+        }
+    };
+    // Two hundred runs have to be small to be affordable, and fifty smaller.
+    let (devices, days, seeds) = match (args.sensitivity, args.ablation) {
+        (true, _) => (300, 8, 1),
+        (_, true) => (300, 14, 2),
+        _ => (300, 30, 5),
+    };
     let honest = if args.ablation || args.sensitivity { devices } else { 1000 };
     Ok(Options {
         devices: args.devices.unwrap_or(devices),
@@ -82,6 +96,7 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         svg: Some(args.svg.clone()),
         why: args.why.clone(),
         ablation: args.ablation,
+        weights,
         scale: scale.transpose()?,
     })
 }

@@ -19,6 +19,8 @@ mod workplace;
 
 use farmwatch_shared::judge::PlaceEvidence;
 
+pub use other_companies::around_one as strange_hardware_around_one;
+
 use super::view::SiteView;
 
 /// One kind of evidence.

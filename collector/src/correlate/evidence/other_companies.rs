@@ -2,11 +2,12 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use farmwatch_shared::judge::PlaceEvidence;
-use jiff::SignedDuration;
+use farmwatch_shared::rules::share_of_strange_hardware;
+use jiff::{SignedDuration, Timestamp};
 
 use super::super::anchors::maker_of_neighbour;
-use super::super::view::{Member, SiteView};
-use crate::store::{Anchor, AnchorKind};
+use super::super::view::SiteView;
+use crate::store::{Anchor, AnchorKind, AnchorSeen};
 
 /// Network hardware of company laptops and docks, by the first three bytes of its address.
 static WORK_HARDWARE: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
@@ -16,10 +17,6 @@ static WORK_HARDWARE: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
 
 /// Each laptop of ours may be heard by the others, and its dock.
 const OF_EACH_OF_OURS: usize = 2;
-/// Fewer are a family's, or a flat's.
-const FEWEST: usize = 5;
-/// So many count in full.
-const MANY: usize = 12;
 /// Heard for so long: it stands there, and is no guest's.
 const STEADY: SignedDuration = SignedDuration::from_hours(20);
 
@@ -31,24 +28,26 @@ const STEADY: SignedDuration = SignedDuration::from_hours(20);
 /// Counts only where the policy lets agents say who else is on the network.
 /// Defeated by Wi-Fi with random addresses for every laptop, and by an uplink for each.
 pub fn other_companies(view: &SiteView<'_>) -> Option<PlaceEvidence> {
-    let steady = |member: &&Member<'_>| -> Vec<Anchor> {
-        let of_work = |anchor: &Anchor| {
-            anchor.kind == AnchorKind::Neighbour
-                && maker_of_neighbour(anchor).is_some_and(|maker| WORK_HARDWARE.contains(maker))
-        };
-        let seen = member.anchors.iter().filter(|seen| seen.current && of_work(&seen.anchor));
-        seen.filter(|seen| seen.first_seen + STEADY <= view.beside.now)
-            .map(|seen| seen.anchor.clone())
-            .collect()
-    };
     let placed: Vec<_> = view.placed().collect();
-    let all: BTreeSet<Anchor> = placed.iter().flat_map(steady).collect();
+    let all: BTreeSet<&Anchor> =
+        placed.iter().flat_map(|member| steady(&member.anchors, view.beside.now)).collect();
     let count = all.len().saturating_sub(OF_EACH_OF_OURS * placed.len());
-    if count < FEWEST {
-        return None;
-    }
-    let share = 0.5 + 0.5 * (count - FEWEST) as f64 / (MANY - FEWEST) as f64;
+    let share = share_of_strange_hardware(count)?;
     let why =
         format!("network hardware of {count} laptops and docks that are not ours stands on the same network");
     view.evidence("place.other_companies", share, why)
+}
+
+/// How much of it stands around a laptop that stands with none of ours.
+pub fn around_one(anchors: &[AnchorSeen], now: Timestamp) -> usize {
+    steady(anchors, now).count().saturating_sub(OF_EACH_OF_OURS)
+}
+
+fn steady(anchors: &[AnchorSeen], now: Timestamp) -> impl Iterator<Item = &Anchor> {
+    let of_work = |anchor: &Anchor| {
+        anchor.kind == AnchorKind::Neighbour
+            && maker_of_neighbour(anchor).is_some_and(|maker| WORK_HARDWARE.contains(maker))
+    };
+    let seen = anchors.iter().filter(move |seen| seen.current && of_work(&seen.anchor));
+    seen.filter(move |seen| seen.first_seen + STEADY <= now).map(|seen| &seen.anchor)
 }

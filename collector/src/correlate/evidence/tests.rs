@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use farmwatch_shared::facts::{Source, SourceKind, Window};
 use farmwatch_shared::id::DeviceId;
-use farmwatch_shared::judge::{self, JudgedSite};
+use farmwatch_shared::judge::{self, JudgedSite, OwnFacts};
 use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
 use jiff::Timestamp;
@@ -72,7 +72,7 @@ impl Place {
     }
 
     fn judged(&self, now: Timestamp, llr: f64, honest: f64) -> JudgedSite {
-        let devices: Vec<_> = self.members.iter().map(|m| (m.id.clone(), llr, honest)).collect();
+        let devices: Vec<_> = self.members.iter().map(|m| OwnFacts::of(m.id.clone(), llr, honest)).collect();
         judge::site(&of(&self.view(now)), &devices, &self.weights)
     }
 }
@@ -198,7 +198,8 @@ fn what_a_few_of_many_show_makes_no_farm_of_an_office_and_a_farm_of_some_that_sh
         for member in place.members.iter_mut().take(show) {
             (member.llr, member.honest_llr) = (4.5, 4.3);
         }
-        let devices: Vec<_> = place.members.iter().map(|m| (m.id.clone(), m.llr, m.honest_llr)).collect();
+        let own = |m: &Occupant| OwnFacts::of(m.id.clone(), m.llr, m.honest_llr);
+        let devices: Vec<_> = place.members.iter().map(own).collect();
         judge::site(&of(&place.view(day(0))), &devices, &place.weights).farm
     };
     assert!(farm(40, 4) < 1e-3, "an open tool here and there");

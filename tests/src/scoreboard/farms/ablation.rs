@@ -13,16 +13,19 @@ use crate::scoreboard::row::Row;
 
 /// A line for each, after one with everything.
 pub fn rows(options: &Options, everything: Tally) -> anyhow::Result<Vec<Row>> {
-    let modules = modules(&Weights::shipped());
-    let mut orders = Vec::new();
-    for weights in modules.values() {
-        orders.extend(many::orders(options, None, weights)?);
+    let modules = modules(&options.weights);
+    let (mut orders, mut ends) = (Vec::new(), vec![0]);
+    for module in modules.values() {
+        let all = many::orders(options, None, &module.without)?;
+        orders.extend(all.into_iter().filter(|order| order.parameters.farms.drawn > 0 || module.holds_back));
+        ends.push(orders.len());
     }
-    let of_each = orders.len() / modules.len().max(1);
     let tallies = many::live_each(orders, options.threads, |run| Tally::of(&run))?;
-    let rows = modules.keys().zip(tallies.chunks(of_each.max(1))).map(|(name, tallies)| {
-        let without = Tally::sum(tallies.iter().copied());
-        row(&format!("without {name}"), &without).notes([differs(&everything, &without)])
+    let rows = modules.iter().zip(ends.windows(2)).map(|((name, module), ends)| {
+        let without = Tally::sum(tallies[ends[0]..ends[1]].iter().copied()).or(&everything);
+        let more = (!module.holds_back)
+            .then(|| "speaks only for a farm: no false alert comes of its absence".to_owned());
+        row(&format!("without {name}"), &without).notes([differs(&everything, &without)]).notes(more)
     });
     Ok([row("with everything", &everything)].into_iter().chain(rows).collect())
 }
@@ -53,19 +56,31 @@ fn differs(with: &Tally, without: &Tally) -> String {
     format!("it adds {}", all.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
-/// Weights without each module, by its name.
-fn modules(shipped: &Weights) -> BTreeMap<String, Weights> {
-    let mut all: BTreeMap<String, Weights> = BTreeMap::new();
-    for rule in shipped.place.keys() {
-        let weights = all.entry(module(rule)).or_insert_with(|| shipped.clone());
-        if let Some(pair) = weights.place.get_mut(rule) {
+/// One kind of evidence.
+struct Module {
+    /// Weights without it.
+    without: Weights,
+    /// Some of it speaks against a farm, or for another world more than for a farm's, so that without it there may be more
+    /// false alerts. Fleets without farms need not be lived again for what only speaks for one.
+    holds_back: bool,
+}
+
+/// All of them, by name.
+fn modules(shipped: &Weights) -> BTreeMap<String, Module> {
+    let mut all: BTreeMap<String, Module> = BTreeMap::new();
+    let new = || Module { without: shipped.clone(), holds_back: false };
+    for (rule, pair) in &shipped.place {
+        let module = all.entry(module(rule)).or_insert_with(new);
+        module.holds_back |= pair.farm < 0.0 || pair.bench > pair.farm;
+        if let Some(pair) = module.without.place.get_mut(rule) {
             (pair.farm, pair.bench) = (0.0, 0.0);
         }
     }
-    for rule in shipped.rule.keys() {
+    for (rule, pair) in &shipped.rule {
         let group = rule.split('.').next().unwrap_or(rule);
-        let weights = all.entry(format!("{group}.*")).or_insert_with(|| shipped.clone());
-        if let Some(pair) = weights.rule.get_mut(rule) {
+        let module = all.entry(format!("{group}.*")).or_insert_with(new);
+        module.holds_back |= pair.farm < 0.0 || pair.honest > pair.farm;
+        if let Some(pair) = module.without.rule.get_mut(rule) {
             (pair.farm, pair.honest) = (0.0, 0.0);
         }
     }
@@ -88,16 +103,18 @@ mod tests {
     fn a_module_is_taken_out_whole_and_alone() {
         let shipped = Weights::shipped();
         let modules = modules(&shipped);
-        let without = &modules["place.unrelated"];
+        let without = &modules["place.unrelated"].without;
         for (rule, pair) in &without.place {
             assert_eq!(pair.farm == 0.0, rule.starts_with("place.unrelated"), "{rule}");
         }
         assert_eq!(without.rule, shipped.rule);
-        let without = &modules["hands.*"];
+        let without = &modules["hands.*"].without;
         assert!(without.rule.iter().all(|(rule, pair)| {
             if rule.starts_with("hands.") { pair.farm == 0.0 } else { *pair == shipped.rule[rule] }
         }));
         assert_eq!(without.place, shipped.place);
+        let held_back = |name: &str| modules[name].holds_back;
+        assert!(held_back("hands.*") && held_back("place.workplace") && !held_back("place.unrelated"));
     }
 
     #[test]

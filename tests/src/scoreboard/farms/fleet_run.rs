@@ -88,8 +88,14 @@ pub struct Raised {
 }
 
 impl Raised {
-    fn new(kind: AlertKind) -> Self {
+    /// Nothing is known of it yet.
+    pub fn new(kind: AlertKind) -> Self {
         Self { kind, laptops: BTreeMap::new(), posterior: None, bars: Vec::new() }
+    }
+
+    /// It would be raised at a threshold, too.
+    pub fn reaches(&self, threshold: f64) -> bool {
+        self.posterior.is_none_or(|most| most >= threshold)
     }
 }
 
@@ -122,7 +128,13 @@ impl Run {
 
     /// When a site alert first named at least so many of some laptops.
     pub fn site_alert(&self, of: &[usize], at_least: usize) -> Option<Timestamp> {
-        let sites = self.alerts.values().filter(|alert| alert.kind == AlertKind::Site);
+        self.site_alert_from(0.0, of, at_least)
+    }
+
+    /// The same, of alerts that reach a threshold.
+    pub fn site_alert_from(&self, threshold: f64, of: &[usize], at_least: usize) -> Option<Timestamp> {
+        let sites =
+            self.alerts.values().filter(|alert| alert.kind == AlertKind::Site && alert.reaches(threshold));
         let times = sites.filter_map(|alert| {
             let mut named: Vec<Timestamp> =
                 of.iter().filter_map(|index| alert.laptops.get(index)).copied().collect();

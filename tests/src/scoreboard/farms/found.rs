@@ -42,6 +42,40 @@ pub fn counts(run: &Run) -> ((usize, usize), (usize, usize)) {
     (found(false), found(true))
 }
 
+/// Farms as a threshold of one kind of alert is chosen for them; adapted ones count with the others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sought {
+    /// One laptop, by a device alert.
+    Single,
+    /// Two or more, by a site alert.
+    Several,
+}
+
+impl Sought {
+    /// In a few words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Single => "single farm laptops found by them, adapted ones among them",
+            Self::Several => "farms of two or more found by them, adapted ones among them",
+        }
+    }
+
+    /// Found from a threshold on, of so many.
+    pub fn found(self, run: &Run, threshold: f64) -> (usize, usize) {
+        let farms: Vec<Vec<usize>> =
+            run.farms().into_values().filter(|farm| (farm.len() == 1) == (self == Self::Single)).collect();
+        let named = |farm: &&Vec<usize>| match self {
+            Self::Single => run.alerts.values().any(|alert| {
+                alert.kind == AlertKind::Device
+                    && alert.reaches(threshold)
+                    && alert.laptops.contains_key(&farm[0])
+            }),
+            Self::Several => run.site_alert_from(threshold, farm, 2).is_some(),
+        };
+        (farms.iter().filter(named).count(), farms.len())
+    }
+}
+
 /// Farms that no alert that suits their size found, with their laptops.
 pub fn missed(run: &Run) -> Vec<(Shape, Vec<usize>)> {
     let missed = farms(&[run]).into_iter().filter(|farm| farm.alert().is_none());

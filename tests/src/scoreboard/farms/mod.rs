@@ -17,6 +17,7 @@ mod many;
 mod reasons;
 mod sensitivity;
 mod tally;
+mod thresholds;
 mod worth;
 
 use std::fs::File;
@@ -30,8 +31,8 @@ use super::Section;
 use fleet_run::Run;
 use tally::Tally;
 
-/// Seeds 1 and 2 were looked at while the model was built, 3 to 5 after their first run.
-pub const FIRST_SEED: u64 = 16;
+/// Seeds 1 and 2 were looked at while the model was built, 3 to 20 when what they had shown was mended.
+pub const FIRST_SEED: u64 = 21;
 
 /// A rate of rates.toml that is multiplied, and by how much.
 pub type Scale = (String, f64);
@@ -59,11 +60,13 @@ pub struct Options {
     pub scale: Option<Scale>,
     /// Also measure without each kind of evidence.
     pub ablation: bool,
+    /// What is judged with.
+    pub weights: Weights,
 }
 
 /// Lives all fleets and measures.
 pub fn measure(options: &Options) -> anyhow::Result<Vec<Section>> {
-    let orders = many::orders(options, options.scale.as_ref(), &Weights::shipped())?;
+    let orders = many::orders(options, options.scale.as_ref(), &options.weights)?;
     let runs = many::live(orders, options.threads)?;
     let (with, without): (Vec<&Run>, Vec<&Run>) = runs.iter().partition(|run| run.has_farms());
     let reliability = worth::reliability(&runs);
@@ -84,6 +87,10 @@ pub fn measure(options: &Options) -> anyhow::Result<Vec<Section>> {
         Section { title: "Alerts about honest laptops", rows: honest::rows(&without) },
         Section { title: "Honest laptops where there are farms", rows: innocent::rows(&with) },
         Section { title: "Innocent twins that were there", rows: honest::exposure(&without) },
+        Section {
+            title: "Other thresholds",
+            rows: thresholds::rows(&with, &without, &options.weights.threshold),
+        },
         Section { title: "Worth of an alert at the true rate of farms", rows: worth::rows(&with, &without) },
         Section { title: "Are probabilities what they say", rows: worth::reliability_rows(&reliability) },
     ];
@@ -127,10 +134,11 @@ mod tests {
             why: Some(why.clone()),
             scale: None,
             ablation: false,
+            weights: Weights::shipped(),
         };
         let sections = measure(&options).unwrap();
         let text = print::table(&sections);
-        assert_eq!(sections.len(), 8);
+        assert_eq!(sections.len(), 9);
         assert!(text.contains("three or more devices on one public address"), "{text}");
         assert!(std::fs::read_to_string(svg).unwrap().contains("<svg"));
         let found = &sections[1].rows;
@@ -142,6 +150,8 @@ mod tests {
         let exposure = &sections[5].rows[0].notes;
         assert!(exposure.iter().any(|line| line.starts_with("ship:")), "{exposure:?}");
         assert!(exposure.iter().any(|line| line.starts_with("always_remote:")), "{exposure:?}");
+        let thresholds = &sections[6].rows;
+        assert!(thresholds.iter().any(|row| row.label.contains("(shipped)")), "{text}");
         // Every line of reasons is one that a program reads.
         for line in std::fs::read_to_string(why).unwrap().lines() {
             let reason: serde_json::Value = serde_json::from_str(line).unwrap();

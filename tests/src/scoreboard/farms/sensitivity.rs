@@ -3,8 +3,6 @@
 //! The fleets have the same seeds, so chance differs only where the rate does, and runs can be compared alert by
 //! alert although each is small.
 
-use farmwatch_shared::weights::Weights;
-
 use super::tally::Tally;
 use super::{Options, Scale, many};
 use crate::fleet::Parameters;
@@ -17,14 +15,14 @@ const AT_MOST: usize = 3;
 
 /// Worst runs, and every run that differs.
 pub fn rows(options: &Options) -> anyhow::Result<Vec<Row>> {
-    let weights = Weights::shipped();
+    let weights = &options.weights;
     let rates = Parameters::rates();
     let changes: Vec<Scale> =
         rates.into_iter().flat_map(|rate| FACTORS.map(|by| (rate.clone(), by))).collect();
-    let mut orders = many::orders(options, None, &weights)?;
+    let mut orders = many::orders(options, None, weights)?;
     let mut ends = vec![orders.len()];
     for scale in &changes {
-        let all = many::orders(options, Some(scale), &weights)?;
+        let all = many::orders(options, Some(scale), weights)?;
         orders.extend(all.into_iter().filter(|order| turns_on(&scale.0, order.parameters.farms.drawn > 0)));
         ends.push(orders.len());
     }
