@@ -210,9 +210,9 @@ async fn a_farm_that_parts_and_meets_again_elsewhere_is_the_same_site_and_the_sa
     let store = Arc::clone(&app.store);
     let mut replay = Replay::new(app, true, Vec::new(), Vec::new()).await.unwrap();
     let mut seen = Vec::new();
-    for (seq, together) in [(1, true), (2, false), (3, true)] {
+    for (seq, room) in [(1, 1), (2, 0), (3, 3)] {
         for mut laptop in home(5, true) {
-            let room = if together { seq } else { 10 + laptop.number as u64 };
+            let room = if room == 0 { 10 + laptop.number } else { room };
             (laptop.gateway, laptop.address) = (format!("router {room}"), format!("198.51.100.{room}"));
             replay.line(&laptop.line(seq, 30 * i64::try_from(seq).unwrap())).await.unwrap();
         }

@@ -78,18 +78,14 @@ impl Known {
     }
 
     /// The sanctioned place in which a device with these anchors stands. An exit is none.
-    pub fn stands_in<'a>(
-        &self,
-        address: Option<IpAddr>,
-        anchors: impl Iterator<Item = &'a Anchor> + Clone,
-    ) -> Option<String> {
+    pub fn stands_in(&self, address: Option<IpAddr>, anchors: &[&Anchor]) -> Option<String> {
         let at_gateway = |place: &KnownPlace| {
-            anchors.clone().any(|a| a.kind == AnchorKind::Gateway && place.gateways.contains(&a.value))
+            anchors.iter().any(|a| a.kind == AnchorKind::Gateway && place.gateways.contains(&a.value))
         };
         let place = self.places.iter().find(|p| at_gateway(p) || (!p.exit && p.holds(address)));
         let excepted = |exception: &Exception| match &exception.scope {
             ExceptionScope::Place(value) => {
-                address.and_then(prefix).as_ref() == Some(value) || anchors.clone().any(|a| a.value == *value)
+                address.and_then(prefix).as_ref() == Some(value) || anchors.iter().any(|a| a.value == *value)
             }
             _ => false,
         };
@@ -130,7 +126,7 @@ impl Known {
             country: device.country.clone(),
             hosting_network: device.network.as_deref().is_some_and(is_hosting),
             sanctioned_place: self.is_exit(device.public_address)
-                || self.stands_in(device.public_address, anchors.iter()).is_some(),
+                || self.stands_in(device.public_address, &anchors.iter().collect::<Vec<_>>()).is_some(),
             expected_country: asset.map(|a| a.expected_country.clone()).filter(|country| !country.is_empty()),
             min_rtt_ms,
             sanctioned_tools: self.sanctioned_tools(&device.id).map(str::to_owned).collect(),

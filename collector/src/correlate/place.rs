@@ -331,8 +331,9 @@ fn own_facts(member: &Member<'_>) -> OwnFacts {
 fn sanctioned(known: &Known, occupants: &[Occupant]) -> Option<String> {
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
     for one in occupants {
-        let shown = one.anchors.iter().filter(|seen| seen.current).map(|seen| &seen.anchor);
-        if let Some(name) = known.stands_in(one.public_address, shown) {
+        let shown: Vec<&Anchor> =
+            one.anchors.iter().filter(|seen| seen.current).map(|seen| &seen.anchor).collect();
+        if let Some(name) = known.stands_in(one.public_address, &shown) {
             *names.entry(name).or_default() += 1;
         }
     }

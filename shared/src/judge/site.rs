@@ -22,6 +22,16 @@ pub struct PlaceEvidence {
     pub why: String,
 }
 
+impl PlaceEvidence {
+    /// Its name among bars, which reads without the sentence beside it: `place.one_pair` is "One pair".
+    fn label(&self) -> String {
+        let name = self.rule.rsplit('.').next().unwrap_or_default();
+        let name = name.trim_end_matches(|end: char| end == '_' || end.is_ascii_digit()).replace('_', " ");
+        let mut letters = name.chars();
+        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    }
+}
+
 /// A site, judged.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct JudgedSite {
@@ -111,7 +121,7 @@ pub fn site(place: &[PlaceEvidence], devices: &[OwnFacts], weights: &Weights) ->
         farm += evidence.farm;
         bench += evidence.bench;
         bars.push(Bar {
-            label: "Place".into(),
+            label: evidence.label(),
             rule: evidence.rule.clone(),
             llr: evidence.farm,
             honest_llr: None,

@@ -329,3 +329,13 @@ fn one_pair_of_hands_makes_a_farm_of_laptops_that_stand_apart_where_a_farm_expla
     assert!(judged.bars.iter().any(|bar| bar.why.contains("only Λ − B counts, 6.0 − 5.0")), "{judged:?}");
     assert!(of(5.0, 7.0).farm < weights.threshold.site, "honest remote work explains them better");
 }
+
+#[test]
+fn the_bars_of_a_place_have_names_of_their_own() {
+    let evidence =
+        |rule: &str| PlaceEvidence { rule: rule.into(), farm: 1.0, bench: 0.0, why: String::new() };
+    let place = ["place.unrelated_4", "place.one_pair", "place.concealment"].map(evidence);
+    let judged = site(&place, &[], &Weights::shipped());
+    let labels: Vec<&str> = judged.bars.iter().map(|bar| bar.label.as_str()).collect();
+    assert_eq!(labels, ["Prior", "Unrelated", "One pair", "Concealment", "Bench"]);
+}
