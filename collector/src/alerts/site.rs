@@ -108,10 +108,11 @@ fn summary(site: &Site, members: &[Member], weights: &Weights) -> String {
     if hidden > 0 {
         laptops.push(format!("- and {hidden} more"));
     }
+    let prior = site.judged.bars.iter().find(|bar| bar.rule.is_empty());
     let said = if site.is_place() { &OF_A_PLACE } else { &OF_AN_OPERATOR };
     format!(
-        "{} {} (shared: {}; first seen together {}), and {opening}: probability {} {}, where 1 in {:.0} is one before \
-         anything is seen. {}This says how the laptops are worked on, not by whom.\n\n\
+        "{} {} (shared: {}; first seen together {}), and {opening}: probability {} {} (before anything is seen, {}). \
+         {}This says how the laptops are worked on, not by whom.\n\n\
          {}:\n{place}\n\nEach laptop, with the probability that it is remotely operated given the others:\n{}\n\n\
          What would clear it: {}, or each is seen at the own laptop.\n\n\
          What to do now: do not contact the people through these laptops. Compare where each laptop was shipped \
@@ -122,7 +123,7 @@ fn summary(site: &Site, members: &[Member], weights: &Weights) -> String {
         minute(site.created_at),
         words::probability(site.judged.farm),
         said.of,
-        1.0 / weights.prior.farm_place,
+        prior.map_or("", |bar| bar.why.as_str()),
         said.unknown,
         said.shows,
         laptops.join("\n"),

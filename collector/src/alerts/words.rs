@@ -64,11 +64,14 @@ pub fn probability(p: f64) -> String {
     }
 }
 
-/// Bars as a list: strongest first, each with what it adds.
+/// Bars as a list: strongest first, each with what it adds. What is said of a place reads without its name.
 pub fn list<'a>(bars: impl Iterator<Item = &'a Bar>) -> String {
     let mut bars: Vec<&Bar> = bars.collect();
     bars.sort_by(|a, b| b.llr.abs().total_cmp(&a.llr.abs()));
-    let line = |bar: &&Bar| format!("- {}: {} ({:+.1})", bar.label, bar.why.trim_end_matches('.'), bar.llr);
+    let line = |bar: &&Bar| {
+        let label = if bar.rule.starts_with("place.") { String::new() } else { format!("{}: ", bar.label) };
+        format!("- {label}{} ({:+.1})", bar.why.trim_end_matches('.'), bar.llr)
+    };
     bars.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
