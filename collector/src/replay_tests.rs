@@ -1,4 +1,4 @@
-use farmwatch_shared::facts::{LinkKind, Network, UsbDevice};
+use farmwatch_shared::facts::{LinkKind, Neighbour, Network, UsbDevice};
 use farmwatch_shared::id::HashKey;
 use farmwatch_shared::order::OrderKind;
 use farmwatch_shared::state::State;
@@ -29,6 +29,8 @@ struct Laptop {
     address: String,
     gateway: String,
     kvm: bool,
+    /// Docks on its network that are not ours.
+    docks: usize,
 }
 
 impl Laptop {
@@ -37,7 +39,10 @@ impl Laptop {
         let serial = Some(format!("PF{}", self.number));
         state.put("self", &Host { hostname: format!("LAP-{}", self.number), serial, ..Host::default() });
         let gateway = Some(HashKey::new([3; 32]).hash("gateway", &self.gateway));
-        let wifi = Network { kind: LinkKind::Wifi, default_route: true, gateway, ..Network::default() };
+        let dock = |n| HashKey::new([3; 32]).hash("mac", &format!("dock {n}"));
+        let neighbours = (0..self.docks).map(|n| Neighbour { id: dock(n), oui: "00e04c".into() }).collect();
+        let wifi =
+            Network { kind: LinkKind::Wifi, default_route: true, gateway, neighbours, ..Network::default() };
         state.put("wlan0", &wifi);
         if self.kvm {
             let traits = vec!["known_kvm:PiKVM".to_owned()];
@@ -55,7 +60,8 @@ impl Laptop {
 }
 
 fn home(count: u128, kvm: bool) -> Vec<Laptop> {
-    let laptop = |number| Laptop { number, address: "203.0.113.7".into(), gateway: "home".into(), kvm };
+    let laptop =
+        |number| Laptop { number, address: "203.0.113.7".into(), gateway: "home".into(), kvm, docks: 0 };
     (1..=count).map(laptop).collect()
 }
 
@@ -251,6 +257,28 @@ async fn carrier_nat_makes_no_site_and_one_gateway_behind_many_addresses_does() 
 }
 
 #[tokio::test]
+async fn a_shelf_of_other_companies_laptops_is_seen_behind_the_companys_exit_and_not_in_its_office() {
+    let place = |exit| Place {
+        name: "Lisbon".into(),
+        networks: vec!["203.0.113.0/24".into()],
+        gateways: Vec::new(),
+        exit,
+    };
+    for (places, found) in [(vec![], true), (vec![place(true)], true), (vec![place(false)], false)] {
+        let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
+        let store = Arc::clone(&app.store);
+        let mut replay = Replay::new(app, true, Vec::new(), places).await.unwrap();
+        for (seq, docks) in [(1, 20), (2, 19)] {
+            let laptop = Laptop { docks, ..home(1, true).remove(0) };
+            replay.line(&laptop.line(seq, 30 * i64::try_from(seq).unwrap())).await.unwrap();
+            replay.finish().await.unwrap();
+        }
+        let judged = store.device(&id(1)).await.unwrap().unwrap().judged.unwrap();
+        assert_eq!(judged.findings.iter().any(|finding| finding.rule == "place.among_others"), found);
+    }
+}
+
+#[tokio::test]
 async fn the_same_lines_give_the_same_alerts() {
     let (one, _) = run(&home(5, true), Policy::default(), Vec::new()).await;
     let (two, _) = run(&home(5, true), Policy::default(), Vec::new()).await;
@@ -324,7 +352,8 @@ async fn an_alert_stays_resolved_until_evidence_is_new_and_an_exception_silences
         expires_at: at(50),
     };
     store.add_exception(exception).await.unwrap();
-    let other = Laptop { number: 2, address: "198.51.100.2".into(), gateway: "lab".into(), kvm: true };
+    let other =
+        Laptop { number: 2, address: "198.51.100.2".into(), gateway: "lab".into(), kvm: true, docks: 0 };
     replay.line(&other.line(1, 4)).await.unwrap();
     replay.finish().await.unwrap();
     assert!(open(&store, AlertKind::Policy).await.is_empty());

@@ -93,7 +93,9 @@ async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> 
         shown
     };
     let mut context = known.context(&device, asset.as_ref(), &shown, min_rtt_ms);
-    if device.site.is_none() {
+    // An exit hides where a laptop stands, and not what stands around it there.
+    let here: Vec<&Anchor> = shown.iter().collect();
+    if device.site.is_none() && known.stands_in(address, &here).is_none() {
         context.strange_hardware = strange_hardware_around_one(&before, now);
     }
     let evidence = Evidence { state: &state, usage, transitions, context: &context, now };

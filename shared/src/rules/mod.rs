@@ -87,7 +87,8 @@ pub struct Context {
     /// Sensors that are blind on fewer than 1 % of the laptops of this model and system, by name: a blind
     /// sensor among them is a finding.
     pub unusually_blind: Vec<String>,
-    /// Laptops and docks of other companies that have stood on the same network for a day, where none of ours stands with it.
+    /// Laptops and docks of other companies that have stood on the same network for a day, where none of ours
+    /// stands with it; 0 in a sanctioned place.
     pub strange_hardware: usize,
     /// Seconds that the agent has been silent while the laptop was seen elsewhere; 0 if not.
     pub silent_seconds: u64,
