@@ -64,9 +64,12 @@ pub fn probability(p: f64) -> String {
     }
 }
 
+/// What adds less reads as nothing.
+const SHOWN: f64 = 0.05;
+
 /// Bars as a list: strongest first, each with what it adds. What is said of a place reads without its name.
 pub fn list<'a>(bars: impl Iterator<Item = &'a Bar>) -> String {
-    let mut bars: Vec<&Bar> = bars.collect();
+    let mut bars: Vec<&Bar> = bars.filter(|bar| bar.llr.abs() >= SHOWN).collect();
     bars.sort_by(|a, b| b.llr.abs().total_cmp(&a.llr.abs()));
     let line = |bar: &&Bar| {
         let label = if bar.rule.starts_with("place.") { String::new() } else { format!("{}: ", bar.label) };
