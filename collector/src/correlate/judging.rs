@@ -92,10 +92,10 @@ async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> 
         shown.extend(anchors::shipped_to(asset.as_ref(), &app.hash_key));
         shown
     };
-    let mut context = known.context(&device, asset.as_ref(), &shown, min_rtt_ms);
+    let in_place = known.stands_in(address, &shown.iter().collect::<Vec<_>>()).is_some();
+    let mut context = known.context(&device, asset.as_ref(), in_place, min_rtt_ms);
     // An exit hides where a laptop stands, and not what stands around it there.
-    let here: Vec<&Anchor> = shown.iter().collect();
-    if device.site.is_none() && known.stands_in(address, &here).is_none() {
+    if device.site.is_none() && !in_place {
         context.strange_hardware = strange_hardware_around_one(&before, now);
     }
     let evidence = Evidence { state: &state, usage, transitions, context: &context, now };

@@ -114,19 +114,18 @@ impl Known {
         self.policy.sanctioned_tools.iter().chain(excepted).map(String::as_str)
     }
 
-    /// What the rules need for one device.
+    /// What the rules need for one device; see [`Self::stands_in`].
     pub fn context(
         &self,
         device: &Device,
         asset: Option<&Asset>,
-        anchors: &BTreeSet<Anchor>,
+        stands_in_place: bool,
         min_rtt_ms: Option<u32>,
     ) -> Context {
         let mut context = Context {
             country: device.country.clone(),
             hosting_network: device.network.as_deref().is_some_and(is_hosting),
-            sanctioned_place: self.is_exit(device.public_address)
-                || self.stands_in(device.public_address, &anchors.iter().collect::<Vec<_>>()).is_some(),
+            sanctioned_place: stands_in_place || self.is_exit(device.public_address),
             expected_country: asset.map(|a| a.expected_country.clone()).filter(|country| !country.is_empty()),
             min_rtt_ms,
             sanctioned_tools: self.sanctioned_tools(&device.id).map(str::to_owned).collect(),

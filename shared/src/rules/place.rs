@@ -21,7 +21,8 @@ const FEWEST: usize = 5;
 /// So many count in full.
 const MANY: usize = 12;
 
-/// How much of its weight strange hardware has, by how much of it there is: half of it from five pieces on, all of it from twelve. `None` for fewer.
+/// How much of its weight strange hardware has, by how much of it there is: half of it from five pieces on, all of it from
+/// twelve. `None` for fewer.
 pub fn share_of(hardware: usize) -> Option<f64> {
     let more = hardware.checked_sub(FEWEST)?;
     Some((0.5 + 0.5 * more as f64 / (MANY - FEWEST) as f64).min(1.0))

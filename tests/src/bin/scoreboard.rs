@@ -79,7 +79,7 @@ fn options(args: &Args) -> anyhow::Result<Options> {
             Weights::with_overrides(&text.with_context(|| format!("cannot read {}", path.display()))?)?
         }
     };
-    // Two hundred runs have to be small to be affordable, and fifty smaller.
+    // Runs by the hundred have to be small to be affordable.
     let (devices, days, seeds) = match (args.sensitivity, args.ablation) {
         (true, _) => (300, 8, 1),
         (_, true) => (300, 14, 2),

@@ -7,8 +7,9 @@
 //! Windows moves for a finger on a precision touchpad (Microsoft's page on `RAWINPUTHEADER`), perhaps a touch screen or a
 //! pen; but these send reports of their own beside it (page 0x0d), of which no more than the header is asked for: that
 //! somebody touches, and not where. So [`Digitizers`] tells the two apart by whether somebody touches; until somebody has,
-//! by what a touchpad cannot do: point to a place, as remote tools do. Raw input has no mark for injection. A low-level hook has (`LLKHF_INJECTED`), and none is set: a hook is handed every key before the
-//! program that it is for, delays each of them, and is what keyloggers do.
+//! by what a touchpad cannot do: point to a place, as remote tools do. Raw input has no mark for injection. A low-level
+//! hook has (`LLKHF_INJECTED`), and none is set: a hook is handed every key before the program that it is for, delays each
+//! of them, and is what keyloggers do.
 
 use farmwatch_shared::facts::SourceKind;
 

@@ -1,6 +1,5 @@
 //! What macOS says of processes, sockets, launchd's items and apps, in the words of the catalogue.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use farmwatch_shared::catalogue::{Catalogue, Match, Os, Proves};
@@ -10,8 +9,6 @@ use super::reach::{self, Connection, Listens};
 use super::tools::{Hit, Sockets};
 use crate::apple::plist::{Dict, Plist, text};
 
-/// Most ports that are told of one process.
-const MOST_PORTS: usize = 16;
 /// Most arguments of a program.
 const MOST_ARGUMENTS: i32 = 256;
 /// Bytes of a `socket_fdinfo` (sys/proc_info.h), and where in it are: the protocol, the kind of socket, the port at the
@@ -127,19 +124,9 @@ pub(super) fn serves(sockets: &[Socket], pid: u32, same: impl Fn(u32) -> bool) -
     let listening: Vec<Listens> = own(Is::Listening)
         .map(|socket| Listens { port: socket.own.1, inside: socket.own.0.is_loopback() })
         .collect();
-    let ports: BTreeSet<u16> = listening.iter().map(|one| one.port).take(MOST_PORTS).collect();
     let udp = own(Is::Waiting).map(|socket| socket.own.1).collect();
     let connections = sockets.iter().filter_map(Socket::connection);
-    if listening.is_empty() {
-        return Sockets { udp, ..Sockets::default() };
-    }
-    let connected = reach::but_its_own(connections, same);
-    Sockets {
-        ports,
-        connected: connected.to(&listening),
-        from_internet: connected.publicly_to(&listening),
-        udp,
-    }
+    reach::sockets(&listening, udp, connections, same)
 }
 
 /// A program's arguments from what `sysctl(KERN_PROCARGS2)` returns: their number, the program's path, zeros, the
@@ -379,6 +366,6 @@ macos process vncserver ; serving
         let many: Vec<Socket> = (0..1_000_000u32)
             .map(|n| Socket { pid: 1, own: (any, (n % 60_000) as u16), is: Is::Listening })
             .collect();
-        assert_eq!(serves(&many, 1, |_| false).ports.len(), MOST_PORTS);
+        assert_eq!(serves(&many, 1, |_| false).ports.len(), super::super::tools::MOST_PORTS);
     }
 }

@@ -7,6 +7,12 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+#[cfg(any(windows, target_os = "macos", test))]
+use {
+    super::tools::{MOST_PORTS, Sockets},
+    std::collections::BTreeSet,
+};
+
 /// A port that something listens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Listens {
@@ -59,9 +65,30 @@ pub(super) struct Connection {
     pub(super) peer: (IpAddr, u16),
 }
 
+/// What the sockets say of a process that listens on these TCP ports and waits on these UDP ports. `same`: whether a process
+/// is of the same tool.
+#[cfg(any(windows, target_os = "macos", test))]
+pub(super) fn sockets(
+    listening: &[Listens],
+    udp: BTreeSet<u16>,
+    connections: impl Iterator<Item = Connection> + Clone,
+    same: impl Fn(u32) -> bool,
+) -> Sockets {
+    if listening.is_empty() {
+        return Sockets { udp, ..Sockets::default() };
+    }
+    let connected = but_its_own(connections, same);
+    Sockets {
+        ports: listening.iter().map(|one| one.port).take(MOST_PORTS).collect(),
+        connected: connected.to(listening),
+        from_internet: connected.publicly_to(listening),
+        udp,
+    }
+}
+
 /// All but those from inside at whose other end is one of a tool's own processes (`parts`).
 #[cfg(any(windows, target_os = "macos", test))]
-pub(super) fn but_its_own(
+fn but_its_own(
     connections: impl Iterator<Item = Connection> + Clone,
     parts: impl Fn(u32) -> bool,
 ) -> Connected {

@@ -49,6 +49,9 @@ pub(super) struct Runs<'a> {
     pub(super) sockets: &'a Sockets,
 }
 
+/// Most TCP ports that are told of one process.
+pub(super) const MOST_PORTS: usize = 16;
+
 /// What a process's sockets say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sockets {

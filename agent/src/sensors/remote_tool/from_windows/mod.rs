@@ -4,7 +4,6 @@ pub(super) mod names;
 pub(super) mod places;
 pub(super) mod starts;
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use farmwatch_shared::catalogue::{Catalogue, Match, Os, Proves};
@@ -17,8 +16,6 @@ use super::tools::{Hit, Sockets};
 
 /// Most processes that are taken from a list.
 const MOST: usize = 1 << 16;
-/// Most ports that are told of one process.
-const MOST_PORTS: usize = 16;
 /// `MIB_TCP_STATE_LISTEN` and `MIB_TCP_STATE_ESTAB`.
 const LISTENS: u32 = 2;
 const CONNECTED: u32 = 5;
@@ -183,20 +180,10 @@ pub(super) fn serves(
     let own = sockets.iter().filter(|socket| socket.peer.is_none() && socket.pid == pid);
     let listening: Vec<Listens> =
         own.map(|one| Listens { port: one.own.1, inside: one.own.0.is_loopback() }).collect();
-    let ports: BTreeSet<u16> = listening.iter().map(|one| one.port).take(MOST_PORTS).collect();
     let connections =
         sockets.iter().filter_map(|one| Some(Connection { pid: one.pid, own: one.own, peer: one.peer? }));
     let udp = waiting.iter().filter(|socket| socket.pid == pid).map(|socket| socket.port).collect();
-    if listening.is_empty() {
-        return Sockets { udp, ..Sockets::default() };
-    }
-    let connected = reach::but_its_own(connections, same);
-    Sockets {
-        ports,
-        connected: connected.to(&listening),
-        from_internet: connected.publicly_to(&listening),
-        udp,
-    }
+    reach::sockets(&listening, udp, connections, same)
 }
 
 /// Tools whose relays are at the far end of a program's connection. `program` tells a process's path.

@@ -6,15 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use super::super::reach::{Connected, Listens};
-use super::super::tools::Sockets;
+use super::super::tools::{MOST_PORTS, Sockets};
 use crate::sensors::{inet_sockets, read};
 
 /// Most files of one process that are looked at.
 const MOST_FILES: usize = 4096;
 /// As much of a table as is read: some 30,000 sockets, listening ones first.
 const MOST_TABLE: usize = 4 << 20;
-/// Most ports that are told of one process.
-const MOST_PORTS: usize = 16;
 
 /// Reads sockets; each namespace's tables once.
 pub(super) struct Reader<'a> {
