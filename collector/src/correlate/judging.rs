@@ -18,13 +18,13 @@ use crate::alerts::{Draft, device as device_alert, learning, policy, report, sit
 use crate::app::App;
 use crate::quarantine::{Batch, consider};
 use crate::store::{
-    Alert, AlertFilter, AlertKind, AlertState, Anchor, Change, Dossier, Occupant, Page, Result, Standing,
-    Stood, Taken,
+    Alert, AlertFilter, AlertKind, AlertState, Anchor, Change, Dossier, Occupant, Page, Result, SiteGlance,
+    Standing, Stood, Taken,
 };
 
 /// So many laptops of a site are judged with it whenever one of them is. One of more waits a minute for each, an hour at
 /// most: else each change in an office would look at all of its laptops.
-const FEW: u64 = 16;
+pub const FEW: u64 = 16;
 const MOST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// A laptop's Λ and B that moved by less, in nats, move no place's P by a twentieth: its site waits for its next look, six
 /// hours at most. Pointers alone move them a little with each window.
@@ -45,19 +45,23 @@ pub async fn judge(app: &App, known: &Known, taken: &Taken, now: Timestamp) -> a
     if subject.device.judged.as_ref() != Some(&subject.judged) {
         writing.changes.push(Change::Judged(id.clone(), Box::new(subject.judged.clone())));
     }
-    let around = match look(app, known, &subject, now).await? {
-        Look::Now => around(app, known, &subject, false, now).await?,
-        Look::Anew => around(app, known, &subject, true, now).await?,
+    let glance = match &subject.device.site {
+        Some(site) => app.store.site_glance(site).await?,
+        None => None,
+    };
+    let around = match look(known, &subject, glance.as_ref(), now) {
+        Look::Now => around(app, known, &subject, glance.as_ref(), false, now).await?,
+        Look::Anew => around(app, known, &subject, glance.as_ref(), true, now).await?,
         Look::Later(site, at) => {
             writing.changes.push(Change::SiteDue(site, at));
             Around::default()
         }
         Look::Settled => Around::default(),
     };
-    writing.sites(&around);
+    writing.sites(&around, &subject);
     let home = match around.sites.iter().find(|s| s.site.devices.contains(id)) {
         Some(home) => Some(home.site.id.clone()),
-        None => stored_home(&subject, &around),
+        None => around.entered.clone().or_else(|| stored_home(&subject, &around)),
     };
     // The site comes first: its alert takes in those of its laptops.
     writing.site_alerts(known, &subject, &around).await?;
@@ -92,10 +96,10 @@ async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> 
         shown.extend(anchors::shipped_to(asset.as_ref(), &app.hash_key));
         shown
     };
-    let in_place = known.stands_in(address, &shown.iter().collect::<Vec<_>>()).is_some();
-    let mut context = known.context(&device, asset.as_ref(), in_place, min_rtt_ms);
+    let sanctioned = known.stands_in(address, &shown.iter().collect::<Vec<_>>());
+    let mut context = known.context(&device, asset.as_ref(), sanctioned.is_some(), min_rtt_ms);
     // An exit hides where a laptop stands, and not what stands around it there.
-    if device.site.is_none() && !in_place {
+    if device.site.is_none() && sanctioned.is_none() {
         context.strange_hardware = strange_hardware_around_one(&before, now);
     }
     let evidence = Evidence { state: &state, usage, transitions, context: &context, now };
@@ -111,7 +115,7 @@ async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> 
     app.habits.keep(&device.id, habit);
     let refreshed = sightings.is_some();
     let anchors = sightings.unwrap_or(before);
-    Ok(Subject { device, state, asset, audit, open, judged, anchors, moved, refreshed })
+    Ok(Subject { device, state, asset, audit, open, judged, anchors, sanctioned, moved, refreshed })
 }
 
 /// When the place of a device is to be looked at.
@@ -126,29 +130,29 @@ enum Look {
     Settled,
 }
 
-async fn look(app: &App, known: &Known, subject: &Subject, now: Timestamp) -> Result<Look> {
+fn look(known: &Known, subject: &Subject, glance: Option<&SiteGlance>, now: Timestamp) -> Look {
     let before = subject.device.judged.as_ref();
     let same = before.is_some_and(|before| {
         (before.llr - subject.judged.llr).abs() < HAIR
             && (before.honest_llr - subject.judged.honest_llr).abs() < HAIR
     });
     let Some(site) = &subject.device.site else {
-        return Ok(if same && !subject.moved { Look::Settled } else { Look::Now });
+        return if same && !subject.moved { Look::Settled } else { Look::Now };
     };
-    let Some(glance) = app.store.site_glance(site).await? else { return Ok(Look::Now) };
+    let Some(glance) = glance else { return Look::Now };
     if glance.said != known.fingerprint {
-        return Ok(Look::Anew);
+        return Look::Anew;
     }
     if subject.moved {
-        return Ok(Look::Now);
+        return Look::Now;
     }
     let minutes = i64::try_from(glance.size.saturating_sub(FEW)).unwrap_or(i64::MAX).min(MOST_WAIT.as_mins());
     let soonest = glance.judged_at + SignedDuration::from_mins(minutes);
-    Ok(match same {
+    match same {
         true if now < glance.due_at => Look::Settled,
         false if now < soonest => Look::Later(site.clone(), soonest),
         _ => Look::Now,
-    })
+    }
 }
 
 /// The site that it stays in, where that was not looked at.
@@ -177,8 +181,10 @@ impl<'a> Writing<'a> {
         Self { app, now, subject: subject.clone(), said, changes, told, standing }
     }
 
-    fn sites(&mut self, around: &Around) {
-        let occupants = around.sites.iter().flat_map(|now| &now.occupants);
+    fn sites(&mut self, around: &Around, subject: &Subject) {
+        let passes = around.left || around.entered.is_some();
+        let passer = passes.then(|| subject.as_occupant());
+        let occupants = around.sites.iter().flat_map(|now| &now.occupants).chain(&passer);
         let stood = |one: &Occupant| Stood {
             device: one.id.clone(),
             site: one.site.clone(),
@@ -193,6 +199,11 @@ impl<'a> Writing<'a> {
             self.changes.push(Change::NoMoreThan(around.met.clone()));
         }
         self.changes.extend(around.gone.iter().map(|gone| Change::RemoveSite(gone.id.clone())));
+        match &around.entered {
+            Some(site) => self.changes.push(Change::Come(self.subject.clone(), site.clone())),
+            None if around.left => self.changes.push(Change::Leave(self.subject.clone())),
+            None => {}
+        }
         let put = |now: &SiteNow| {
             let put = if now.before.is_some() { Change::PutSite } else { Change::NewSite };
             put(Box::new(now.site.clone()), self.said)

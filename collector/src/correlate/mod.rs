@@ -10,6 +10,7 @@ mod habits;
 mod history;
 mod judging;
 pub mod known;
+mod office;
 mod operator;
 mod outages;
 mod place;

@@ -12,11 +12,14 @@ use jiff::Timestamp;
 
 use super::evidence;
 use super::known::Known;
+use super::office;
 use super::same_place::{Counts, MOST_AT_ANCHOR, Stander, could_join, joined, together};
 use super::sites::{Old, groups, regroup};
 use super::view::{Beside, Member, SiteView};
 use crate::app::App;
-use crate::store::{Alert, Anchor, AnchorSeen, Asset, AuditEntry, Device, Occupant, Result, Site};
+use crate::store::{
+    Alert, Anchor, AnchorSeen, Asset, AuditEntry, Device, Occupant, Result, Site, SiteGlance,
+};
 
 /// When laptops were worked on is read where it could carry a place's P(farm) over the threshold, and nowhere else.
 const RHYTHM_MATTERS: f64 = 5e-5;
@@ -41,6 +44,8 @@ pub struct Subject {
     pub judged: Judged,
     /// What it has shown, now and before.
     pub anchors: Vec<AnchorSeen>,
+    /// Name of the sanctioned place in which it stands by itself.
+    pub sanctioned: Option<String>,
     /// What it shows now differs from what it showed before.
     pub moved: bool,
     /// What it has shown is to be written.
@@ -48,7 +53,8 @@ pub struct Subject {
 }
 
 impl Subject {
-    fn as_occupant(&self) -> Occupant {
+    /// As one of those in one place.
+    pub fn as_occupant(&self) -> Occupant {
         let device = &self.device;
         Occupant {
             id: device.id.clone(),
@@ -94,26 +100,50 @@ pub struct Around {
     pub gone: Vec<Gone>,
     /// Anchors by which others were looked for, each with how many show it then, the device itself among them.
     pub met: Vec<(Anchor, u64)>,
+    /// The device left a sanctioned place that was not looked at for that.
+    pub left: bool,
+    /// The sanctioned place to which it came, or in which it stayed, and which was not looked at for that.
+    pub entered: Option<SiteId>,
 }
 
-/// The sites around a device that changed; `anew` where IT has said something since its site was judged.
+/// The sites around a device that changed, of which its own is known at a glance; `anew` where IT has said something since
+/// that was judged.
 pub async fn around(
     app: &App,
     known: &Known,
     subject: &Subject,
+    glance: Option<&SiteGlance>,
     anew: bool,
     now: Timestamp,
 ) -> Result<Around> {
-    let old = match &subject.device.site {
-        Some(id) => app.store.site(id).await?,
-        None => None,
-    };
-    if !subject.moved && !anew && old.as_ref().is_none_or(|site| site.sanctioned.is_some()) {
+    if !subject.moved && !anew && glance.is_none_or(|site| site.sanctioned.is_some()) {
         return Ok(Around::default());
     }
-    let mut old: Vec<Site> = old.into_iter().collect();
-    let Near { devices, met } = if subject.moved { near(app, subject).await? } else { Near::default() };
+    let own = subject.device.site.as_ref().filter(|_| glance.is_some());
+    let (mut shown, mut left, mut entered) = (Vec::new(), false, None);
+    if subject.moved {
+        shown = shown_by_few(app, subject).await?;
+        left = glance.is_some_and(|glance| office::holds(glance, known, now));
+        entered = office::entered(app, known, subject, &shown, now).await?;
+    }
+    if left && entered.as_ref() == own {
+        return Ok(Around { entered, ..Around::default() });
+    }
+    let mut old = match own {
+        Some(id) if !left => app.store.site(id).await?.into_iter().collect(),
+        _ => Vec::new(),
+    };
+    if entered.is_some() && old.is_empty() {
+        return Ok(Around { left, entered, ..Around::default() });
+    }
+    let Near { devices, met } = match entered {
+        Some(_) => Near::default(),
+        None => near(app, subject, shown).await?,
+    };
     let mut occupants = occupants(app, subject, devices, &mut old).await?;
+    if entered.is_some() {
+        occupants.remove(&subject.device.id);
+    }
     let counts = counts(app, subject, &occupants).await?;
     let since = super::look_back(now);
     let standers: Vec<Stander<'_>> = occupants.values().map(|one| stander(one, since)).collect();
@@ -142,7 +172,7 @@ pub async fn around(
     for (id, devices) in named {
         let was = old.iter().find(|site| site.id == id);
         let same = was.is_some_and(|was| was.devices == devices);
-        if same && !devices.contains(&subject.device.id) {
+        if same && (entered.is_some() || !devices.contains(&subject.device.id)) {
             continue;
         }
         let here: Vec<Occupant> = devices.iter().filter_map(|id| occupants.remove(id)).collect();
@@ -155,7 +185,15 @@ pub async fn around(
         let before = was.map(|was| (was.devices.clone(), was.judged.farm));
         sites.push(SiteNow { site, occupants: here, before });
     }
-    Ok(Around { sites, gone, met })
+    Ok(Around { sites, gone, met, left, entered })
+}
+
+/// What a device shows that could join it to others, where so few show it: with how many do.
+async fn shown_by_few(app: &App, subject: &Subject) -> Result<Vec<(Anchor, u64)>> {
+    let shown = subject.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins());
+    let shown: Vec<Anchor> = shown.map(|seen| seen.anchor.clone()).collect();
+    let counts = app.store.counts_at(&shown).await?;
+    Ok(shown.into_iter().zip(counts).filter(|(_, count)| *count <= MOST_AT_ANCHOR + 1).collect())
 }
 
 /// Whom a device that moved may stand with.
@@ -166,19 +204,16 @@ struct Near {
     met: Vec<(Anchor, u64)>,
 }
 
-/// Devices that show now what the subject shows now, where so few show it that they could be joined by that.
+/// Devices that show now what the subject shows now, by which they could be joined.
 ///
 /// Who is the first too many still looks at them all: what the value said until then it says no more, and whom nothing
 /// else joins part. Those who come later find nobody to look at.
-async fn near(app: &App, subject: &Subject) -> Result<Near> {
+async fn near(app: &App, subject: &Subject, shown: Vec<(Anchor, u64)>) -> Result<Near> {
     let (mut met, mut counts) = (Vec::new(), Counts::new());
     let (mut shared, mut let_go): (BTreeMap<DeviceId, Vec<&Anchor>>, BTreeSet<DeviceId>) = Default::default();
     // The subject itself, all that may be looked at, and one more, by which a crowd is told.
     let limit = u32::try_from(MOST_AT_ANCHOR + 2).unwrap_or(u32::MAX);
-    let shown = subject.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.joins());
-    let mut shown: Vec<Anchor> = shown.map(|seen| seen.anchor.clone()).collect();
-    let mut stored = app.store.counts_at(&shown).await?.into_iter();
-    shown.retain(|_| stored.next().is_none_or(|count| count <= MOST_AT_ANCHOR + 1));
+    let shown: Vec<Anchor> = shown.into_iter().map(|(anchor, _)| anchor).collect();
     let all = app.store.devices_at(&shown, limit).await?;
     for (anchor, mut others) in shown.iter().zip(all) {
         others.retain(|other| *other != subject.device.id);
@@ -258,7 +293,7 @@ async fn counts(app: &App, subject: &Subject, occupants: &BTreeMap<DeviceId, Occ
 }
 
 /// One that was not heard since shows nothing, whatever is stored of it.
-fn stander(one: &Occupant, since: Timestamp) -> Stander<'_> {
+pub fn stander(one: &Occupant, since: Timestamp) -> Stander<'_> {
     let heard = one.last_seen >= since;
     let current = one.anchors.iter().filter(|seen| heard && seen.current && seen.anchor.kind.joins());
     Stander::new(&one.id, current, one.last_seen)

@@ -15,7 +15,12 @@ fn line(number: u128, seq: u64, gateway: &str) -> Vec<u8> {
 }
 
 /// The same at a second, with more facts.
-fn line_at(second: i64, number: u128, seq: u64, gateway: &str, mut state: State) -> Vec<u8> {
+fn line_at(second: i64, number: u128, seq: u64, gateway: &str, state: State) -> Vec<u8> {
+    line_from("198.51.100.7", second, number, seq, gateway, state)
+}
+
+/// The same from an address.
+fn line_from(address: &str, second: i64, number: u128, seq: u64, gateway: &str, mut state: State) -> Vec<u8> {
     let at = Timestamp::from_second(1_790_553_600 + second);
     let gateway = Some(HashKey::new([3; 32]).hash("gateway", gateway));
     state.put("wlan0", &Network { kind: LinkKind::Wifi, default_route: true, gateway, ..Network::default() });
@@ -23,9 +28,7 @@ fn line_at(second: i64, number: u128, seq: u64, gateway: &str, mut state: State)
         "v": 1, "device": DeviceId::new(1, number), "boot": "0a0b0c0d", "seq": seq, "at": at.clone().unwrap(),
         "digest": state.digest(), "whole": true, "set": state,
     });
-    json!({ "received_at": at.unwrap(), "source_ip": "198.51.100.7", "report": report })
-        .to_string()
-        .into_bytes()
+    json!({ "received_at": at.unwrap(), "source_ip": address, "report": report }).to_string().into_bytes()
 }
 
 #[tokio::test]
@@ -78,4 +81,70 @@ async fn a_crowd_is_judged_now_and_then_and_not_with_each_of_its_laptops() {
         judged.push((site.devices.len(), own.llr > 0.0, looked));
     }
     assert_eq!(judged, [(30, true, 30), (30, true, 30), (30, true, 1000)]);
+}
+
+/// How many there were when an office was last looked at whole, and who is there.
+async fn office(store: &crate::store::SharedStore) -> (i64, Vec<u128>) {
+    let sites = store.sites(&Page::first(9)).await.unwrap();
+    let office = sites.iter().find(|site| site.sanctioned.as_deref() == Some("Lisbon")).unwrap();
+    let number = |id: &DeviceId| (1..=99).find(|n| DeviceId::new(1, *n) == *id).unwrap();
+    (office.updated_at.as_second() - 1_790_553_600, office.devices.iter().map(number).collect())
+}
+
+#[tokio::test]
+async fn who_comes_to_an_office_and_leaves_it_is_there_or_not_and_the_rest_is_looked_at_once_an_hour() {
+    let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
+    let store = std::sync::Arc::clone(&app.store);
+    let lisbon = crate::store::Place {
+        name: "Lisbon".into(),
+        networks: vec!["198.51.100.0/24".into()],
+        ..Default::default()
+    };
+    let mut replay = Replay::new(app, true, Vec::new(), vec![lisbon]).await.unwrap();
+    let came = |second: i64, number: u128, seq| line_at(second, number, seq, "office", State::default());
+    let home = |second: i64, number: u128, seq| {
+        line_from("203.0.113.9", second, number, seq, "home of two", State::default())
+    };
+    // Fifty and sixty live together.
+    for number in [50, 60] {
+        replay.line(&home(0, number, 1)).await.unwrap();
+    }
+    for number in 1..=30 {
+        replay.line(&came(i64::try_from(number).unwrap(), number, 1)).await.unwrap();
+    }
+    replay.finish().await.unwrap();
+    let whole = office(&store).await;
+    assert!(whole.0 < 30, "once there are more than a few, the next are added: {whole:?}");
+    assert_eq!(whole.1, Vec::from_iter(1..=30));
+    assert_eq!(store.sites(&Page::first(9)).await.unwrap().len(), 2);
+
+    // One comes from that home, which is none of two any more; one leaves to it and finds the other there.
+    for line in [came(100, 50, 2), home(200, 7, 2)] {
+        replay.line(&line).await.unwrap();
+    }
+    replay.finish().await.unwrap();
+    let others = Vec::from_iter((1..=30).filter(|n| *n != 7).chain([50]));
+    assert_eq!(office(&store).await, (whole.0, others.clone()), "nobody else was looked at");
+    let sites = store.sites(&Page::first(9)).await.unwrap();
+    let homes: Vec<_> = sites.iter().filter(|site| site.sanctioned.is_none()).collect();
+    assert_eq!(homes.len(), 1);
+    assert_eq!(homes[0].devices, [DeviceId::new(1, 7), DeviceId::new(1, 60)]);
+
+    // After an hour all are looked at, whoever comes; and in the evening nothing is left of it.
+    replay.line(&came(whole.0 + 3600, 8, 2)).await.unwrap();
+    replay.line(&home(whole.0 + 3610, 8, 3)).await.unwrap();
+    replay.line(&came(whole.0 + 7300, 8, 4)).await.unwrap();
+    replay.finish().await.unwrap();
+    assert_eq!(office(&store).await, (whole.0 + 7300, others.clone()));
+    for (number, seq) in others.iter().zip(10u32..) {
+        let away = format!("home of {number}");
+        let address = format!("192.0.2.{number}");
+        let line =
+            line_from(&address, 9000 + i64::from(seq), *number, u64::from(seq), &away, State::default());
+        replay.line(&line).await.unwrap();
+    }
+    replay.finish().await.unwrap();
+    assert_eq!(replay.take_refused(), Vec::<String>::new());
+    let sites = store.sites(&Page::first(9)).await.unwrap();
+    assert_eq!(sites.len(), 1, "{sites:?}");
 }

@@ -40,6 +40,11 @@ pub enum Change {
     NewSite(Box<Site>, u64),
     /// A site is no more; its devices that still name it name none. It was their former one.
     RemoveSite(SiteId),
+    /// A device comes to a site, of which nothing else changes. Refused, and all of the transaction with it, where there is
+    /// no such site any more.
+    Come(DeviceId, SiteId),
+    /// A device leaves the site that it is in, of which nothing else changes.
+    Leave(DeviceId),
     /// A step in a place's history.
     SiteEvent(SiteEvent),
     /// Has a site judged again at a time, if it would not be sooner.

@@ -136,6 +136,21 @@ pub struct Site {
     pub updated_at: Timestamp,
 }
 
+impl Site {
+    /// As it is stored: who is there is what devices name.
+    pub(super) fn without_devices(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            devices: Vec::new(),
+            anchors: self.anchors.clone(),
+            sanctioned: self.sanctioned.clone(),
+            judged: self.judged.clone(),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+}
+
 /// A site whose laptops and facts stay as they are is judged again after so long: time itself is evidence.
 pub const SITE_WAIT: SignedDuration = SignedDuration::from_hours(6);
 
@@ -144,7 +159,7 @@ pub const SITE_WAIT: SignedDuration = SignedDuration::from_hours(6);
 pub const AWAY_DAYS: i64 = 14;
 
 /// What of a site shows whether it is to be judged anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteGlance {
     /// When it was last judged.
     pub judged_at: Timestamp,
@@ -154,6 +169,8 @@ pub struct SiteGlance {
     pub size: u64,
     /// Fingerprint of what IT had said by then: its places, exceptions, policy, weights and asset list.
     pub said: u64,
+    /// Name of the sanctioned place that it was when it was last judged.
+    pub sanctioned: Option<String>,
 }
 
 /// One step in the history of a place that may be a farm.

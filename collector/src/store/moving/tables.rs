@@ -50,7 +50,7 @@ pub const TABLES: [Table; COUNT] = [
     same("judged", "device value llr honest_llr"),
     same("anchor", "device kind value first_seen last_seen current"),
     same("anchor_count", "kind value devices"),
-    same("site", "id farm value judged_at due_at size said"),
+    same("site", "id farm value judged_at due_at said sanctioned"),
     Table {
         derived: Some(("summary", "json_extract(value, '$.summary')")),
         numbered: Some("number"),

@@ -41,6 +41,7 @@ async fn lock(line: &Line, changes: &[Change]) -> Result<(), Fault> {
     for change in changes {
         match change {
             Change::Anchors(device, _) | Change::Judged(device, _) => ids.push(device.as_str()),
+            Change::Come(device, _) | Change::Leave(device) => ids.push(device.as_str()),
             Change::Stand(seen) => ids.extend(seen.iter().map(|stood| stood.device.as_str())),
             Change::PutSite(site, _) | Change::NewSite(site, _) => {
                 ids.extend(site.devices.iter().map(DeviceId::as_str));
@@ -79,6 +80,8 @@ async fn apply(line: &Line, change: &Change) -> Result<(), Fault> {
         Change::PutSite(site, said) => sites::put(line, site, *said, false).await,
         Change::NewSite(site, said) => sites::put(line, site, *said, true).await,
         Change::RemoveSite(id) => sites::remove(line, id).await,
+        Change::Come(device, site) => sites::come(line, device, site).await,
+        Change::Leave(device) => sites::leave(line, device).await,
         Change::SiteEvent(event) => sites::add_event(line, event).await,
         Change::SiteDue(id, at) => sites::due(line, id, *at).await,
         Change::PutAlert(alert) => alerts::put(line, alert).await,

@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::Timestamp;
+use tokio_postgres::Row;
 
 use super::super::convert::{count, from_json, id, json, ms, plain, time, uncount};
 use super::super::{
@@ -12,23 +13,27 @@ use super::fault::Fault;
 use super::line::{Line, get};
 use super::{anchors, occupants};
 
+/// Sites with those who are there; primary key, index device_site.
+const SITE: &str =
+    "SELECT s.value, ARRAY(SELECT d.id FROM device d WHERE d.site = s.id ORDER BY d.id) FROM site s";
+
 /// Writes a site; see [`super::super::Change::PutSite`]. Devices that have left it name none, until another
 /// site names them.
 pub async fn put(line: &Line, site: &Site, said: u64, is_new: bool) -> Result<(), Fault> {
     let id = site.id.as_str();
     let written = line
         .change(
-        "INSERT INTO site (id, farm, value, judged_at, due_at, size, said) VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO site (id, farm, value, judged_at, due_at, said, sanctioned) VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (id) DO UPDATE SET farm = excluded.farm, value = excluded.value, judged_at = excluded.judged_at,
-             due_at = excluded.due_at, size = excluded.size, said = excluded.said WHERE NOT $8",
+             due_at = excluded.due_at, said = excluded.said, sanctioned = excluded.sanctioned WHERE NOT $8",
         &[
             &id,
             &site.judged.farm,
-            &json(site)?,
+            &json(&site.without_devices())?,
             &ms(site.updated_at),
             &ms(site.updated_at + SITE_WAIT),
-            &count(site.devices.len() as u64),
             &said.cast_signed(),
+            &site.sanctioned,
             &is_new,
         ],
     )
@@ -42,6 +47,27 @@ pub async fn put(line: &Line, site: &Site, said: u64, is_new: bool) -> Result<()
     line.change(leave, &[&id, &now]).await?;
     let join = "UPDATE device SET site = $1 WHERE id = ANY($2) AND site IS DISTINCT FROM $1";
     line.change(join, &[&id, &now]).await?;
+    Ok(())
+}
+
+/// A device comes to a site; see [`super::super::Change::Come`].
+pub async fn come(line: &Line, device: &DeviceId, site: &SiteId) -> Result<(), Fault> {
+    // primary key; nobody removes it before this transaction ends
+    let there = "SELECT id FROM site WHERE id = $1 FOR KEY SHARE";
+    if line.row(there, &[&site.as_str()]).await?.is_none() {
+        return Err(StoreError::Conflict(format!("there is no site {site} any more")).into());
+    }
+    // UNIQUE id
+    let join = "UPDATE device SET site = $2 WHERE id = $1";
+    line.change(join, &[&device.as_str(), &site.as_str()]).await?;
+    Ok(())
+}
+
+/// A device leaves its site; see [`super::super::Change::Leave`].
+pub async fn leave(line: &Line, device: &DeviceId) -> Result<(), Fault> {
+    // UNIQUE id
+    let leave = "UPDATE device SET former_site = site, site = NULL WHERE id = $1";
+    line.change(leave, &[&device.as_str()]).await?;
     Ok(())
 }
 
@@ -109,18 +135,22 @@ impl Sites for Postgres {
 
     async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>> {
         let line = self.line().await?;
-        let row =
-            line.row("SELECT judged_at, due_at, size, said FROM site WHERE id = $1", &[&id.as_str()]).await?;
+        // primary key, index device_site
+        let query =
+            "SELECT judged_at, due_at, said, sanctioned, (SELECT count(*) FROM device WHERE site = $1)
+             FROM site WHERE id = $1";
+        let row = line.row(query, &[&id.as_str()]).await?;
         let Some(row) = row else { return Ok(None) };
         let (judged_at, due_at) = (time(get(&row, 0)?)?, time(get(&row, 1)?)?);
-        let (size, said) = (uncount(get(&row, 2)?), get::<i64>(&row, 3)?.cast_unsigned());
-        Ok(Some(SiteGlance { judged_at, due_at, size, said }))
+        let (said, size) = (get::<i64>(&row, 2)?.cast_unsigned(), uncount(get(&row, 4)?));
+        Ok(Some(SiteGlance { judged_at, due_at, size, said, sanctioned: get(&row, 3)? }))
     }
 
     async fn site(&self, id: &SiteId) -> Result<Option<Site>> {
         let line = self.line().await?;
-        let row = line.row("SELECT value FROM site WHERE id = $1", &[&id.as_str()]).await?;
-        row.as_ref().map(|row| from_json(get::<&str>(row, 0)?)).transpose()
+        let query = format!("{SITE} WHERE s.id = $1");
+        let row = line.row(&query, &[&id.as_str()]).await?;
+        row.as_ref().map(with_devices).transpose()
     }
 
     async fn former_site(&self, devices: &[DeviceId]) -> Result<Option<SiteId>> {
@@ -150,13 +180,22 @@ impl Sites for Postgres {
         let limit = i64::from(page.limit);
         // index site_farm
         let rows = match &page.after {
-            None => line.rows("SELECT value FROM site ORDER BY farm DESC, id LIMIT $1", &[&limit]).await?,
+            None => line.rows(&format!("{SITE} ORDER BY s.farm DESC, s.id LIMIT $1"), &[&limit]).await?,
             Some(after) => {
-                let query = "SELECT value FROM site
-                     WHERE (-farm, id) > (SELECT -farm, id FROM site WHERE id = $1) ORDER BY farm DESC, id LIMIT $2";
-                line.rows(query, &[&plain(after), &limit]).await?
+                let query = format!(
+                    "{SITE} WHERE (-s.farm, s.id) > (SELECT -farm, id FROM site WHERE id = $1)
+                     ORDER BY s.farm DESC, s.id LIMIT $2"
+                );
+                line.rows(&query, &[&plain(after), &limit]).await?
             }
         };
-        rows.iter().map(|row| from_json(get::<&str>(row, 0)?)).collect()
+        rows.iter().map(with_devices).collect()
     }
+}
+
+/// A site with those who are there; see [`SITE`].
+fn with_devices(row: &Row) -> Result<Site> {
+    let mut site: Site = from_json(get::<&str>(row, 0)?)?;
+    site.devices = get::<Vec<String>>(row, 1)?.into_iter().map(id).collect::<Result<_>>()?;
+    Ok(site)
 }

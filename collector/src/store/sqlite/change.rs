@@ -19,6 +19,8 @@ pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
         Change::PutSite(site, said) => sites::put(conn, site, *said, false),
         Change::NewSite(site, said) => sites::put(conn, site, *said, true),
         Change::RemoveSite(id) => sites::remove(conn, id),
+        Change::Come(device, site) => sites::come(conn, device, site),
+        Change::Leave(device) => sites::leave(conn, device),
         Change::SiteEvent(event) => sites::add_event(conn, event),
         Change::SiteDue(id, at) => sites::due(conn, id, *at),
         Change::PutAlert(alert) => alerts::put(conn, alert),

@@ -17,34 +17,53 @@ use super::{anchors, change, occupants};
 /// site names them.
 pub fn put(conn: &Connection, site: &Site, said: u64, is_new: bool) -> Result<()> {
     let mut statement = conn.prepare_cached(
-        "INSERT INTO site (id, farm, value, judged_at, due_at, size, said) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (id) DO UPDATE SET farm = ?2, value = ?3, judged_at = ?4, due_at = ?5, size = ?6, said = ?7
+        "INSERT INTO site (id, farm, value, judged_at, due_at, said, sanctioned) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (id) DO UPDATE SET farm = ?2, value = ?3, judged_at = ?4, due_at = ?5, said = ?6, sanctioned = ?7
              WHERE NOT ?8",
     )?;
     let written = statement.execute(params![
         site.id.as_str(),
         site.judged.farm,
-        json(site)?,
+        json(&site.without_devices())?,
         ms(site.updated_at),
         ms(site.updated_at + SITE_WAIT),
-        count(site.devices.len() as u64),
         said.cast_signed(),
+        site.sanctioned,
         is_new
     ])?;
     if written == 0 {
         return Err(StoreError::Conflict(format!("there is a site {} already", site.id)));
     }
-    let now: BTreeSet<&str> = site.devices.iter().map(DeviceId::as_str).collect();
-    let before = members(conn, &site.id)?;
-    // both by UNIQUE id
-    let mut leave = conn.prepare_cached("UPDATE device SET former_site = site, site = NULL WHERE id = ?1")?;
-    for id in before.iter().filter(|id| !now.contains(id.as_str())) {
-        leave.execute([id])?;
+    let now: BTreeSet<&DeviceId> = site.devices.iter().collect();
+    let before = members(conn, site.id.as_str())?;
+    for id in before.iter().filter(|id| !now.contains(id)) {
+        leave(conn, id)?;
     }
     let mut join = conn.prepare_cached("UPDATE device SET site = ?2 WHERE id = ?1")?;
-    for id in now.into_iter().filter(|id| !before.contains(*id)) {
-        join.execute([id, site.id.as_str()])?;
+    // in order, and so are those of before
+    for id in now.into_iter().filter(|id| before.binary_search(id).is_err()) {
+        join.execute([id.as_str(), site.id.as_str()])?;
     }
+    Ok(())
+}
+
+/// A device comes to a site; see [`super::super::Change::Come`].
+pub fn come(conn: &Connection, device: &DeviceId, site: &SiteId) -> Result<()> {
+    // UNIQUE id, primary key
+    let mut join = conn.prepare_cached(
+        "UPDATE device SET site = ?2 WHERE id = ?1 AND EXISTS (SELECT 1 FROM site WHERE id = ?2)",
+    )?;
+    match join.execute([device.as_str(), site.as_str()])? {
+        0 => Err(StoreError::Conflict(format!("there is no site {site} any more"))),
+        _ => Ok(()),
+    }
+}
+
+/// A device leaves its site; see [`super::super::Change::Leave`].
+pub fn leave(conn: &Connection, device: &DeviceId) -> Result<()> {
+    // UNIQUE id
+    conn.prepare_cached("UPDATE device SET former_site = site, site = NULL WHERE id = ?1")?
+        .execute([device.as_str()])?;
     Ok(())
 }
 
@@ -95,11 +114,22 @@ pub fn due(conn: &Connection, id: &SiteId, at: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Ids of the devices that name a site; index device_site.
-fn members(conn: &Connection, id: &SiteId) -> Result<BTreeSet<String>> {
-    let mut statement = conn.prepare_cached("SELECT id FROM device WHERE site = ?1")?;
-    let ids = statement.query_map([id.as_str()], |row| row.get(0))?;
-    Ok(ids.collect::<rusqlite::Result<_>>()?)
+/// The devices that name a site, in order; index device_site.
+fn members(conn: &Connection, site: &str) -> Result<Vec<DeviceId>> {
+    let mut statement = conn.prepare_cached("SELECT id FROM device WHERE site = ?1 ORDER BY id")?;
+    let mut rows = statement.query([site])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        ids.push(id(row.get(0)?)?);
+    }
+    Ok(ids)
+}
+
+/// A site with those who are there.
+fn with_devices(conn: &Connection, value: &str) -> Result<Site> {
+    let mut site: Site = from_json(value)?;
+    site.devices = members(conn, site.id.as_str())?;
+    Ok(site)
 }
 
 #[async_trait]
@@ -132,14 +162,16 @@ impl Sites for Sqlite {
     async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>> {
         let id = id.clone();
         self.read(move |conn| {
-            // primary key
-            let mut statement =
-                conn.prepare_cached("SELECT judged_at, due_at, size, said FROM site WHERE id = ?1")?;
+            // primary key, index device_site
+            let mut statement = conn.prepare_cached(
+                "SELECT judged_at, due_at, said, sanctioned, (SELECT count(*) FROM device WHERE site = ?1)
+                 FROM site WHERE id = ?1",
+            )?;
             let mut rows = statement.query([id.as_str()])?;
             let Some(row) = rows.next()? else { return Ok(None) };
             let (judged_at, due_at) = (time(row.get(0)?)?, time(row.get(1)?)?);
-            let (size, said) = (uncount(row.get(2)?), row.get::<_, i64>(3)?.cast_unsigned());
-            Ok(Some(SiteGlance { judged_at, due_at, size, said }))
+            let (said, size) = (row.get::<_, i64>(2)?.cast_unsigned(), uncount(row.get(4)?));
+            Ok(Some(SiteGlance { judged_at, due_at, size, said, sanctioned: row.get(3)? }))
         })
         .await
     }
@@ -150,7 +182,7 @@ impl Sites for Sqlite {
             let mut statement = conn.prepare_cached("SELECT value FROM site WHERE id = ?1")?;
             let mut rows = statement.query([id.as_str()])?;
             let Some(row) = rows.next()? else { return Ok(None) };
-            from_json(&row.get::<_, String>(0)?).map(Some)
+            with_devices(conn, &row.get::<_, String>(0)?).map(Some)
         })
         .await
     }
@@ -200,7 +232,7 @@ impl Sites for Sqlite {
             let mut rows = statement.query(params![page.after, page.limit])?;
             let mut sites = Vec::new();
             while let Some(row) = rows.next()? {
-                sites.push(from_json(&row.get::<_, String>(0)?)?);
+                sites.push(with_devices(conn, &row.get::<_, String>(0)?)?);
             }
             Ok(sites)
         })

@@ -15,6 +15,7 @@ pub const CASES: &[Case] = &[
     ("an anchor is found with all who show it now", |s| Box::pin(anchors(s))),
     ("an anchor that is left keeps its sightings", |s| Box::pin(left(s))),
     ("devices follow their site", |s| Box::pin(members(s))),
+    ("a device comes to a site and leaves one, and nothing else of them changes", |s| Box::pin(pass(s))),
     ("a site is written only while its devices stand where they were seen", |s| Box::pin(stand(s))),
     ("of two devices that come to one place at the same time, one sees the other", |s| Box::pin(come(s))),
     ("a site that parts and comes together again is told by who stood there", |s| Box::pin(former(s))),
@@ -126,6 +127,31 @@ async fn members(store: SharedStore) {
     store.apply(vec![Change::RemoveSite(SiteId::new(1, 1))]).await.unwrap();
     assert_eq!((site_of(2).await, site_of(3).await), (None, Some(SiteId::new(1, 2))));
     assert_eq!(store.site(&SiteId::new(1, 1)).await.unwrap(), None);
+}
+
+async fn pass(store: SharedStore) {
+    for n in 1..=4 {
+        enrol(&store, n).await;
+    }
+    let (one, other) = (SiteId::new(1, 1), SiteId::new(1, 2));
+    let office = Site { sanctioned: Some("Lisbon".into()), ..site(1, &[1, 2, 3], 0.0) };
+    let both =
+        vec![Change::PutSite(Box::new(office.clone()), 7), Change::PutSite(Box::new(site(2, &[4], 0.1)), 7)];
+    store.apply(both).await.unwrap();
+    let glance = async |id: &SiteId| store.site_glance(id).await.unwrap().unwrap();
+    let before = glance(&one).await;
+    assert_eq!((before.size, before.sanctioned.as_deref(), before.said), (3, Some("Lisbon"), 7));
+    store.apply(vec![Change::Leave(laptop(2)), Change::Come(laptop(4), one.clone())]).await.unwrap();
+    let there = Site { devices: vec![laptop(1), laptop(3), laptop(4)], ..office };
+    assert_eq!(store.site(&one).await.unwrap(), Some(there.clone()));
+    assert_eq!(store.site(&other).await.unwrap().unwrap().devices, []);
+    assert_eq!(store.sites(&Page::first(9)).await.unwrap()[1], there);
+    assert_eq!(glance(&one).await, before, "as many, and looked at when it was");
+    assert_eq!(glance(&other).await.sanctioned, None);
+    assert_eq!(store.device(&laptop(2)).await.unwrap().unwrap().site, None);
+    store.apply(vec![Change::RemoveSite(other.clone())]).await.unwrap();
+    let late = store.apply(vec![Change::Come(laptop(2), other)]).await;
+    assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
 }
 
 async fn former(store: SharedStore) {

@@ -15,8 +15,9 @@ type Tables = BTreeMap<String, Vec<Map<String, Value>>>;
 #[tokio::test]
 async fn rows_of_every_earlier_version_survive_the_update() {
     let server = Server::start().unwrap();
-    let versions: Vec<_> =
+    let mut versions: Vec<_> =
         embedded::migrations::runner().get_migrations().iter().map(refinery::Migration::version).collect();
+    versions.sort_unstable();
     for version in &versions[..versions.len() - 1] {
         let name = format!("from_{version}");
         server.create(&name).unwrap();
@@ -35,7 +36,8 @@ async fn rows_of_every_earlier_version_survive_the_update() {
         for (table, rows) in before {
             assert_eq!(rows.len(), 3, "{table}");
             let held = after[&table].iter().map(|row| as_it_was(&table, row, &rows[0])).collect::<Vec<_>>();
-            for row in rows {
+            for mut row in rows {
+                row.retain(|column, _| !is_worked_out(&table, column));
                 assert!(held.contains(&row), "{table} of version {version}: {row:?} is not in {held:?}");
             }
         }
@@ -48,7 +50,13 @@ fn as_it_was(table: &str, row: &Map<String, Value>, then: &Map<String, Value>) -
         ("work", "queued_at") => "due_at".to_owned(),
         (_, same) => same.to_owned(),
     };
-    then.keys().map(|name| (name.clone(), row[&now_called(name)].clone())).collect()
+    let kept = then.keys().filter(|name| !is_worked_out(table, name));
+    kept.map(|name| (name.clone(), row[&now_called(name)].clone())).collect()
+}
+
+/// A column that is no more: it held what the rest of the database says.
+fn is_worked_out(table: &str, column: &str) -> bool {
+    (table, column) == ("site", "size")
 }
 
 async fn connect(server: &Server, database: &str) -> Client {

@@ -13,8 +13,9 @@ type Table = (String, Vec<Vec<(String, Value)>>);
 
 #[test]
 fn rows_of_every_earlier_version_survive_the_update() {
-    let versions: Vec<_> =
+    let mut versions: Vec<_> =
         embedded::migrations::runner().get_migrations().iter().map(refinery::Migration::version).collect();
+    versions.sort_unstable();
     for version in &versions[..versions.len() - 1] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("farmwatch.db");
@@ -33,8 +34,9 @@ fn rows_of_every_earlier_version_survive_the_update() {
                 // A later version may add columns.
                 let kept =
                     |name: &str| new.iter().find(|(n, _)| n == now_called(&table, name)).map(|(_, v)| v);
-                let kept: Vec<_> = old.iter().map(|(name, _)| kept(name)).collect();
-                let all: Vec<_> = old.iter().map(|(_, value)| Some(value)).collect();
+                let old = || old.iter().filter(|(name, _)| !is_worked_out(&table, name));
+                let kept: Vec<_> = old().map(|(name, _)| kept(name)).collect();
+                let all: Vec<_> = old().map(|(_, value)| Some(value)).collect();
                 assert_eq!(kept, all, "{table} of version {version}");
             }
         }
@@ -47,6 +49,11 @@ fn now_called<'a>(table: &str, column: &'a str) -> &'a str {
         ("work", "queued_at") => "due_at",
         (_, same) => same,
     }
+}
+
+/// A column that is no more: it held what the rest of the database says.
+fn is_worked_out(table: &str, column: &str) -> bool {
+    (table, column) == ("site", "size")
 }
 
 #[test]
