@@ -8,7 +8,7 @@ use crate::store::{SiteEvent, SiteStep};
 
 /// P(farm) from which on a place's history is kept: who meets whom in places that nobody suspects is nobody's business.
 /// Assumption.
-const KEPT_FROM: f64 = 1e-3;
+pub const KEPT_FROM: f64 = 1e-3;
 
 /// What becomes of the places around a device that changed.
 pub fn of(around: &Around, now: Timestamp) -> Vec<SiteEvent> {

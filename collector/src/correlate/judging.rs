@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use farmwatch_shared::id::{AlertId, DeviceId, SiteId};
 use farmwatch_shared::judge;
 use farmwatch_shared::rules::{self, Evidence};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::anchors;
+use super::crowd;
 use super::evidence::strange_hardware_around_one;
 use super::known::Known;
 use super::look_back;
@@ -22,10 +23,6 @@ use crate::store::{
     Standing, Stood, Taken,
 };
 
-/// So many laptops of a site are judged with it whenever one of them is. One of more waits a minute for each, an hour at
-/// most: else each change in an office would look at all of its laptops.
-pub const FEW: u64 = 16;
-const MOST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// A laptop's Λ and B that moved by less, in nats, move no place's P by a twentieth: its site waits for its next look, six
 /// hours at most. Pointers alone move them a little with each window.
 const HAIR: f64 = 0.05;
@@ -146,8 +143,7 @@ fn look(known: &Known, subject: &Subject, glance: Option<&SiteGlance>, now: Time
     if subject.moved {
         return Look::Now;
     }
-    let minutes = i64::try_from(glance.size.saturating_sub(FEW)).unwrap_or(i64::MAX).min(MOST_WAIT.as_mins());
-    let soonest = glance.judged_at + SignedDuration::from_mins(minutes);
+    let soonest = crowd::soonest(glance);
     match same {
         true if now < glance.due_at => Look::Settled,
         false if now < soonest => Look::Later(site.clone(), soonest),
@@ -204,6 +200,7 @@ impl<'a> Writing<'a> {
             None if around.left => self.changes.push(Change::Leave(self.subject.clone())),
             None => {}
         }
+        self.changes.extend(around.due.iter().cloned().map(|(site, at)| Change::SiteDue(site, at)));
         let put = |now: &SiteNow| {
             let put = if now.before.is_some() { Change::PutSite } else { Change::NewSite };
             put(Box::new(now.site.clone()), self.said)

@@ -5,12 +5,12 @@
 //! [`evidence`], [`crate::alerts`], [`crate::quarantine::decision`]); `judging` fetches what they need.
 
 pub mod anchors;
+mod crowd;
 pub mod evidence;
 mod habits;
 mod history;
 mod judging;
 pub mod known;
-mod office;
 mod operator;
 mod outages;
 mod place;

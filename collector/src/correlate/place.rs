@@ -10,9 +10,9 @@ use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
 use jiff::Timestamp;
 
+use super::crowd;
 use super::evidence;
 use super::known::Known;
-use super::office;
 use super::same_place::{Counts, MOST_AT_ANCHOR, Stander, could_join, joined, together};
 use super::sites::{Old, groups, regroup};
 use super::view::{Beside, Member, SiteView};
@@ -100,10 +100,12 @@ pub struct Around {
     pub gone: Vec<Gone>,
     /// Anchors by which others were looked for, each with how many show it then, the device itself among them.
     pub met: Vec<(Anchor, u64)>,
-    /// The device left a sanctioned place that was not looked at for that.
+    /// The device left a place of many that was not looked at for that.
     pub left: bool,
-    /// The sanctioned place to which it came, or in which it stayed, and which was not looked at for that.
+    /// The place of many to which it came, or in which it stayed, and which was not looked at for that.
     pub entered: Option<SiteId>,
+    /// When places that were not looked at are to be.
+    pub due: Vec<(SiteId, Timestamp)>,
 }
 
 /// The sites around a device that changed, of which its own is known at a glance; `anew` where IT has said something since
@@ -120,21 +122,24 @@ pub async fn around(
         return Ok(Around::default());
     }
     let own = subject.device.site.as_ref().filter(|_| glance.is_some());
-    let (mut shown, mut left, mut entered) = (Vec::new(), false, None);
+    let (mut shown, mut left, mut entered) = (Vec::new(), None, None);
     if subject.moved {
         shown = shown_by_few(app, subject).await?;
-        left = glance.is_some_and(|glance| office::holds(glance, known, now));
-        entered = office::entered(app, known, subject, &shown, now).await?;
+        left = own.cloned().zip(glance.filter(|glance| crowd::holds(glance, known, now)).cloned());
+        entered = crowd::entered(app, known, subject, &shown, now).await?;
     }
+    let due = |(id, glance): &(SiteId, SiteGlance)| crowd::due(glance).map(|at| (id.clone(), at));
+    let due = left.iter().chain(&entered).filter_map(due).collect();
+    let (left, entered) = (left.is_some(), entered.map(|(id, _)| id));
     if left && entered.as_ref() == own {
-        return Ok(Around { entered, ..Around::default() });
+        return Ok(Around { entered, due, ..Around::default() });
     }
     let mut old = match own {
         Some(id) if !left => app.store.site(id).await?.into_iter().collect(),
         _ => Vec::new(),
     };
     if entered.is_some() && old.is_empty() {
-        return Ok(Around { left, entered, ..Around::default() });
+        return Ok(Around { left, entered, due, ..Around::default() });
     }
     let Near { devices, met } = match entered {
         Some(_) => Near::default(),
@@ -185,7 +190,7 @@ pub async fn around(
         let before = was.map(|was| (was.devices.clone(), was.judged.farm));
         sites.push(SiteNow { site, occupants: here, before });
     }
-    Ok(Around { sites, gone, met, left, entered })
+    Ok(Around { sites, gone, met, left, entered, due })
 }
 
 /// What a device shows that could join it to others, where so few show it: with how many do.

@@ -159,7 +159,7 @@ pub const SITE_WAIT: SignedDuration = SignedDuration::from_hours(6);
 pub const AWAY_DAYS: i64 = 14;
 
 /// What of a site shows whether it is to be judged anew.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SiteGlance {
     /// When it was last judged.
     pub judged_at: Timestamp,
@@ -169,6 +169,8 @@ pub struct SiteGlance {
     pub size: u64,
     /// Fingerprint of what IT had said by then: its places, exceptions, policy, weights and asset list.
     pub said: u64,
+    /// Its P(farm).
+    pub farm: f64,
     /// Name of the sanctioned place that it was when it was last judged.
     pub sanctioned: Option<String>,
 }

@@ -137,13 +137,14 @@ impl Sites for Postgres {
         let line = self.line().await?;
         // primary key, index device_site
         let query =
-            "SELECT judged_at, due_at, said, sanctioned, (SELECT count(*) FROM device WHERE site = $1)
+            "SELECT judged_at, due_at, said, farm, sanctioned, (SELECT count(*) FROM device WHERE site = $1)
              FROM site WHERE id = $1";
         let row = line.row(query, &[&id.as_str()]).await?;
         let Some(row) = row else { return Ok(None) };
         let (judged_at, due_at) = (time(get(&row, 0)?)?, time(get(&row, 1)?)?);
-        let (said, size) = (get::<i64>(&row, 2)?.cast_unsigned(), uncount(get(&row, 4)?));
-        Ok(Some(SiteGlance { judged_at, due_at, size, said, sanctioned: get(&row, 3)? }))
+        let (said, size) = (get::<i64>(&row, 2)?.cast_unsigned(), uncount(get(&row, 5)?));
+        let (farm, sanctioned) = (get(&row, 3)?, get(&row, 4)?);
+        Ok(Some(SiteGlance { judged_at, due_at, size, said, farm, sanctioned }))
     }
 
     async fn site(&self, id: &SiteId) -> Result<Option<Site>> {

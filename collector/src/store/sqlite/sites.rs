@@ -164,14 +164,15 @@ impl Sites for Sqlite {
         self.read(move |conn| {
             // primary key, index device_site
             let mut statement = conn.prepare_cached(
-                "SELECT judged_at, due_at, said, sanctioned, (SELECT count(*) FROM device WHERE site = ?1)
+                "SELECT judged_at, due_at, said, farm, sanctioned, (SELECT count(*) FROM device WHERE site = ?1)
                  FROM site WHERE id = ?1",
             )?;
             let mut rows = statement.query([id.as_str()])?;
             let Some(row) = rows.next()? else { return Ok(None) };
             let (judged_at, due_at) = (time(row.get(0)?)?, time(row.get(1)?)?);
-            let (said, size) = (row.get::<_, i64>(2)?.cast_unsigned(), uncount(row.get(4)?));
-            Ok(Some(SiteGlance { judged_at, due_at, size, said, sanctioned: row.get(3)? }))
+            let (said, size) = (row.get::<_, i64>(2)?.cast_unsigned(), uncount(row.get(5)?));
+            let (farm, sanctioned) = (row.get(3)?, row.get(4)?);
+            Ok(Some(SiteGlance { judged_at, due_at, size, said, farm, sanctioned }))
         })
         .await
     }

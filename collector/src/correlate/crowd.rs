@@ -1,0 +1,73 @@
+//! Places of many laptops, as offices are: who comes and who leaves, of whom there are many a day, is added or taken away, and
+//! nobody else who is there is looked at for it. Now and then somebody's coming or leaving has the whole place looked at.
+
+use std::collections::BTreeSet;
+
+use farmwatch_shared::id::{DeviceId, SiteId};
+use jiff::{SignedDuration, Timestamp};
+
+use super::history::KEPT_FROM;
+use super::known::Known;
+use super::look_back;
+use super::place::{Subject, stander};
+use super::same_place::{Counts, MOST_AT_ANCHOR, joined};
+use crate::app::App;
+use crate::store::{Anchor, Result, SiteGlance};
+
+/// So many laptops of a site are judged with it whenever one of them is, or one comes or leaves. One of more waits a minute
+/// for each, an hour at most: else each change in an office would look at all of its laptops.
+const FEW: u64 = 16;
+const MOST_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// So many of those who show an anchor are looked at, to tell whose place it is.
+const SAMPLE: u32 = 4;
+
+/// When a site is to be looked at whole again, at the soonest.
+pub fn soonest(glance: &SiteGlance) -> Timestamp {
+    let minutes = i64::try_from(glance.size.saturating_sub(FEW)).unwrap_or(i64::MAX).min(MOST_WAIT.as_mins());
+    glance.judged_at + SignedDuration::from_mins(minutes)
+}
+
+/// The site is one of many laptops that was looked at lately, and no history of it is kept.
+pub fn holds(glance: &SiteGlance, known: &Known, now: Timestamp) -> bool {
+    now < soonest(glance) && glance.said == known.fingerprint && glance.farm < KEPT_FROM
+}
+
+/// When a site is to be judged again, after somebody came or left, if that is sooner than it would be.
+pub fn due(glance: &SiteGlance) -> Option<Timestamp> {
+    let soonest = soonest(glance);
+    (glance.sanctioned.is_none() && soonest < glance.due_at).then_some(soonest)
+}
+
+/// The site to which a device comes, if that holds and nobody who shares an anchor with the device is elsewhere. `shown` is
+/// what it shows, each with how many do.
+pub async fn entered(
+    app: &App,
+    known: &Known,
+    subject: &Subject,
+    shown: &[(Anchor, u64)],
+    now: Timestamp,
+) -> Result<Option<(SiteId, SiteGlance)>> {
+    let most = shown.iter().map(|(_, count)| *count).max().unwrap_or(0);
+    if !(FEW..MOST_AT_ANCHOR).contains(&most) {
+        return Ok(None);
+    }
+    let anchors: Vec<Anchor> = shown.iter().map(|(anchor, _)| anchor.clone()).collect();
+    let near = app.store.devices_at(&anchors, SAMPLE).await?;
+    let mut near: BTreeSet<DeviceId> = near.into_iter().flatten().collect();
+    near.remove(&subject.device.id);
+    let near = app.store.occupants(&Vec::from_iter(near)).await?;
+    let sites: BTreeSet<&SiteId> = near.iter().filter_map(|one| one.site.as_ref()).collect();
+    let [site] = Vec::from_iter(sites)[..] else { return Ok(None) };
+    let Some(glance) = app.store.site_glance(site).await? else { return Ok(None) };
+    if glance.sanctioned != subject.sanctioned || !holds(&glance, known, now) {
+        return Ok(None);
+    }
+    let (since, counts): (_, Counts) = (look_back(now), shown.iter().cloned().collect());
+    let own = subject.as_occupant();
+    let own = stander(&own, since);
+    let joins = |homeless: bool| {
+        let mut of = near.iter().filter(|one| one.site.is_none() == homeless);
+        of.any(|one| joined(&own, &stander(one, since), &counts))
+    };
+    Ok((joins(false) && !joins(true)).then(|| (site.clone(), glance)))
+}
