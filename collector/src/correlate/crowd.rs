@@ -38,8 +38,8 @@ pub fn due(glance: &SiteGlance) -> Option<Timestamp> {
     (glance.sanctioned.is_none() && soonest < glance.due_at).then_some(soonest)
 }
 
-/// The site to which a device comes, if that holds and nobody who shares an anchor with the device is elsewhere. `shown` is
-/// what it shows, each with how many do.
+/// The site to which a device comes, if that holds and nobody whom the device joins is at another. `shown` is what it shows,
+/// each with how many do.
 pub async fn entered(
     app: &App,
     known: &Known,
@@ -56,18 +56,14 @@ pub async fn entered(
     let mut near: BTreeSet<DeviceId> = near.into_iter().flatten().collect();
     near.remove(&subject.device.id);
     let near = app.store.occupants(&Vec::from_iter(near)).await?;
-    let sites: BTreeSet<&SiteId> = near.iter().filter_map(|one| one.site.as_ref()).collect();
-    let [site] = Vec::from_iter(sites)[..] else { return Ok(None) };
-    let Some(glance) = app.store.site_glance(site).await? else { return Ok(None) };
-    if glance.sanctioned != subject.sanctioned || !holds(&glance, known, now) {
-        return Ok(None);
-    }
     let (since, counts): (_, Counts) = (look_back(now), shown.iter().cloned().collect());
     let own = subject.as_occupant();
     let own = stander(&own, since);
-    let joins = |homeless: bool| {
-        let mut of = near.iter().filter(|one| one.site.is_none() == homeless);
-        of.any(|one| joined(&own, &stander(one, since), &counts))
-    };
-    Ok((joins(false) && !joins(true)).then(|| (site.clone(), glance)))
+    let with = near.iter().filter(|one| joined(&own, &stander(one, since), &counts));
+    // Of those who are nowhere, the next look at the whole place will tell.
+    let sites: BTreeSet<&SiteId> = with.filter_map(|one| one.site.as_ref()).collect();
+    let [site] = Vec::from_iter(sites)[..] else { return Ok(None) };
+    let glance = app.store.site_glance(site).await?;
+    let glance = glance.filter(|glance| glance.sanctioned == subject.sanctioned && holds(glance, known, now));
+    Ok(glance.map(|glance| (site.clone(), glance)))
 }
