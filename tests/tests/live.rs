@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use farmwatch_shared::facts::Window;
 use farmwatch_tests::web::Session;
-use farmwatch_tests::world::{Agent, Collector, Program, free_port, run, wait_for};
+use farmwatch_tests::world::{Agent, Collector, Program, free_port, json, run, wait_for};
 use farmwatch_tests::{books, clock};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -110,6 +110,54 @@ fn copies_under_other_names_are_named_in_the_alert() {
         .unwrap();
     }
     assert!(helper.runs() && printing.runs());
+}
+
+/// A program that waits on a port and says nothing of itself: static, stripped, without a build id.
+fn listener(folder: &Path, name: &str, port: u16) -> PathBuf {
+    const SOURCE: &str = "#include <arpa/inet.h>\n#include <unistd.h>\nint main() {\n\
+        struct sockaddr_in at = {AF_INET, htons(PORT)};\n\
+        int fd = socket(AF_INET, SOCK_STREAM, 0);\n\
+        if (bind(fd, (void *)&at, sizeof at) || listen(fd, 1)) return 1;\n\
+        for (;;) pause();\n}\n";
+    let (source, program) = (folder.join("listener.c"), folder.join(name));
+    std::fs::write(&source, SOURCE).unwrap();
+    let mut cc = Command::new("cc");
+    cc.args(["-static", "-s", "-Wl,--build-id=none", &format!("-DPORT={port}"), "-o"])
+        .arg(&program)
+        .arg(&source);
+    run(&mut cc).expect("a C compiler is missing: apt-get install gcc libc6-dev");
+    program
+}
+
+#[test]
+fn a_copy_that_only_its_port_shows_is_told_as_that_and_nothing_else_of_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let agent = Agent::new(&folder.join("agent"), "").unwrap();
+    let scan = || json(&mut agent.command(&["scan", "--json"]).unwrap()).unwrap();
+    let findings = |scan: &Value| -> Vec<Value> {
+        let is = |finding: &&Value| finding["rule"] == "remote_control.port";
+        scan["findings"].as_array().unwrap().iter().filter(is).cloned().collect()
+    };
+    assert_eq!(findings(&scan()), [""; 0], "before");
+
+    // RustDesk's port for direct access, and a developer's server beside it.
+    let mut listeners = [("quarterly-report", 21_118), ("my-service", 4000)].map(|(name, port)| {
+        Program::start(&mut Command::new(listener(folder, name, port)), &folder.join("said.log")).unwrap()
+    });
+    let found =
+        wait_for("the port", LONG, || Ok(Some(scan()).filter(|scan| !findings(scan).is_empty()))).unwrap();
+    assert!(listeners.iter_mut().all(Program::runs), "a port is taken");
+    let [finding] = &findings(&found)[..] else { panic!("{found:#}") };
+    assert!(finding["why"].as_str().unwrap().contains("21118, as RustDesk"), "{finding:#}");
+    assert_ne!(finding["policy"], true);
+    let fact = &found["facts"]["remote_tool/rustdesk"];
+    assert_eq!(fact["seen"], serde_json::json!([{ "by": "only_port", "what": "21118" }]), "{fact:#}");
+    let all = found.to_string();
+    assert!(!all.contains("quarterly-report") && !all.contains("my-service"), "its name is told: {all}");
+    let [copy, _] = &mut listeners;
+    copy.kill();
+    assert_eq!(findings(&scan()), [""; 0], "after");
 }
 
 /// Xvfb has no device: what xdotool does there (XTEST) resets its idle time and nothing else. A window lasts five

@@ -281,6 +281,25 @@ mod tests {
         assert!(made.text.contains(lines), "{}", made.text);
     }
 
+    /// None are imported, so the shipped file has those of ours and no other.
+    #[test]
+    fn ports_stand_in_the_shipped_file_as_they_are_written_by_hand() {
+        let ports = |text: &str| -> BTreeSet<String> {
+            let mut tool = String::new();
+            let mut ports = BTreeSet::new();
+            for line in text.lines() {
+                if let Some(head) = line.strip_prefix("tool ") {
+                    head.clone_into(&mut tool);
+                } else if line.split(' ').nth(1) == Some("port") && !line.starts_with('#') {
+                    ports.insert(format!("{tool}: {line}"));
+                }
+            }
+            ports
+        };
+        let (own, shipped) = (import("", extra()).unwrap().text, include_str!("tools.txt"));
+        assert_eq!(ports(&own), ports(shipped));
+    }
+
     #[test]
     fn a_bad_line_is_named() {
         assert!(import("{", "").unwrap_err().to_string().starts_with("LOLRMM, line 1"));

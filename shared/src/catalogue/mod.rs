@@ -12,6 +12,7 @@ pub mod import;
 mod index;
 mod names;
 mod parse;
+mod port;
 mod program;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use std::borrow::Cow;
 pub use account::{Account, Place};
 pub use parse::BadCatalogue;
 use parse::{Entry, Kind};
+pub use port::Port;
 
 use crate::facts::ToolClass;
 
@@ -207,28 +209,6 @@ impl Catalogue {
         domain::suffixes(host)
             .find_map(|suffix| self.candidates(Kind::Domain, suffix).find(hit))
             .map(|e| self.hit(e))
-    }
-
-    /// A UDP port that a process of this tool waits on. Nothing tells a server's from a client's but its number: ask
-    /// only about a process that is a tool's, and only its own ports are ever a hit.
-    pub fn by_udp_port(&self, os: Os, tool: &str, port: u16) -> Option<Match<'_>> {
-        let own = |entry: &&Entry| {
-            entry.udp
-                && entry.os & os.bit() != 0
-                && self.is_of(entry, tool)
-                && entry.pattern.of(&self.text).parse() == Ok(port)
-        };
-        let hit = self.hit(self.candidates(Kind::Port, &port.to_string()).find(own)?);
-        Some(Match { what: format!("{port}/udp"), ..hit })
-    }
-
-    fn is_of(&self, entry: &Entry, tool: &str) -> bool {
-        self.tools.get(usize::from(entry.tool)).is_some_and(|own| &*own.id == tool)
-    }
-
-    /// Whether a tool waits on UDP ports of its own: of all others these need not be read.
-    pub fn waits_on_udp(&self, tool: &str) -> bool {
-        self.entries.iter().any(|entry| entry.udp && self.is_of(entry, tool))
     }
 
     /// A browser's extension, by its id.

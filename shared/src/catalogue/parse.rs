@@ -15,7 +15,8 @@
 //! ```
 //!
 //! `tool ID CLASS NAME` begins a tool; each line below it, `OS KIND PATTERN [; option]…`, is one way to see it. What an
-//! `account` line says stands in `account.rs`. A port is TCP's unless it says `udp`.
+//! `account` line says stands in `account.rs`. A port is TCP's unless it says `udp`; what
+//! one says of a program that nobody knows stands in `port.rs`.
 //! The text stays as it is and the entries point into it: an embedded catalogue costs no memory of its own.
 
 use super::{Proves, glob};

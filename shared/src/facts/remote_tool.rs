@@ -83,6 +83,9 @@ pub enum SeenBy {
     /// Only by something that others share: an ordinary word as a program's name, a host of the maker's other
     /// products. What it was stands first in `what` (`process level.exe`).
     Hint,
+    /// Only by ports of its own, on which a program listens that nothing else makes known: `what` is such a port. Of that
+    /// program nothing more is told.
+    OnlyPort,
     /// A way that a newer agent knows.
     #[serde(other)]
     Other,
@@ -103,6 +106,7 @@ impl SeenBy {
             Self::IdeTunnel => "editor's tunnel",
             Self::BuiltIn => "part of the system",
             Self::Hint => "only a likeness:",
+            Self::OnlyPort => "an unknown program's port",
             Self::Other => "",
         }
     }

@@ -31,6 +31,7 @@ fn tools() -> Case {
         ("anydesk", process(ToolClass::RemoteDesktop)),
         ("left-over", tool(ToolClass::Rmm, SeenBy::Package)),
         ("likeness", tool(ToolClass::Rmm, SeenBy::Hint)),
+        ("port", tool(ToolClass::Rmm, SeenBy::OnlyPort)),
         ("rdp", serving(tool(ToolClass::BuiltIn, SeenBy::BuiltIn))),
         ("openssh-server", sshd),
         ("editor", process(ToolClass::IdeTunnel)),

@@ -17,9 +17,11 @@ mod from_windows;
 mod os;
 #[cfg(unix)]
 mod paths;
+mod ports;
 mod reach;
 #[cfg(not(target_os = "macos"))]
 mod relays;
+mod stock;
 mod tools;
 
 use std::time::Duration;

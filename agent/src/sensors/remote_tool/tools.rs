@@ -7,6 +7,8 @@ use farmwatch_shared::facts::{RemoteTool, Seen, SeenBy, ToolClass};
 use farmwatch_shared::id::KeyedHash;
 use jiff::Timestamp;
 
+use super::ports::Alike;
+
 /// Most ways that are told of one tool.
 const MOST_SEEN: usize = 32;
 
@@ -135,6 +137,12 @@ impl Tools {
         } else if !hit.presence {
             see(self.tool(&hit.tool, name, class), by, &hit.what);
         }
+    }
+
+    /// Adds a port on which an unknown program listens as a tool does. Of the program that is all.
+    pub(super) fn alike(&mut self, catalogue: &Catalogue, alike: &Alike) {
+        let Some((name, class)) = known(catalogue, &alike.tool) else { return };
+        see(self.tool(&alike.tool, name, class), SeenBy::OnlyPort, &alike.port.to_string());
     }
 
     /// Adds the account that a tool is set up with, if the tool was seen.

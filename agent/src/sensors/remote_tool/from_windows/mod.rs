@@ -196,6 +196,9 @@ pub(super) fn connected_to(
     program: impl Fn(u32) -> Option<String>,
 ) -> Vec<Hit> {
     let mut hits = Vec::new();
+    if relays.is_empty() {
+        return hits;
+    }
     for socket in sockets {
         let Some(hit) = socket.peer.and_then(|(peer, _)| relays.at(&peer)).filter(|hit| !hits.contains(*hit))
         else {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use farmwatch_shared::catalogue::Os;
+
 use super::super::relays::is_browser;
+use super::super::stock::is_stock;
 use super::super::tools::Hit;
 use super::processes::Reader;
-use super::renamed::is_stock;
 use super::sockets;
 
 /// Tools whose relays are at the far end of a program's connection: `relays` are such connections by their inodes.
@@ -17,7 +19,7 @@ pub(super) fn to(relays: &BTreeMap<u64, Hit>, reader: &mut Reader) -> Vec<Hit> {
     }
     for pid in reader.all().unwrap_or_default() {
         let Some((program, process)) = reader.at(pid) else { continue };
-        if is_stock(&program) || is_browser(&program) {
+        if is_stock(Os::Linux, &program) || is_browser(&program) {
             continue;
         }
         let inodes = match sockets::inodes(&process.join("fd")) {

@@ -5,6 +5,7 @@ mod connected;
 mod events;
 mod folders;
 mod installed;
+mod listeners;
 mod names;
 mod packages;
 mod processes;
@@ -28,6 +29,7 @@ use farmwatch_shared::facts::SeenBy;
 use farmwatch_shared::id::KeyedHash;
 
 use self::events::Events;
+use self::listeners::Listeners;
 use self::processes::{Reader, Table};
 use self::renamed::Renamed;
 use super::tools::{Hit, Runs, Tools};
@@ -76,6 +78,8 @@ pub(super) struct Eyes {
     connected: Vec<Hit>,
     /// When these are due.
     look_connected: Instant,
+    /// Unknown programs on tools' ports.
+    listeners: Listeners,
     /// Further looks after a tool started.
     follow_ups: Vec<Instant>,
 }
@@ -102,6 +106,7 @@ impl Eyes {
             look_installed: now,
             connected: Vec::new(),
             look_connected: now,
+            listeners: Listeners::new(now),
             follow_ups: Vec::new(),
         }
     }
@@ -120,7 +125,7 @@ impl Eyes {
     pub(super) fn period(&self) -> Duration {
         let now = Instant::now();
         let due = self.follow_ups.iter().chain([&self.scan, &self.look_installed]).min();
-        let due = due.map_or(POLL, |due| due.saturating_duration_since(now));
+        let due = due.map_or(POLL, |due| due.min(&self.listeners.due()).saturating_duration_since(now));
         let due = if self.polls() { due.min(POLL) } else { due };
         let due = if self.connected.is_empty() { due } else { due.min(RELAYS) };
         if self.table.found.is_empty() { due } else { due.min(SOCKETS) }
@@ -144,6 +149,7 @@ impl Eyes {
         }
         let scanned = self.look_at_processes(&hints)?;
         self.look_at_connections(&hints);
+        self.listeners.look((&self.root, self.live), &self.catalogue, &mut self.reader, &self.table);
         if let Some(events) = &self.events {
             events.follow(self.table.found.iter().map(|(pid, process)| (*pid, process.started)));
         }
@@ -157,6 +163,7 @@ impl Eyes {
     fn renew(&mut self, config: &Config) {
         self.catalogue = Arc::clone(&config.catalogue);
         self.table = Table::default();
+        self.listeners = Listeners::new(Instant::now());
         self.installed = installed::Installed::default();
         self.scan = Instant::now();
         self.look_installed = Instant::now();
@@ -253,6 +260,7 @@ impl Eyes {
             tools.installed(&self.catalogue, by, hit);
         }
         self.connected.iter().for_each(|hit| tools.installed(&self.catalogue, SeenBy::Relay, hit));
+        self.listeners.found().iter().for_each(|alike| tools.alike(&self.catalogue, alike));
         if level_2 {
             self.accounts.iter().for_each(|(tool, account)| tools.account(tool, account));
         }

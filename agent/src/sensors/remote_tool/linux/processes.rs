@@ -13,8 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::super::stock::is_stock;
 use super::super::tools::Hit;
-use super::renamed::{Place, Renamed, is_stock};
+use super::renamed::{Place, Renamed};
 use super::written;
 use crate::sensors::read::{self, ReadError};
 
@@ -174,7 +175,7 @@ impl Reader {
 
     /// By what the program's bytes say, and with a look at all processes by the files that it writes.
     fn by_content(&mut self, catalogue: &Catalogue, pid: u32, path: &str) -> Option<Hit> {
-        let stock = is_stock(path);
+        let stock = is_stock(Os::Linux, path);
         let process = self.path.join(pid.to_string());
         let file = if self.live { process.join("exe") } else { self.root.join(path.trim_start_matches('/')) };
         let place = Place { file: &file, mounts: &process.join("mountinfo"), stock };

@@ -38,28 +38,6 @@ const PIECE: usize = 64 << 10;
 /// File systems behind which somebody may never answer.
 const SLOW: [&str; 8] = ["fuse", "nfs", "cifs", "smb", "9p", "ceph", "afs", "autofs"];
 
-/// Folders of the system and its package managers. Programs there are many and seldom a renamed tool: they are read
-/// last, and no text is sought in them.
-const STOCK: [&str; 12] = [
-    "/usr/bin/",
-    "/usr/sbin/",
-    "/usr/lib",
-    "/usr/share/",
-    "/usr/games/",
-    "/bin/",
-    "/sbin/",
-    "/lib",
-    "/snap/",
-    "/app/",
-    "/nix/store/",
-    "/gnu/store/",
-];
-
-/// The program lies where the system keeps its own.
-pub(super) fn is_stock(path: &str) -> bool {
-    STOCK.iter().any(|folder| path.starts_with(folder))
-}
-
 /// A program's file, by what changes with its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Identity {

@@ -85,6 +85,13 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// TCP sockets of the agent's own namespace that listen, by inode with their port.
+pub(super) fn listening(root: &Path, live: bool) -> Vec<(u64, u16)> {
+    let told = live.then(|| told_by_the_kernel().ok()).flatten();
+    let table = told.unwrap_or_else(|| read_table(&root.join("proc/net")));
+    table.listening.iter().map(|socket| (socket.inode, socket.at.port)).collect()
+}
+
 fn told_by_the_kernel() -> std::io::Result<Table> {
     let listening = inet_sockets::listening()?;
     let listening = listening.iter().map(|socket| Listening {
@@ -118,7 +125,8 @@ fn read_table(net: &Path) -> Table {
     Table { listening, connected: Some(connected), waiting: None }
 }
 
-fn waiting(is_own: bool, net: &Path) -> Vec<(u64, u16)> {
+/// UDP sockets that wait, by inode with their port; those of the agent's own namespace (`is_own`) at less cost.
+pub(super) fn waiting(is_own: bool, net: &Path) -> Vec<(u64, u16)> {
     if is_own && let Ok(sockets) = inet_sockets::waiting() {
         return sockets.iter().map(|socket| (socket.inode, socket.port)).collect();
     }

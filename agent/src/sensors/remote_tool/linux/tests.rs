@@ -94,6 +94,28 @@ fn a_vnc_server_that_runs_listens_and_has_somebody_connected() {
     assert!(!told.contains("s3cret") && !told.contains("firefox"), "{told}");
 }
 
+#[test]
+fn of_an_unknown_program_on_a_tools_port_only_the_tool_and_the_port_are_told() {
+    let root = laptop();
+    process(root.path(), 4711, "quarterly", "/home/anna/quarterly", "quarterly\0--secret\0");
+    process(root.path(), 4712, "my-server", "/home/anna/my-server", "my-server\0");
+    let listens =
+        |port: &str, inode: u32| format!(" 0: 00000000:{port} 00000000:0000 0A 0:0 0:0 0 0 0 {inode} 1\n");
+    let table = format!("  sl\n{}{}", listens("1732", 5001), listens("0FA0", 5002));
+    write(root.path(), &[("proc/4711/fd/0", ""), ("proc/4712/fd/0", ""), ("proc/net/tcp", &table)]);
+    for (pid, inode) in [(4711, 5001), (4712, 5002)] {
+        symlink(format!("socket:[{inode}]"), root.path().join(format!("proc/{pid}/fd/7"))).unwrap();
+    }
+    let state = look("remote_tool", root.path()).state;
+    let tools: Vec<_> = state.all::<RemoteTool>().map(|(key, tool)| (key.name().to_owned(), tool)).collect();
+    let [(id, tool)] = &tools[..] else { panic!("{tools:?}") };
+    assert_eq!((id.as_str(), tool.seen.len(), tool.seen[0].by), ("teamviewer", 1, SeenBy::OnlyPort));
+    assert_eq!(tool.seen[0].what, "5938");
+    assert!(!tool.serving && tool.session_open.is_none() && tool.running_since.is_none(), "{tool:?}");
+    let told = serde_json::to_string(&state).unwrap();
+    assert!(["quarterly", "my-server", "anna", "secret"].iter().all(|word| !told.contains(word)), "{told}");
+}
+
 /// Its presence says nothing; that somebody is connected from outside does.
 #[test]
 fn what_the_system_ships_is_built_in_and_says_who_uses_it_from_outside() {

@@ -12,7 +12,9 @@ use farmwatch_shared::facts::SeenBy;
 use farmwatch_shared::id::KeyedHash;
 
 use self::processes::Process;
-use super::from_macos::{self, Socket};
+use super::from_macos::{self, Is, Socket};
+use super::ports::{self, Alike, Standing};
+use super::stock;
 use super::tools::{Hit, Runs, Sockets, Tools};
 use super::{Config, Sensed, SensorError, Wake, accounts};
 
@@ -24,6 +26,8 @@ const POLL: Duration = Duration::from_secs(2);
 const INSTALLED: Duration = Duration::from_mins(10);
 /// Ports and connections of running tools: a call to the kernel for each of their open files.
 const SOCKETS: Duration = Duration::from_secs(10);
+/// Who else listens on a tool's port: the same call for every process, some 5 ms at 500 (reckoned, not measured).
+const LISTENERS: Duration = Duration::from_mins(3);
 /// Most processes whose sockets are asked for.
 const MOST_ASKED: usize = 64;
 /// Services of macOS that let somebody in, by launchd's label, and the port that launchd opens for each.
@@ -45,6 +49,9 @@ pub(super) struct Eyes {
     look_installed: Instant,
     sockets: Vec<Socket>,
     look_sockets: Instant,
+    /// Tools as which unknown programs listen.
+    alike: BTreeSet<Alike>,
+    look_listeners: Instant,
 }
 
 impl Eyes {
@@ -61,6 +68,8 @@ impl Eyes {
             look_installed: Instant::now(),
             sockets: Vec::new(),
             look_sockets: Instant::now(),
+            alike: BTreeSet::new(),
+            look_listeners: Instant::now(),
         }
     }
 
@@ -92,6 +101,10 @@ impl Eyes {
             self.look_sockets = now + SOCKETS;
             self.sockets = self.ask_for_sockets();
         }
+        if now >= self.look_listeners {
+            self.look_listeners = now + LISTENERS;
+            self.alike = self.who_listens();
+        }
         out.note("starts are found by looking every two seconds");
         self.tools().all().for_each(|(id, tool)| out.fact(id, tool));
         Ok(())
@@ -119,6 +132,24 @@ impl Eyes {
         pids.flat_map(processes::sockets).collect()
     }
 
+    /// Unknown programs that listen as tools do.
+    fn who_listens(&self) -> BTreeSet<Alike> {
+        let sockets: Vec<Socket> = self.listed.iter().copied().flat_map(processes::sockets).collect();
+        let of = |is| {
+            let own = sockets.iter().filter(move |socket| socket.is == is);
+            own.map(|socket| (socket.pid, socket.own.1))
+        };
+        let udp = || of(Is::Waiting).collect();
+        let open = ports::to_look_for(&self.catalogue, Os::Macos, of(Is::Listening), udp);
+        ports::alike(&self.catalogue, Os::Macos, open, |pid| match self.found.get(&pid) {
+            Some(process) if !process.hit.hint => Standing::Known,
+            _ => {
+                let (path, vouched) = processes::answers_for(pid);
+                stock::standing(&self.catalogue, Os::Macos, path.as_deref(), vouched)
+            }
+        })
+    }
+
     fn tools(&self) -> Tools {
         let mut tools = Tools::of(Os::Macos);
         for (pid, process) in &self.found {
@@ -133,6 +164,7 @@ impl Eyes {
                 Sockets { ports: BTreeSet::from([*port]), connected, from_internet, udp: BTreeSet::new() };
             tools.runs(&self.catalogue, &Runs { hit, since: None, sockets: &sockets });
         }
+        self.alike.iter().for_each(|alike| tools.alike(&self.catalogue, alike));
         self.installed.iter().for_each(|(by, hit)| tools.installed(&self.catalogue, *by, hit));
         self.accounts.iter().for_each(|(tool, account)| tools.account(tool, account));
         tools

@@ -71,6 +71,12 @@ pub(super) fn look(catalogue: &Catalogue, pid: u32) -> Option<Process> {
     Some(Process { started, since, hit })
 }
 
+/// Where the program of a process lies, and whether the kernel has checked whose team signed it: anybody may sign with an
+/// identifier of their choice, but not for somebody's team.
+pub(super) fn answers_for(pid: u32) -> (Option<String>, bool) {
+    (path(pid), identity(pid).team.is_some())
+}
+
 /// Sockets of a process: those of TCP that listen or are connected, those of UDP that take from anybody.
 pub(super) fn sockets(pid: u32) -> Vec<Socket> {
     let Ok(id) = c_int::try_from(pid) else { return Vec::new() };

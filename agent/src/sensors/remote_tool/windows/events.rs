@@ -94,11 +94,6 @@ impl Events {
         std::mem::take(&mut lock(&self.inner).asked)
     }
 
-    /// There are relays to look for at the far ends of connections.
-    pub(super) fn knows_relays(&self) -> bool {
-        !lock(&self.inner).relays.is_empty()
-    }
-
     /// Tools to whose relays a program is connected.
     pub(super) fn connected(&self, sockets: &[Socket]) -> Vec<Hit> {
         connected_to(&lock(&self.inner).relays, sockets, processes::path)

@@ -22,7 +22,9 @@ use self::background::{Background, Found, Job, Of};
 use self::events::Events;
 use self::processes::Reader;
 use self::programs::Programs;
-use super::from_windows::{self, Listed};
+use super::from_windows::{self, Listed, Socket};
+use super::ports::{self, Alike, Standing};
+use super::stock;
 use super::tools::{Hit, Runs, Sockets, Tools};
 use super::{Config, Sensed, SensorError, Wake};
 use crate::windows::registry;
@@ -273,9 +275,7 @@ impl Eyes {
     fn tools(&self) -> Tools {
         let mut tools = Tools::of(Os::Windows);
         let remote_desktop = remote_desktop(&self.catalogue);
-        let relays = self.events.as_ref().is_some_and(Events::knows_relays);
-        let asked = !self.found.is_empty() || remote_desktop.is_some() || relays;
-        let sockets = if asked { processes::sockets() } else { Vec::new() };
+        let sockets = processes::sockets();
         let by_udp = self.found.values().any(|process| self.catalogue.waits_on_udp(&process.hit.tool));
         let waiting = if by_udp { processes::waiting() } else { Vec::new() };
         for (pid, process) in &self.found {
@@ -292,6 +292,7 @@ impl Eyes {
                 Sockets { ports: BTreeSet::from([*port]), connected, from_internet, udp: BTreeSet::new() };
             tools.runs(&self.catalogue, &Runs { hit, since: None, sockets: &sockets });
         }
+        self.alike(&sockets).iter().for_each(|alike| tools.alike(&self.catalogue, alike));
         let connected = self.events.as_ref().map(|events| events.connected(&sockets));
         for hit in connected.iter().flatten() {
             tools.installed(&self.catalogue, SeenBy::Relay, hit);
@@ -300,6 +301,18 @@ impl Eyes {
         installed.for_each(|(by, hit)| tools.installed(&self.catalogue, *by, hit));
         self.accounts.iter().for_each(|(tool, account)| tools.account(tool, account));
         tools
+    }
+
+    /// Tools as which unknown programs listen.
+    fn alike(&self, sockets: &[Socket]) -> BTreeSet<Alike> {
+        let listening = sockets.iter().filter(|socket| socket.peer.is_none());
+        let tcp = listening.map(|socket| (socket.pid, socket.own.1));
+        let udp = || processes::waiting().iter().map(|socket| (socket.pid, socket.port)).collect();
+        let open = ports::to_look_for(&self.catalogue, Os::Windows, tcp, udp);
+        ports::alike(&self.catalogue, Os::Windows, open, |pid| match self.found.get(&pid) {
+            Some(process) if !process.hit.hint => Standing::Known,
+            _ => stock::standing(&self.catalogue, Os::Windows, processes::path(pid).as_deref(), false),
+        })
     }
 }
 

@@ -10,6 +10,7 @@
 //! | kind | what it is for a farm | innocent twins | defeated by |
 //! |---|---|---|---|
 //! | screen, shell | the operator's way in | IT's own tool, sanctioned by id or account; the left-over of a support call; family help | an unknown or renamed program, a meeting's remote control, an IP-KVM |
+//! | an unknown program on a tool's own port | a renamed copy of the tool, or one that was built anew | a developer's server on a chance port, another maker's program: it weighs half of a known tool that runs, and is no policy's matter. Ports that others listen on by default count only where the same process has two of the tool's open | another port in the tool's settings; no port at all, as most tools need none; a copy where the system keeps its own programs; a namespace of its own |
 //! | what the system ships | the same, nothing to install | a switch that IT or a homelab owner set; an SSH session is an administrator's, a copy's or a build's as often as an operator's: little, and only while it is open; more from a public address, from which nobody reaches a laptop behind a router | a session that is closed before it is judged; a tunnel or an overlay for the way in |
 //! | editor's tunnel | a shell by the maker's relay | developers, who mean it: B is above Λ | an editor of another name |
 //! | reverse tunnel, overlay | makes the laptop reachable behind any router | developers who show a web site, homelabs; the company's own mesh, sanctioned by id | a tunnel in the router; SSH with the destination in its configuration |
@@ -17,12 +18,16 @@
 //! | jiggler | keeps one of several laptops awake | lunch, a long build, somebody whom HR may ask: it alone is not ours to judge | a schedule of real moves, a fan under a mouse |
 //! | meeting software | the operator is given control in a call (Sygnia's case) | everybody: it never weighs by itself. Input that software makes while it runs does, in [`super::input`], and ends [`super::no_way_in`] | input that looks like a device's |
 
+#[cfg(test)]
+mod tests;
+mod tool;
+
 use std::collections::BTreeMap;
 
+use self::tool::Tool;
 use super::{Evidence, finding};
-use crate::facts::{RemoteTool, Seen, SeenBy, ToolClass};
+use crate::facts::{RemoteTool, SeenBy, ToolClass};
 use crate::finding::{Finding, Group};
-use crate::state::FactKey;
 use crate::weights::Weights;
 
 /// Findings that this file makes.
@@ -31,6 +36,7 @@ pub const IDS: &[&str] = &[
     "remote_control.several",
     "remote_control.running",
     "remote_control.hint",
+    "remote_control.port",
     "remote_control.present",
     "remote_control.built_in",
     "remote_control.shell",
@@ -82,67 +88,7 @@ fn several(tools: &[Tool], weights: &Weights) -> Option<Finding> {
     Some(Finding { technique: Some("T1219.002".into()), facts, ..found })
 }
 
-struct Tool {
-    id: String,
-    key: FactKey,
-    fact: RemoteTool,
-}
-
 impl Tool {
-    fn name(&self) -> &str {
-        if self.fact.name.is_empty() { &self.id } else { &self.fact.name }
-    }
-
-    fn cause(&self) -> String {
-        format!("tool:{}", self.id)
-    }
-
-    fn sanctioned(&self, evidence: &Evidence<'_>) -> bool {
-        let context = evidence.context;
-        let account = self.fact.account.as_ref().map(|hash| hash.as_str().to_owned());
-        context.sanctioned_tools.contains(&self.id)
-            || account.is_some_and(|account| context.sanctioned_accounts.contains(&account))
-            || super::is_sanctioned(context, &self.key, None)
-    }
-
-    /// A class of which a running one lets somebody else in.
-    fn lets_in(&self) -> bool {
-        matches!(
-            self.fact.class,
-            ToolClass::Rmm
-                | ToolClass::RemoteDesktop
-                | ToolClass::BrowserRemote
-                | ToolClass::Streaming
-                | ToolClass::SharedTerminal
-                | ToolClass::Other
-        ) && !self.only_ships()
-            && !self.only_hints()
-    }
-
-    /// Seen only by something that others share, in one way: two ways are each other's second sign.
-    fn only_hints(&self) -> bool {
-        let signs = || self.fact.seen.iter().filter(|seen| seen.by != SeenBy::BuiltIn);
-        let way = |seen: &Seen| seen.what.split(' ').next().map(str::to_owned);
-        let first = signs().next().and_then(way);
-        first.is_some() && signs().all(|seen| seen.by == SeenBy::Hint && way(seen) == first)
-    }
-
-    /// Seen only as what the system or an editor ships: that says nothing.
-    fn only_ships(&self) -> bool {
-        !self.fact.seen.is_empty() && self.fact.seen.iter().all(|seen| seen.by == SeenBy::BuiltIn)
-    }
-
-    /// A process of it runs, listens or is connected.
-    fn in_use(&self) -> bool {
-        // Two likenesses of different kinds are a sign together, but not that it runs.
-        let live = [SeenBy::Process, SeenBy::IdeTunnel, SeenBy::Listening, SeenBy::Relay];
-        self.fact.seen.iter().any(|seen| live.contains(&seen.by))
-    }
-
-    fn serves(&self) -> bool {
-        self.fact.serving || self.fact.session_open == Some(true)
-    }
-
     fn finding(&self, weights: &Weights) -> Option<Finding> {
         let name = self.name();
         let evidence = self.how();
@@ -152,6 +98,7 @@ impl Tool {
             // What everybody has proves nothing.
             ToolClass::Meeting => None,
             _ if self.only_hints() => Some(self.hint(weights)),
+            _ if self.only_a_port() => Some(self.port(weights)),
             ToolClass::IdeTunnel => {
                 let why = format!(
                     "{name} gives a shell and all files of this laptop to whoever holds its account, through the maker's relay{evidence}"
@@ -227,6 +174,18 @@ impl Tool {
         self.make(weights, "remote_control.hint", "T1219.002", why).0
     }
 
+    /// A port: it speaks of a kind of program, not of this one.
+    fn port(&self, weights: &Weights) -> Finding {
+        let ports = self.fact.seen.iter().filter(|seen| seen.by == SeenBy::OnlyPort);
+        let ports: Vec<&str> = ports.map(|seen| seen.what.as_str()).collect();
+        let why = format!(
+            "a program of no known name, maker or build listens on port {}, as {} does: perhaps a renamed copy; only the port says so",
+            ports.join(" and "),
+            self.name()
+        );
+        self.make(weights, "remote_control.port", "T1219.002", why).0
+    }
+
     /// A tool that shows the screen or a shell.
     fn control(&self, weights: &Weights) -> Finding {
         let (name, evidence) = (self.name(), self.how());
@@ -266,23 +225,6 @@ impl Tool {
         let found = finding(weights, id, Group::RemoteControl, self.cause(), why);
         Made(Finding { technique: Some(technique.to_owned()), facts: vec![self.key.clone()], ..found })
     }
-
-    /// ` (seen as process `x11vnc`, listening on port 5900; since 10:42)`; empty if nothing is known.
-    fn how(&self) -> String {
-        let mut seen: Vec<String> =
-            self.fact.seen.iter().map(|s| format!("{} `{}`", s.by.word(), s.what)).collect();
-        let more = seen.len().saturating_sub(3);
-        seen.truncate(3);
-        if more > 0 {
-            seen.push(format!("{more} more"));
-        }
-        let since = self.fact.running_since.map(|at| at.strftime("since %Y-%m-%d %H:%M UTC").to_string());
-        let parts: Vec<String> = [(!seen.is_empty()).then(|| format!("seen as {}", seen.join(", "))), since]
-            .into_iter()
-            .flatten()
-            .collect();
-        if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
-    }
 }
 
 /// A finding that may still become policy.
@@ -291,127 +233,5 @@ struct Made(Finding);
 impl Made {
     fn policy(self) -> Finding {
         Finding { policy: true, ..self.0 }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-
-    use super::super::testing::Case;
-    use super::*;
-
-    fn tool(name: &str, class: ToolClass, by: &[(SeenBy, &str)]) -> RemoteTool {
-        let seen = by.iter().map(|(by, what)| Seen { by: *by, what: (*what).to_owned() }).collect();
-        RemoteTool { name: name.to_owned(), class, seen, ..RemoteTool::default() }
-    }
-
-    fn x11vnc() -> RemoteTool {
-        let seen = [(SeenBy::Process, "x11vnc"), (SeenBy::Listening, "5900")];
-        let running_since = Some(Timestamp::UNIX_EPOCH);
-        RemoteTool { serving: true, running_since, ..tool("x11vnc", ToolClass::RemoteDesktop, &seen) }
-    }
-
-    fn ids(case: &Case) -> Vec<String> {
-        rule(&case.evidence(), &Weights::shipped()).into_iter().map(|f| f.rule).collect()
-    }
-
-    #[test]
-    fn a_vnc_server_that_serves_is_policy_and_says_why() {
-        let mut case = Case::default();
-        case.state.put("x11vnc", &x11vnc());
-        let found = rule(&case.evidence(), &Weights::shipped());
-        assert_eq!(found.len(), 1);
-        assert!(found[0].policy && found[0].llr > 4.0 && found[0].cause == "tool:x11vnc");
-        insta::assert_snapshot!(found[0].why, @"x11vnc is running and lets somebody elsewhere see and control this screen, with nobody at the laptop needed (seen as process `x11vnc`, listening port `5900`; since 1970-01-01 00:00 UTC)");
-    }
-
-    #[test]
-    fn what_it_sanctions_is_no_finding() {
-        let mut case = Case::default();
-        let account = super::super::testing::key().hash("account", "tenant-1");
-        let ours = RemoteTool { account: Some(account.clone()), ..x11vnc() };
-        case.state.put("x11vnc", &ours);
-        case.context.sanctioned_accounts = vec![account.as_str().to_owned()];
-        assert!(ids(&case).is_empty());
-        case.context.sanctioned_accounts.clear();
-        assert_eq!(ids(&case).len(), 1);
-        case.context.sanctioned_tools = vec!["x11vnc".into()];
-        assert!(ids(&case).is_empty());
-    }
-
-    #[test]
-    fn what_the_system_ships_is_found_only_when_it_serves() {
-        let mut case = Case::default();
-        let ships = [(SeenBy::BuiltIn, "mstsc.exe")];
-        case.state.put("windows-remote-desktop", &tool("Windows Remote Desktop", ToolClass::BuiltIn, &ships));
-        case.state.put("vscode-tunnel", &tool("VS Code", ToolClass::IdeTunnel, &[(SeenBy::BuiltIn, "code")]));
-        let sshd = RemoteTool {
-            serving: true,
-            ..tool("OpenSSH server", ToolClass::BuiltIn, &[(SeenBy::Listening, "22")])
-        };
-        case.state.put("openssh-server", &sshd);
-        assert!(ids(&case).is_empty());
-        case.state.put("openssh-server", &RemoteTool { session_open: Some(true), ..sshd.clone() });
-        let found = rule(&case.evidence(), &Weights::shipped());
-        assert_eq!(ids(&case), ["remote_control.shell"], "somebody is in");
-        assert!(!found[0].policy && found[0].llr < 1.0, "who it is, nobody knows: {found:?}");
-        let seen = vec![Seen { by: SeenBy::Internet, what: "the internet".into() }];
-        let from_afar = RemoteTool { session_open: Some(true), seen, ..sshd.clone() };
-        case.state.put("openssh-server", &from_afar);
-        let afar = rule(&case.evidence(), &Weights::shipped());
-        assert_eq!(ids(&case), ["remote_control.shell_public"]);
-        assert!(afar[0].llr > found[0].llr, "{afar:?}");
-        case.state.put("openssh-server", &RemoteTool { session_open: Some(true), ..sshd });
-        let on = tool("GNOME Remote Desktop", ToolClass::BuiltIn, &[(SeenBy::Listening, "3389")]);
-        case.state.put("gnome-remote-desktop", &RemoteTool { serving: true, ..on });
-        assert_eq!(ids(&case), ["remote_control.built_in", "remote_control.shell"]);
-    }
-
-    #[test]
-    fn two_tools_that_run_are_more_than_one_and_a_left_over_is_less() {
-        let mut case = Case::default();
-        case.state
-            .put("anydesk", &tool("AnyDesk", ToolClass::RemoteDesktop, &[(SeenBy::Package, "anydesk")]));
-        assert_eq!(ids(&case), ["remote_control.present"]);
-        case.state
-            .put("anydesk", &tool("AnyDesk", ToolClass::RemoteDesktop, &[(SeenBy::Process, "anydesk")]));
-        assert_eq!(ids(&case), ["remote_control.running"]);
-        case.state.put("x11vnc", &x11vnc());
-        assert!(ids(&case).contains(&"remote_control.several".to_owned()));
-    }
-
-    #[test]
-    fn a_name_that_others_share_is_next_to_nothing_until_a_second_sign_comes() {
-        let mut case = Case::default();
-        let name = (SeenBy::Hint, "process level.exe");
-        let level = |by: &[(SeenBy, &str)]| tool("Level", ToolClass::Rmm, by);
-        case.state.put("level", &level(&[name]));
-        let found = rule(&case.evidence(), &Weights::shipped());
-        assert!(found.len() == 1 && found[0].rule == "remote_control.hint" && found[0].llr < 0.2);
-        case.state.put("level", &level(&[name, (SeenBy::Hint, "connection to level.example")]));
-        assert_eq!(ids(&case), ["remote_control.present"]);
-        case.state.put("level", &level(&[name, (SeenBy::Relay, "*.level.io")]));
-        assert_eq!(ids(&case), ["remote_control.running"]);
-    }
-
-    #[test]
-    fn other_kinds_have_their_own_technique_and_group() {
-        let mut case = Case::default();
-        let process = |name: &'static str| vec![(SeenBy::Process, "p"), (SeenBy::File, name)];
-        case.state.put("astrill", &tool("Astrill VPN", ToolClass::PersonalVpn, &process("a")));
-        case.state.put("caffeine", &tool("Caffeine", ToolClass::Jiggler, &process("b")));
-        case.state.put("ngrok", &tool("ngrok", ToolClass::ReverseTunnel, &process("c")));
-        case.state.put("zoom", &tool("Zoom", ToolClass::Meeting, &process("d")));
-        let found = rule(&case.evidence(), &Weights::shipped());
-        let told: Vec<_> = found.iter().map(|f| (f.rule.as_str(), f.group, f.technique.as_deref())).collect();
-        assert_eq!(
-            told,
-            [
-                ("remote_control.astrill", Group::NetworkOrigin, Some("T1090")),
-                ("remote_control.jiggler", Group::Input, Some("T1674")),
-                ("remote_control.reverse_tunnel", Group::RemoteControl, Some("T1572")),
-            ]
-        );
     }
 }
