@@ -18,7 +18,7 @@ use super::sites::{Old, groups, regroup};
 use super::view::{Beside, Member, SiteView};
 use crate::app::App;
 use crate::store::{
-    Alert, Anchor, AnchorSeen, Asset, AuditEntry, Device, Occupant, Result, Site, SiteGlance,
+    Alert, Anchor, AnchorKind, AnchorSeen, Asset, AuditEntry, Device, Occupant, Result, Site, SiteGlance,
 };
 
 /// When laptops were worked on is read where it could carry a place's P(farm) over the threshold, and nowhere else.
@@ -355,11 +355,34 @@ fn view<'a>(known: &Known, occupants: &[&'a Occupant], beside: Beside<'a>) -> Si
     let groups = groups(&standers, beside.counts, together);
     let placed: BTreeSet<DeviceId> =
         groups.into_iter().max_by_key(Vec::len).unwrap_or_default().into_iter().collect();
+    let noticed = noticed(occupants, &placed, beside.counts, since);
     let members = occupants.iter().map(|one| {
         let address = one.public_address.filter(|address| !known.is_exit(Some(*address)));
-        Member::new(one, address, placed.contains(&one.id))
+        let mut member = Member::new(one, address, placed.contains(&one.id));
+        member.noticed = noticed.contains(&one.id);
+        member
     });
     SiteView::new(members.collect(), beside)
+}
+
+/// Those in one place whom nothing but neighbours joins to anybody.
+fn noticed(
+    occupants: &[&Occupant],
+    placed: &BTreeSet<DeviceId>,
+    counts: &Counts,
+    since: Timestamp,
+) -> BTreeSet<DeviceId> {
+    let here = || occupants.iter().filter(|one| placed.contains(&one.id));
+    let is_neighbour = |seen: &&AnchorSeen| seen.current && seen.anchor.kind == AnchorKind::Neighbour;
+    if !here().flat_map(|one| &one.anchors).any(|seen| is_neighbour(&seen)) {
+        return BTreeSet::new();
+    }
+    let others = |one: &'_ Occupant| one.anchors.iter().filter(|seen| !is_neighbour(seen)).cloned().collect();
+    let without: Vec<Occupant> =
+        here().map(|one| Occupant { anchors: others(one), ..(*one).clone() }).collect();
+    let standers: Vec<Stander<'_>> = without.iter().map(|one| stander(one, since)).collect();
+    let sure: BTreeSet<DeviceId> = groups(&standers, counts, together).into_iter().flatten().collect();
+    placed.difference(&sure).cloned().collect()
 }
 
 fn own_facts(member: &Member<'_>) -> OwnFacts {

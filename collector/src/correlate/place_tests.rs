@@ -148,3 +148,53 @@ async fn who_comes_to_an_office_and_leaves_it_is_there_or_not_and_the_rest_is_lo
     let sites = store.sites(&Page::first(9)).await.unwrap();
     assert_eq!(sites.len(), 1, "{sites:?}");
 }
+
+/// Laptops of one office, each at a desk with a gateway of its own or all behind one, that tell some neighbours in common
+/// and show a little.
+fn office_of(laptops: u128, gateway: impl Fn(u128) -> String) -> Vec<Occupant> {
+    let at = Timestamp::from_second(1_790_553_600).unwrap();
+    let seen = |kind, value: String| AnchorSeen {
+        anchor: Anchor { kind, value },
+        first_seen: at,
+        last_seen: at,
+        current: true,
+    };
+    let anchors = |n: u128| {
+        let mut anchors: Vec<_> =
+            (0..9).map(|n| seen(AnchorKind::Neighbour, format!("printer {n}"))).collect();
+        anchors.push(seen(AnchorKind::Gateway, gateway(n)));
+        anchors
+    };
+    let laptop = |n: u128| Occupant {
+        id: DeviceId::new(1, n),
+        standing: crate::store::Standing::Enrolled,
+        enrolled_at: at,
+        last_seen: at,
+        public_address: None,
+        site: None,
+        asset: None,
+        llr: 1.5,
+        honest_llr: 1.3,
+        anchors: anchors(n),
+    };
+    (1..=laptops).map(laptop).collect()
+}
+
+#[test]
+fn those_who_tell_their_neighbours_because_they_show_something_are_no_farm_of_those_who_do() {
+    let judged = |office: Vec<Occupant>| {
+        let known = Known::new(Vec::new(), Vec::new(), Policy::default(), false);
+        let (weights, now) = (Weights::shipped(), office[0].last_seen);
+        let counts = office.iter().flat_map(|one| &one.anchors).fold(Counts::new(), |mut counts, seen| {
+            *counts.entry(seen.anchor.clone()).or_default() += 1;
+            counts
+        });
+        let place = Place { known: &known, weights: &weights, occupants: &office, counts: &counts, now };
+        let site = place.judged(SiteId::new(1, 1), now, &Rhythms::new());
+        (site.judged.farm, site.judged.bars.iter().any(|bar| bar.rule == "place.noticed"))
+    };
+    let (desks, said) = judged(office_of(12, |n| format!("desk {n}")));
+    assert!(said && desks < 1e-3, "{desks}");
+    let (shelf, said) = judged(office_of(12, |_| "one router".to_owned()));
+    assert!(!said && shelf > 0.5, "{shelf}");
+}

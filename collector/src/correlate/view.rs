@@ -46,6 +46,8 @@ pub struct Member<'a> {
     pub address: Option<IpAddr>,
     /// It is one of those in one place, the largest such group: an account may have joined others.
     pub placed: bool,
+    /// It is one of those by what is told of laptops that show something, and by nothing else: its neighbours.
+    pub noticed: bool,
     /// Whose it is; see [`household`].
     pub household: String,
     /// Since when it shows, at the earliest, what others in one place with it show now.
@@ -55,7 +57,7 @@ pub struct Member<'a> {
 impl<'a> Member<'a> {
     /// A device, in one place with the others or not.
     pub fn new(one: &'a Occupant, address: Option<IpAddr>, placed: bool) -> Self {
-        Self { one, address, placed, household: household(one), since: None }
+        Self { one, address, placed, noticed: false, household: household(one), since: None }
     }
 }
 

@@ -7,6 +7,7 @@ mod at_rest;
 mod bench;
 mod concealment;
 mod never_apart;
+mod noticed;
 mod one_pair;
 mod other_companies;
 pub mod rhythm;
@@ -27,7 +28,7 @@ use super::view::SiteView;
 type Evidence = fn(&SiteView<'_>) -> Option<PlaceEvidence>;
 
 /// Every kind of evidence about places.
-const ALL: [Evidence; 12] = [
+const ALL: [Evidence; 13] = [
     unrelated::unrelated,
     concealment::concealment,
     never_apart::never_apart,
@@ -40,6 +41,7 @@ const ALL: [Evidence; 12] = [
     bench::stock,
     at_rest::at_rest,
     unremarkable::unremarkable,
+    noticed::noticed,
 ];
 
 /// What a site's place shows.

@@ -203,6 +203,7 @@ fn what_a_few_of_many_show_makes_no_farm_of_an_office_and_a_farm_of_some_that_sh
         judge::site(&of(&place.view(day(0))), &devices, &place.weights).farm
     };
     assert!(farm(40, 4) < 1e-3, "an open tool here and there");
+    assert!(farm(200, 20) < 1e-3, "as many of all, in a large office on its first day");
     assert!(farm(8, 5) > 0.5, "eight on the first day, of which five show something");
 }
 
