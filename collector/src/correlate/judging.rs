@@ -178,16 +178,17 @@ impl<'a> Writing<'a> {
     }
 
     fn sites(&mut self, around: &Around, subject: &Subject) {
-        let passes = around.left || around.entered.is_some();
-        let passer = passes.then(|| subject.as_occupant());
-        let occupants = around.sites.iter().flat_map(|now| &now.occupants).chain(&passer);
+        let occupants = around.sites.iter().flat_map(|now| &now.occupants);
         let stood = |one: &Occupant| Stood {
             device: one.id.clone(),
             site: one.site.clone(),
             llr: one.llr,
             honest_llr: one.honest_llr,
         };
-        let seen: Vec<Stood> = occupants.map(stood).collect();
+        let mut seen: Vec<Stood> = occupants.map(stood).collect();
+        if around.left || around.entered.is_some() {
+            seen.push(subject.stood());
+        }
         if !seen.is_empty() {
             self.changes.push(Change::Stand(seen));
         }

@@ -19,6 +19,7 @@ use super::view::{Beside, Member, SiteView};
 use crate::app::App;
 use crate::store::{
     Alert, Anchor, AnchorKind, AnchorSeen, Asset, AuditEntry, Device, Occupant, Result, Site, SiteGlance,
+    Stood,
 };
 
 /// When laptops were worked on is read where it could carry a place's P(farm) over the threshold, and nowhere else.
@@ -53,6 +54,17 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// Where it stood, and what it shows by itself now.
+    pub fn stood(&self) -> Stood {
+        let (device, judged) = (&self.device, &self.judged);
+        Stood {
+            device: device.id.clone(),
+            site: device.site.clone(),
+            llr: judged.llr,
+            honest_llr: judged.honest_llr,
+        }
+    }
+
     /// As one of those in one place.
     pub fn as_occupant(&self) -> Occupant {
         let device = &self.device;

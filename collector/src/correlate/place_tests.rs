@@ -115,7 +115,7 @@ async fn who_comes_to_an_office_and_leaves_it_is_there_or_not_and_the_rest_is_lo
     replay.finish().await.unwrap();
     let whole = office(&store).await;
     assert!(whole.0 < 30, "once there are more than a few, the next are added: {whole:?}");
-    assert_eq!(whole.1, Vec::from_iter(1..=30));
+    assert_eq!(whole.1, (1..=30).collect::<Vec<_>>());
     assert_eq!(store.sites(&Page::first(9)).await.unwrap().len(), 2);
 
     // One comes from that home, which is none of two any more; one leaves to it and finds the other there.
@@ -123,7 +123,7 @@ async fn who_comes_to_an_office_and_leaves_it_is_there_or_not_and_the_rest_is_lo
         replay.line(&line).await.unwrap();
     }
     replay.finish().await.unwrap();
-    let others = Vec::from_iter((1..=30).filter(|n| *n != 7).chain([50]));
+    let others: Vec<u128> = (1..=30).filter(|n| *n != 7).chain([50]).collect();
     assert_eq!(office(&store).await, (whole.0, others.clone()), "nobody else was looked at");
     let sites = store.sites(&Page::first(9)).await.unwrap();
     let homes: Vec<_> = sites.iter().filter(|site| site.sanctioned.is_none()).collect();

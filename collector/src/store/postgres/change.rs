@@ -40,8 +40,10 @@ async fn lock(line: &Line, changes: &[Change]) -> Result<(), Fault> {
     let mut in_order = false;
     for change in changes {
         match change {
-            Change::Anchors(device, _) | Change::Judged(device, _) => ids.push(device.as_str()),
-            Change::Come(device, _) | Change::Leave(device) => ids.push(device.as_str()),
+            Change::Anchors(device, _)
+            | Change::Judged(device, _)
+            | Change::Come(device, _)
+            | Change::Leave(device) => ids.push(device.as_str()),
             Change::Stand(seen) => ids.extend(seen.iter().map(|stood| stood.device.as_str())),
             Change::PutSite(site, _) | Change::NewSite(site, _) => {
                 ids.extend(site.devices.iter().map(DeviceId::as_str));
