@@ -157,3 +157,30 @@ fn cloned_routers_used_laptops_on_the_bench_and_a_first_day_in_a_crowd_are_no_si
         assert!(alerts.is_empty(), "seed {seed}: {alerts:#?}");
     }
 }
+
+/// A company of one large office behind a VPN, of which IT has named neither address nor gateways.
+const OFFICE: &str = r#"
+fleet = { laptops = 2000, always_on_vpn = 1.0 }
+farms = { drawn = 0 }
+
+[[region]]
+name = "New York"
+zone = "America/New_York"
+offset = -5
+country = "US"
+share = 1.0
+rtt = 22
+"#;
+
+#[test]
+fn a_large_office_that_it_never_named_is_no_site_on_its_first_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("parameters.toml");
+    std::fs::write(&path, OFFICE).unwrap();
+    simulate(folder.path(), 1, 1, &path);
+    let told = replay(folder.path());
+    let alerts = told.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let (sites, others): (Vec<_>, Vec<_>) = alerts.partition(|alert| alert["kind"] == "site");
+    assert!(!others.is_empty(), "some have tools that IT forbids");
+    assert!(sites.is_empty(), "{}: {:#?}", sites.len(), sites.first());
+}
