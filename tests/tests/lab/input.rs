@@ -165,13 +165,25 @@ pub fn of_a_mouse_at_hand(laptop: &mut Laptop) {
 }
 
 /// The pointer of a disguised IP-KVM, moved now and then as it arrives from people at the far end of a network: every
-/// tenth of a second, which a guest keeps at six times its speed.
+/// tenth of a second, which a guest keeps at six times its speed if its machine has time for it.
 pub fn of_a_remote_pointer(laptop: &mut Laptop) {
     let point = "lab_guest point $(report_device pointer) absolute /etc/pointer/rdp 12";
     laptop.guest.run(DISGUISED).unwrap();
-    for _ in 0..12 {
-        laptop.guest.at_speed(6, point).unwrap();
-        laptop.guest.pass(Duration::from_secs(88)).unwrap();
+    let says = |laptop: &mut Laptop| {
+        let windows = all(&laptop.sent(), "windows").collect::<Vec<_>>();
+        windows.iter().filter_map(|window| window["pointer_centinats"].as_i64()).sum::<i64>()
+    };
+    // On a machine that is busy with others' work, slower: what it is late by is late by so many times as much in the guest.
+    for pace in [6, 2, 1] {
+        for _ in 0..12 {
+            laptop.guest.at_speed(pace, point).unwrap();
+            laptop.guest.pass(Duration::from_secs(88)).unwrap();
+        }
+        let said = says(laptop);
+        println!("a remote pointer, {pace} times as fast: {said}");
+        if said > 0 {
+            break;
+        }
     }
     // Plugged in anew it is news.
     laptop.guest.run(&format!("unplug; sleep 1; {DISGUISED}")).unwrap();
