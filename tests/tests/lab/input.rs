@@ -12,12 +12,12 @@ use super::sensors;
 const WINDOW: Duration = Duration::from_mins(5);
 /// Hours that all of this takes in the guest. Its clock is put back by so much: a collector moves what a clock ahead
 /// of its own has dated.
-const HOURS: u32 = 10;
+const HOURS: u32 = 20;
 /// A PiKVM that says it is a keyboard.
 const DISGUISED: &str =
     "plug 0x413c 0x2113 Dell 'Dell KB216 Wired Keyboard' '' high-speed keyboard pointer drive; sleep 1";
 /// Longest that one program runs.
-const MOST_MINUTES: u32 = 180;
+const MOST_MINUTES: u32 = 360;
 /// How long it runs on before its windows are looked at again: a window's length.
 const AGAIN: u32 = 5;
 /// How many times as fast its time goes at first, and at least: a machine that is busy with others' work loses of what is
