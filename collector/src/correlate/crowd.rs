@@ -29,7 +29,9 @@ pub fn soonest(glance: &SiteGlance) -> Timestamp {
 
 /// The site is one of many laptops that was looked at lately, and no history of it is kept.
 pub fn holds(glance: &SiteGlance, known: &Known, now: Timestamp) -> bool {
-    now < soonest(glance) && glance.said == known.fingerprint && glance.farm < KEPT_FROM
+    // A clock that was put back makes no crowd of a few: nothing would be left of them when the last one goes.
+    let lately = glance.size > FEW && now < soonest(glance);
+    lately && glance.said == known.fingerprint && glance.farm < KEPT_FROM
 }
 
 /// When a site is to be judged again, after somebody came or left, if that is sooner than it would be.
@@ -66,4 +68,26 @@ pub async fn entered(
     let glance = app.store.site_glance(site).await?;
     let glance = glance.filter(|glance| glance.sanctioned == subject.sanctioned && holds(glance, known, now));
     Ok(glance.map(|glance| (site.clone(), glance)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+
+    #[test]
+    fn a_place_of_a_few_holds_never_and_one_of_many_until_it_is_due_whatever_the_clock_does() {
+        let known = Known::new(Vec::new(), Vec::new(), Policy::default(), false);
+        let at = |minute: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
+        let holds = |size, farm, minute| {
+            let said = known.fingerprint;
+            let glance =
+                SiteGlance { judged_at: at(60), due_at: at(420), size, said, farm, sanctioned: None };
+            super::holds(&glance, &known, at(minute))
+        };
+        assert!([0, 60, 61].into_iter().all(|minute| !holds(FEW, 0.0, minute)), "a clock that was put back");
+        assert!(holds(30, 0.0, 73) && !holds(30, 0.0, 74), "a minute for each beyond sixteen");
+        assert!(holds(400, 0.0, 119) && !holds(400, 0.0, 120), "an hour at most");
+        assert!(!holds(30, KEPT_FROM, 61), "somebody may suspect it");
+    }
 }

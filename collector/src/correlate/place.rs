@@ -309,10 +309,15 @@ async fn counts(app: &App, subject: &Subject, occupants: &BTreeMap<DeviceId, Occ
     Ok(counts)
 }
 
-/// One that was not heard since shows nothing, whatever is stored of it.
+/// By all that joins.
 pub fn stander(one: &Occupant, since: Timestamp) -> Stander<'_> {
+    stander_by(one, since, AnchorKind::joins)
+}
+
+/// By anchors of these kinds. One that was not heard since shows nothing, whatever is stored of it.
+fn stander_by(one: &Occupant, since: Timestamp, kinds: impl Fn(AnchorKind) -> bool) -> Stander<'_> {
     let heard = one.last_seen >= since;
-    let current = one.anchors.iter().filter(|seen| heard && seen.current && seen.anchor.kind.joins());
+    let current = one.anchors.iter().filter(|seen| heard && seen.current && kinds(seen.anchor.kind));
     Stander::new(&one.id, current, one.last_seen)
 }
 
@@ -385,14 +390,12 @@ fn noticed(
     since: Timestamp,
 ) -> BTreeSet<DeviceId> {
     let here = || occupants.iter().filter(|one| placed.contains(&one.id));
-    let is_neighbour = |seen: &&AnchorSeen| seen.current && seen.anchor.kind == AnchorKind::Neighbour;
-    if !here().flat_map(|one| &one.anchors).any(|seen| is_neighbour(&seen)) {
+    let is_neighbour = |kind: AnchorKind| kind == AnchorKind::Neighbour;
+    if !here().flat_map(|one| &one.anchors).any(|seen| seen.current && is_neighbour(seen.anchor.kind)) {
         return BTreeSet::new();
     }
-    let others = |one: &'_ Occupant| one.anchors.iter().filter(|seen| !is_neighbour(seen)).cloned().collect();
-    let without: Vec<Occupant> =
-        here().map(|one| Occupant { anchors: others(one), ..(*one).clone() }).collect();
-    let standers: Vec<Stander<'_>> = without.iter().map(|one| stander(one, since)).collect();
+    let others = |kind: AnchorKind| kind.joins() && !is_neighbour(kind);
+    let standers: Vec<Stander<'_>> = here().map(|one| stander_by(one, since, others)).collect();
     let sure: BTreeSet<DeviceId> = groups(&standers, counts, together).into_iter().flatten().collect();
     placed.difference(&sure).cloned().collect()
 }

@@ -110,6 +110,14 @@ impl<'a> SiteView<'a> {
         let share = share.clamp(0.0, 1.0);
         Some(PlaceEvidence { rule: rule.to_owned(), farm: pair.farm * share, bench: pair.bench * share, why })
     }
+
+    /// Evidence with the weights of a rule, as many times; none if that is never. `None` if the weights file has none.
+    pub fn evidence_times(&self, rule: &str, times: usize, why: String) -> Option<PlaceEvidence> {
+        let mut evidence = self.evidence(rule, 1.0, why).filter(|_| times > 0)?;
+        evidence.farm *= times as f64;
+        evidence.bench *= times as f64;
+        Some(evidence)
+    }
 }
 
 impl Member<'_> {

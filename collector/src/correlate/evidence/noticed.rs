@@ -12,14 +12,8 @@ use super::super::view::SiteView;
 pub fn noticed(view: &SiteView<'_>) -> Option<PlaceEvidence> {
     let all = view.placed().count();
     let noticed = view.placed().filter(|member| member.noticed).count();
-    if noticed == 0 {
-        return None;
-    }
     let why = format!(
         "{noticed} of {all} laptops are known to be here by their neighbours alone, which only laptops that show something tell"
     );
-    let mut evidence = view.evidence("place.noticed", 1.0, why)?;
-    evidence.farm *= noticed as f64;
-    evidence.bench *= noticed as f64;
-    Some(evidence)
+    view.evidence_times("place.noticed", noticed, why)
 }

@@ -19,13 +19,6 @@ pub fn unremarkable(view: &SiteView<'_>) -> Option<PlaceEvidence> {
     let all = view.members.len();
     let nothing = |llr: f64, honest: f64| llr.abs() < NOTHING && honest.abs() < NOTHING;
     let silent = view.members.iter().filter(|member| nothing(member.llr, member.honest_llr)).count();
-    let counted = silent.saturating_sub(SPARED);
-    if counted == 0 {
-        return None;
-    }
     let why = format!("{silent} of {all} laptops show nothing of a farm");
-    let mut evidence = view.evidence("place.unremarkable", 1.0, why)?;
-    evidence.farm *= counted as f64;
-    evidence.bench *= counted as f64;
-    Some(evidence)
+    view.evidence_times("place.unremarkable", silent.saturating_sub(SPARED), why)
 }
