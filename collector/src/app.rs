@@ -34,6 +34,8 @@ pub struct App {
     pub catalogue: u64,
     /// What correlation remembers of devices' windows and transitions.
     pub habits: crate::correlate::Habits,
+    /// How large the fleet is.
+    pub fleet: crate::correlate::prevalence::Fleet,
     /// Draws 128 random bits for ids; replay draws the same ones each time.
     pub draw: Box<dyn Fn() -> u128 + Send + Sync>,
 }
@@ -51,6 +53,7 @@ impl App {
             hash_key: HashKey::new([2; 32]),
             catalogue: 0,
             habits: crate::correlate::Habits::default(),
+            fleet: crate::correlate::prevalence::Fleet::default(),
             draw: Box::new(move || u128::from(drawn.fetch_add(1, Ordering::Relaxed))),
         }
     }

@@ -5,6 +5,7 @@
 //! [`change`].
 
 pub mod device;
+pub mod fleet_tool;
 pub mod learning;
 pub mod life;
 mod person;

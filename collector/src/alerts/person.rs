@@ -3,6 +3,7 @@
 use farmwatch_shared::id::AlertId;
 use jiff::Timestamp;
 
+use super::fleet_tool;
 use super::life::{self, Written, digest, next};
 use crate::app::App;
 use crate::store::{
@@ -61,7 +62,7 @@ pub enum ChangeError {
 ///
 /// Resolving a site alert resolves the device alerts that it has taken in. Policy alerts are resolved with it where
 /// the place was a farm, a drill or told elsewhere; where it was not, they stand alone again: that a place is no farm
-/// does not allow the tool.
+/// does not allow the tool. Resolving the alert about a tool that the fleet has resolves those of its laptops that it names.
 pub async fn change(
     app: &App,
     id: &AlertId,
@@ -76,16 +77,22 @@ pub async fn change(
     }
     let alert = decided(&old, &action, actor, now)?;
     let mut changes = written(&alert, said(&action), actor, now);
-    if old.kind == AlertKind::Site
+    let of_place = old.kind == AlertKind::Site;
+    if (of_place || fleet_tool::of_key(&old.key).is_some())
         && let Action::Resolve { disposition, .. } = &action
     {
         for taken_in in absorbed(app, &old).await? {
-            if taken_in.kind == AlertKind::Policy && !settles_policy(*disposition) {
+            if of_place && taken_in.kind == AlertKind::Policy && !settles_policy(*disposition) {
                 changes.extend(life::absorb(&taken_in, None, now).into_iter().flat_map(Written::changes));
                 continue;
             }
             let resolved = resolved(&taken_in, *disposition, now);
-            changes.extend(written(&resolved, format!("resolved with its site's alert {id}"), actor, now));
+            changes.extend(written(
+                &resolved,
+                format!("resolved with the alert that had taken it in, {id}"),
+                actor,
+                now,
+            ));
         }
     }
     match app.store.apply(changes).await {

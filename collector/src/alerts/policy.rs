@@ -71,7 +71,8 @@ pub fn refused_order_key(device: &Device) -> String {
 
 /// Whether an alert's key is of a thing that a rule found, so that it can be gone again.
 pub fn is_about_a_thing(key: &str) -> bool {
-    !["/silent", "/conflict", "/order_refused"].iter().any(|end| key.ends_with(end))
+    let of_all = super::fleet_tool::of_key(key).is_some();
+    !of_all && !["/silent", "/conflict", "/order_refused"].iter().any(|end| key.ends_with(end))
 }
 
 /// An agent that has been silent for longer than policy allows.

@@ -76,6 +76,7 @@ impl Context {
             hash_key: HashKey::new(folder.read_key(&folder.store_hash_key())?),
             catalogue: 0,
             habits: crate::correlate::Habits::default(),
+            fleet: crate::correlate::prevalence::Fleet::default(),
             draw: Box::new(draw_from_system),
         })
     }

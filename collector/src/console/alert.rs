@@ -54,7 +54,7 @@ pub async fn page(
             "raised " (words::time(alert.created_at, now)) " · changed " (words::time(alert.updated_at, now))
         }
         @if let Some(by) = &alert.absorbed_by {
-            p.notice { "Part of a site's alert: " a href={ "/alerts/" (by) } { "see the whole place" } "." }
+            p.notice { "Part of another alert: " a href={ "/alerts/" (by) } { "see the whole" } "." }
         }
         div.split {
             section.summary aria-labelledby="why" {
@@ -75,7 +75,7 @@ pub async fn page(
 /// Alerts that this one has taken in.
 async fn absorbed(console: &Console, alert: &Alert) -> Result<Vec<Alert>, Failure> {
     let mut all = Vec::new();
-    if alert.kind != AlertKind::Site {
+    if alert.kind == AlertKind::Device {
         return Ok(all);
     }
     for device in &alert.devices {

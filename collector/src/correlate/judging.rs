@@ -1,5 +1,7 @@
 //! One device judged: what is fetched, what the pure functions make of it, and what is written.
 
+mod policy_alerts;
+
 use std::collections::BTreeSet;
 
 use farmwatch_shared::id::{AlertId, DeviceId, SiteId};
@@ -13,8 +15,9 @@ use super::evidence::strange_hardware_around_one;
 use super::known::Known;
 use super::look_back;
 use super::place::{Around, Gone, SiteNow, Subject, around};
+use super::prevalence::{self, Commonness};
 use super::{history, operator, outages};
-use crate::alerts::life::{self, Written, bring, no_longer_seen};
+use crate::alerts::life::{self, Written, bring};
 use crate::alerts::{Draft, device as device_alert, learning, policy, report, site as site_alert};
 use crate::app::App;
 use crate::quarantine::{Batch, consider};
@@ -63,7 +66,7 @@ pub async fn judge(app: &App, known: &Known, taken: &Taken, now: Timestamp) -> a
     // The site comes first: its alert takes in those of its laptops.
     writing.site_alerts(known, &subject, &around).await?;
     if !known.covers(id) {
-        writing.policy_alerts(&subject, home.as_ref()).await?;
+        writing.policy_alerts(known, &subject, home.as_ref()).await?;
         writing.device_alert(&subject, home.as_ref()).await?;
     }
     writing.quarantine(&around, home.as_ref()).await?;
@@ -99,10 +102,20 @@ async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> 
     if device.site.is_none() && sanctioned.is_none() {
         context.strange_hardware = strange_hardware_around_one(&before, now);
     }
+    let common = Commonness { app, device: &device, before: &before, now };
+    if !away && !revoked {
+        let traits = prevalence::of_sensors(&state);
+        context.unusually_blind = common.unusually_blind(&traits).await?;
+        shown.extend(traits);
+    }
     let evidence = Evidence { state: &state, usage, transitions, context: &context, now };
-    let findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
+    let mut findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
+    let traits = prevalence::of_findings(&findings);
+    let common = common.of_others(&traits).await?;
+    rules::common::bound(&mut findings, &common);
     let judged = judge::device(findings, &app.weights);
     if !away {
+        shown.extend(traits);
         shown.extend(operator::shown(app, &device.id, &judged, usage, &before, now).await?);
     }
     // To come to a list that joins nobody is no move.
@@ -112,7 +125,7 @@ async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> 
     app.habits.keep(&device.id, habit);
     let refreshed = sightings.is_some();
     let anchors = sightings.unwrap_or(before);
-    Ok(Subject { device, state, asset, audit, open, judged, anchors, sanctioned, moved, refreshed })
+    Ok(Subject { device, state, asset, audit, open, judged, common, anchors, sanctioned, moved, refreshed })
 }
 
 /// When the place of a device is to be looked at.
@@ -228,35 +241,6 @@ impl<'a> Writing<'a> {
         let alert = written.as_ref().map(|written| written.alert.clone()).or(existing);
         self.write(written);
         Ok(alert)
-    }
-
-    async fn policy_alerts(&mut self, subject: &Subject, home: Option<&SiteId>) -> Result<()> {
-        let device = &subject.device;
-        let mut drafts = policy::drafts(device, &subject.judged.findings, &subject.state);
-        drafts.extend(policy::audited(device, &subject.audit, self.now));
-        for open in subject.open.iter().filter(|open| open.kind == AlertKind::Policy) {
-            if open.key == policy::silence_key(device) {
-                let written = life::note(open, "Heard again ", "the agent is heard again", self.now);
-                self.write(written);
-            } else if policy::is_about_a_thing(&open.key) && drafts.iter().all(|d| d.key != open.key) {
-                self.write(no_longer_seen(open, self.now));
-            }
-        }
-        if drafts.is_empty() {
-            return Ok(());
-        }
-        let home = self.open_site_alert(home).await?;
-        for mut draft in drafts {
-            if policy::is_about_a_thing(&draft.key) {
-                draft.absorbed_by.clone_from(&home);
-            }
-            let existing = self.app.store.alert_by_key(&draft.key).await?;
-            let before = existing.as_ref().map(|alert| alert.version);
-            let alert = self.bring(existing, draft).await?;
-            // Audited once, when it is written: policy alerts never isolate by themselves.
-            self.standing.extend(alert.filter(|alert| Some(alert.version) != before));
-        }
-        Ok(())
     }
 
     async fn device_alert(&mut self, subject: &Subject, home: Option<&SiteId>) -> Result<()> {

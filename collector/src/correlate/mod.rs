@@ -14,6 +14,7 @@ pub mod known;
 mod operator;
 mod outages;
 mod place;
+pub mod prevalence;
 pub mod same_place;
 mod silence;
 pub mod sites;

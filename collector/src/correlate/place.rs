@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::{self, Judged, OwnFacts};
+use farmwatch_shared::rules::common::Share;
 use farmwatch_shared::state::State;
 use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
@@ -43,6 +44,8 @@ pub struct Subject {
     pub open: Vec<Alert>,
     /// Its judgement now.
     pub judged: Judged,
+    /// What it has as much of the fleet does, by [`farmwatch_shared::rules::common::what`].
+    pub common: BTreeMap<String, Share>,
     /// What it has shown, now and before.
     pub anchors: Vec<AnchorSeen>,
     /// Name of the sanctioned place in which it stands by itself.

@@ -203,7 +203,7 @@ fn weight(anchor: &Anchor, counts: &Counts) -> Option<f64> {
         AnchorKind::Outage => 7.5,
         // Doors are shared by families, and by what IT sent to an office or a parcel shop.
         AnchorKind::ShippedTo => 4.0,
-        AnchorKind::FromAfar | AnchorKind::Operator => return None,
+        AnchorKind::FromAfar | AnchorKind::Operator | AnchorKind::Trait => return None,
     };
     let says = k - (count as f64).ln();
     (count <= MOST_AT_ANCHOR && says > 0.0).then_some(says)

@@ -17,7 +17,7 @@ use crate::store::{Anchor, AnchorKind, Occupant};
 pub struct SiteView<'a> {
     /// Who is there, by id.
     pub members: Vec<Member<'a>>,
-    /// How many of those in one place show an anchor now.
+    /// How many of those in one place show an anchor of a place now.
     here: HashMap<&'a Anchor, usize>,
     /// What is known beside them.
     pub beside: Beside<'a>,
@@ -74,7 +74,8 @@ impl<'a> SiteView<'a> {
     pub fn new(mut members: Vec<Member<'a>>, beside: Beside<'a>) -> Self {
         let mut here: HashMap<&Anchor, usize> = HashMap::new();
         for member in members.iter().filter(|member| member.placed) {
-            for seen in member.one.anchors.iter().filter(|seen| seen.current) {
+            for seen in member.one.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.says_where())
+            {
                 *here.entry(&seen.anchor).or_default() += 1;
             }
         }

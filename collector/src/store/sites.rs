@@ -45,20 +45,23 @@ pub enum AnchorKind {
     FromAfar,
     /// One pair of hands works on two laptops in turn; the value names both.
     Operator,
+    /// What says nothing of where a laptop stands: how many of the fleet have it is what matters. See
+    /// [`crate::correlate::prevalence`].
+    Trait,
 }
 
 impl AnchorKind {
     /// How many kinds there are.
-    pub const KINDS: usize = Self::Operator as usize + 1;
+    pub const KINDS: usize = Self::Trait as usize + 1;
 
     /// Laptops that share it may belong together.
     pub fn joins(self) -> bool {
-        self != Self::FromAfar
+        !matches!(self, Self::FromAfar | Self::Trait)
     }
 
     /// It says where a laptop stands; the others say who works on it.
     pub fn says_where(self) -> bool {
-        !matches!(self, Self::ToolAccount | Self::FromAfar | Self::Operator)
+        !matches!(self, Self::ToolAccount | Self::FromAfar | Self::Operator | Self::Trait)
     }
 
     /// As people read it.
@@ -75,6 +78,7 @@ impl AnchorKind {
             Self::ShippedTo => "shipping address",
             Self::FromAfar => "work from afar",
             Self::Operator => "pair of hands",
+            Self::Trait => "trait",
         }
     }
 }

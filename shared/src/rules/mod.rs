@@ -14,6 +14,7 @@
 //! | `agent` | what is done to the agent |
 
 mod arrival;
+pub mod common;
 mod display;
 mod hands;
 mod hid_bus;

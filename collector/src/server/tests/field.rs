@@ -67,6 +67,7 @@ impl Field {
             catalogue: 0,
             draw: Box::new(draw_from_system),
             habits: crate::correlate::Habits::default(),
+            fleet: crate::correlate::prevalence::Fleet::default(),
         });
         let parts = Parts {
             config,

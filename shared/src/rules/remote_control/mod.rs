@@ -7,6 +7,8 @@
 //!   weighs nearly as much. Days on which nearly all input is software's add to it ([`super::input`]). Even so it is like a
 //!   laptop in its owner's drawer (the weights file's twins): an alert takes something that such a one does not show.
 //!
+//! - **A fleet's own tool** of which IT has not spoken: see [`super::common`].
+//!
 //! | kind | what it is for a farm | innocent twins | defeated by |
 //! |---|---|---|---|
 //! | screen, shell | the operator's way in | IT's own tool, sanctioned by id or account; the left-over of a support call; family help | an unknown or renamed program, a meeting's remote control, an IP-KVM |

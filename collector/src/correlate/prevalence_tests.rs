@@ -1,0 +1,125 @@
+use farmwatch_shared::facts::{RemoteTool, Seen, SeenBy, SensorStatus, ToolClass};
+use serde_json::json;
+
+use super::*;
+use crate::alerts::{Action, change};
+use crate::policy::Policy;
+use crate::replay::Replay;
+use crate::store::{Alert, AlertFilter, AlertState, Disposition, Page, SharedStore, sqlite};
+
+/// A laptop at home, of one model.
+struct Laptop {
+    number: u128,
+    address: String,
+    tool: bool,
+    blind: bool,
+}
+
+impl Laptop {
+    fn at_home(number: u128) -> Self {
+        Self { number, address: format!("203.0.113.{number}"), tool: false, blind: false }
+    }
+
+    fn line(&self, seq: u64) -> Vec<u8> {
+        let mut state = State::default();
+        let model = Some("Latitude 5450".to_owned());
+        // Something changes each time, as something always does.
+        let os_version = format!("Debian GNU/Linux 12.{seq}");
+        state.put(
+            "self",
+            &Host {
+                os: "linux".into(),
+                os_version,
+                model,
+                serial: Some(format!("S{}", self.number)),
+                ..Host::default()
+            },
+        );
+        if self.tool {
+            let seen = vec![Seen { by: SeenBy::Process, what: "anydesk".into() }];
+            let (name, class) = ("AnyDesk".into(), ToolClass::RemoteDesktop);
+            state.put("anydesk", &RemoteTool { name, class, seen, serving: true, ..RemoteTool::default() });
+        }
+        let how = if self.blind { SensorState::Blind } else { SensorState::Ok };
+        state.put("activity", &SensorStatus::new(how, ""));
+        let at = Timestamp::from_second(1_790_553_600 + 3600 * i64::try_from(seq).unwrap()).unwrap();
+        let id = DeviceId::new(1, self.number);
+        let report = json!({
+            "v": 1, "device": id, "boot": "0a0b0c0d", "seq": seq, "at": at,
+            "digest": state.digest(), "whole": true, "set": state,
+        });
+        json!({ "received_at": at, "source_ip": self.address, "report": report }).to_string().into_bytes()
+    }
+}
+
+/// The fleet, twice heard.
+async fn lived(laptops: &[Laptop]) -> (Replay, SharedStore) {
+    let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
+    let store = std::sync::Arc::clone(&app.store);
+    let mut replay = Replay::new(app, true, Vec::new(), Vec::new()).await.unwrap();
+    for seq in [1, 2] {
+        for laptop in laptops {
+            replay.line(&laptop.line(seq)).await.unwrap();
+        }
+    }
+    (replay, store)
+}
+
+async fn finding_of(store: &SharedStore, number: u128, rule: &str) -> Option<Finding> {
+    let device = store.device(&DeviceId::new(1, number)).await.unwrap().unwrap();
+    device.judged.unwrap().findings.into_iter().find(|found| found.rule == rule)
+}
+
+async fn alerts(store: &SharedStore) -> Vec<Alert> {
+    store.alerts(&AlertFilter::default(), &Page::first(200)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_tool_that_the_fleet_has_says_little_and_is_one_alert_for_all() {
+    let fleet = (1..=100).map(|n| Laptop { tool: n <= 60, ..Laptop::at_home(n) }).collect::<Vec<_>>();
+    let (mut replay, store) = lived(&fleet).await;
+    replay.finish().await.unwrap();
+    let found = finding_of(&store, 60, "remote_control.unattended").await.unwrap();
+    assert!((found.llr - (99.0 / 59.0f64).ln()).abs() < 0.05 && found.honest_llr <= found.llr, "{found:?}");
+
+    let open = alerts(&store).await;
+    let shown: Vec<&Alert> = open.iter().filter(|alert| alert.absorbed_by.is_none()).collect();
+    assert_eq!(shown.len(), 1, "{:?}", open.iter().map(|a| &a.title).collect::<Vec<_>>());
+    let all = shown[0];
+    assert_eq!(all.key, "policy/tool/anydesk");
+    insta::assert_snapshot!(all.title, @"AnyDesk is in use on 40 laptops or more, and nobody has sanctioned it");
+    assert!(all.summary.contains("sanction the account"), "{}", all.summary);
+
+    let resolve = Action::Resolve { disposition: Disposition::Authorised, note: String::new() };
+    let app = App::fixed(std::sync::Arc::clone(&store), Policy::default());
+    change(&app, &all.id, all.version, resolve, "maria", all.updated_at).await.unwrap();
+    let hidden = AlertFilter { absorbed: true, states: vec![AlertState::New], ..AlertFilter::default() };
+    let left = store.alerts(&hidden, &Page::first(200)).await.unwrap();
+    assert_eq!(left, [], "what it had taken in is resolved with it");
+}
+
+#[tokio::test]
+async fn a_farm_in_a_small_fleet_makes_no_tool_common() {
+    // One address, thirty laptops: they are each other's neighbours, not the fleet.
+    let farm = |n| Laptop { number: n, address: "198.51.100.7".into(), tool: true, blind: false };
+    let mut fleet: Vec<Laptop> = (1..=12).map(farm).collect();
+    fleet.extend((13..=22).map(|n| Laptop { tool: true, ..Laptop::at_home(n) }));
+    fleet.extend((23..=60).map(Laptop::at_home));
+    let (mut replay, store) = lived(&fleet).await;
+    replay.finish().await.unwrap();
+    let device = store.device(&DeviceId::new(1, 1)).await.unwrap().unwrap();
+    assert!(device.site.is_some(), "they stand together");
+    let found = finding_of(&store, 1, "remote_control.unattended").await.unwrap();
+    assert!((found.llr - 4.5).abs() < 1e-9, "ten elsewhere have it: {found:?}");
+}
+
+#[tokio::test]
+async fn a_sensor_that_is_blind_on_one_laptop_of_its_model_is_a_finding_and_a_broken_driver_is_none() {
+    for (blind, found) in [(1, true), (5, false)] {
+        let fleet = (1..=150).map(|n| Laptop { blind: n <= blind, ..Laptop::at_home(n) }).collect::<Vec<_>>();
+        let (mut replay, store) = lived(&fleet).await;
+        replay.finish().await.unwrap();
+        let told = finding_of(&store, 1, "hygiene.blind").await;
+        assert_eq!(told.is_some(), found, "{blind} of 150: {told:?}");
+    }
+}
