@@ -16,8 +16,10 @@ use crate::store::{Anchor, Result, SiteGlance};
 
 /// So many laptops of a site are judged with it whenever one of them is, or one comes or leaves. One of more waits a minute
 /// for each, an hour at most: else each change in an office would look at all of its laptops.
-const FEW: u64 = 16;
+const FEW: u64 = 4;
 const MOST_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// Nats that a laptop moves by and that matter at once whatever was thought of its place.
+const STEP: f64 = 1.0;
 /// So many of those who show an anchor are looked at, to tell whose place it is.
 const SAMPLE: u32 = 4;
 
@@ -25,6 +27,15 @@ const SAMPLE: u32 = 4;
 pub fn soonest(glance: &SiteGlance) -> Timestamp {
     let minutes = i64::try_from(glance.size.saturating_sub(FEW)).unwrap_or(i64::MAX).min(MOST_WAIT.as_mins());
     glance.judged_at + SignedDuration::from_mins(minutes)
+}
+
+/// The same after what one of its laptops shows moved by so many nats. A place that nobody suspects cannot become suspect by
+/// less than one, and waits an hour too.
+pub fn soonest_after(glance: &SiteGlance, moved: f64) -> Timestamp {
+    if moved < STEP && glance.farm < KEPT_FROM {
+        return glance.judged_at + MOST_WAIT;
+    }
+    soonest(glance)
 }
 
 /// The site is one of many laptops that was looked at lately, and no history of it is kept.
@@ -86,7 +97,7 @@ mod tests {
             super::holds(&glance, &known, at(minute))
         };
         assert!([0, 60, 61].into_iter().all(|minute| !holds(FEW, 0.0, minute)), "a clock that was put back");
-        assert!(holds(30, 0.0, 73) && !holds(30, 0.0, 74), "a minute for each beyond sixteen");
+        assert!(holds(30, 0.0, 85) && !holds(30, 0.0, 86), "a minute for each beyond four");
         assert!(holds(400, 0.0, 119) && !holds(400, 0.0, 120), "an hour at most");
         assert!(!holds(30, KEPT_FROM, 61), "somebody may suspect it");
     }

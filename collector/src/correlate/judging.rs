@@ -111,7 +111,7 @@ async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> 
     let evidence = Evidence { state: &state, usage, transitions, context: &context, now };
     let mut findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
     let traits = prevalence::of_findings(&findings);
-    let common = common.of_others(&traits).await?;
+    let common = common.of_others(&findings).await?;
     rules::common::bound(&mut findings, &common);
     let judged = judge::device(findings, &app.weights);
     if !away {
@@ -142,10 +142,11 @@ enum Look {
 
 fn look(known: &Known, subject: &Subject, glance: Option<&SiteGlance>, now: Timestamp) -> Look {
     let before = subject.device.judged.as_ref();
-    let same = before.is_some_and(|before| {
-        (before.llr - subject.judged.llr).abs() < HAIR
-            && (before.honest_llr - subject.judged.honest_llr).abs() < HAIR
+    let by = before.map_or(f64::INFINITY, |before| {
+        let (llr, honest) = (before.llr - subject.judged.llr, before.honest_llr - subject.judged.honest_llr);
+        llr.abs().max(honest.abs())
     });
+    let same = by < HAIR;
     let Some(site) = &subject.device.site else {
         return if same && !subject.moved { Look::Settled } else { Look::Now };
     };
@@ -156,11 +157,14 @@ fn look(known: &Known, subject: &Subject, glance: Option<&SiteGlance>, now: Time
     if subject.moved {
         return Look::Now;
     }
-    let soonest = crowd::soonest(glance);
-    match same {
-        true if now < glance.due_at => Look::Settled,
-        false if now < soonest => Look::Later(site.clone(), soonest),
-        _ => Look::Now,
+    let soonest = crowd::soonest_after(glance, by);
+    let at = if same { glance.due_at } else { soonest };
+    if now >= at {
+        Look::Now
+    } else if at < glance.due_at {
+        Look::Later(site.clone(), at)
+    } else {
+        Look::Settled
     }
 }
 

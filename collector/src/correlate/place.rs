@@ -371,10 +371,7 @@ impl Place<'_> {
 
 fn view<'a>(known: &Known, occupants: &[&'a Occupant], beside: Beside<'a>) -> SiteView<'a> {
     let since = super::look_back(beside.now);
-    let standers: Vec<Stander<'_>> = occupants.iter().map(|one| stander(one, since)).collect();
-    let groups = groups(&standers, beside.counts, together);
-    let placed: BTreeSet<DeviceId> =
-        groups.into_iter().max_by_key(Vec::len).unwrap_or_default().into_iter().collect();
+    let placed = placed(occupants, beside.counts, since);
     let noticed = noticed(occupants, &placed, beside.counts, since);
     let members = occupants.iter().map(|one| {
         let address = one.public_address.filter(|address| !known.is_exit(Some(*address)));
@@ -383,6 +380,13 @@ fn view<'a>(known: &Known, occupants: &[&'a Occupant], beside: Beside<'a>) -> Si
         member
     });
     SiteView::new(members.collect(), beside)
+}
+
+/// Those of a site who stand in one place, the largest such group: an account or a pair of hands may have joined others.
+fn placed(occupants: &[&Occupant], counts: &Counts, since: Timestamp) -> BTreeSet<DeviceId> {
+    let standers: Vec<Stander<'_>> = occupants.iter().map(|one| stander(one, since)).collect();
+    let groups = groups(&standers, counts, together);
+    groups.into_iter().max_by_key(Vec::len).unwrap_or_default().into_iter().collect()
 }
 
 /// Those in one place whom nothing but neighbours joins to anybody.

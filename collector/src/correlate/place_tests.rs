@@ -71,8 +71,8 @@ async fn a_crowd_is_judged_now_and_then_and_not_with_each_of_its_laptops() {
     let tool = RemoteTool { class: ToolClass::RemoteDesktop, serving: true, ..RemoteTool::default() };
     with_a_tool.put("rustdesk", &tool);
     let mut judged = Vec::new();
-    // From the seventeenth on they are added as they come; thirty wait for fourteen minutes.
-    for (second, number) in [(300, 1), (600, 2), (1000, 3)] {
+    // From the sixth on they are added as they come; thirty wait for twenty-six minutes.
+    for (second, number) in [(300, 1), (600, 2), (1600, 3)] {
         replay.line(&line_at(second, number, 2, "office", with_a_tool.clone())).await.unwrap();
         replay.finish().await.unwrap();
         let site = store.sites(&Page::first(9)).await.unwrap().remove(0);
@@ -80,7 +80,7 @@ async fn a_crowd_is_judged_now_and_then_and_not_with_each_of_its_laptops() {
         let looked = site.updated_at.as_second() - 1_790_553_600;
         judged.push((site.devices.len(), own.llr > 0.0, looked));
     }
-    assert_eq!(judged, [(30, true, 17), (30, true, 17), (30, true, 1000)]);
+    assert_eq!(judged, [(30, true, 5), (30, true, 5), (30, true, 1600)]);
 }
 
 /// How many there were when an office was last looked at whole, and who is there.

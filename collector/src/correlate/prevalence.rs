@@ -78,15 +78,20 @@ impl Commonness<'_> {
         Ok(others.iter().filter_map(unusual).collect())
     }
 
-    /// What it has and much of the fleet elsewhere does.
-    pub async fn of_others(&self, traits: &BTreeSet<Anchor>) -> Result<BTreeMap<String, Share>> {
-        let mut common = BTreeMap::new();
+    /// What it has and much of the fleet elsewhere does, so that it says less than the findings would have it.
+    pub async fn of_others(&self, findings: &[Finding]) -> Result<BTreeMap<String, Share>> {
+        let (mut common, traits) = (BTreeMap::new(), of_findings(findings));
         if traits.is_empty() {
             return Ok(common);
         }
-        for (of, others) in self.others(traits).await? {
-            if others >= MANY
-                && let Some(share) = self.elsewhere(&of, others).await?
+        for (of, with) in self.others(&traits).await?.into_iter().filter(|(_, with)| *with >= MANY) {
+            let same = |finding: &&Finding| common::what(finding).as_ref() == Some(&of.value);
+            let says =
+                findings.iter().filter(same).map(|found| found.llr.max(found.honest_llr)).fold(0.0, f64::max);
+            let everywhere = Share { with, of: self.app.fleet.size(self.app, self.now).await? };
+            // A rare one needs no closer look.
+            if everywhere.bound() < says
+                && let Some(share) = self.elsewhere(&of, with).await?
             {
                 common.insert(of.value, share);
             }
@@ -96,7 +101,7 @@ impl Commonness<'_> {
 
     /// How many others are listed under each.
     async fn others(&self, traits: &BTreeSet<Anchor>) -> Result<Vec<(Anchor, u64)>> {
-        let traits = Vec::from_iter(traits.iter().cloned());
+        let traits: Vec<Anchor> = traits.iter().cloned().collect();
         let counts = self.app.store.counts_at(&traits).await?;
         let listed = |of: &Anchor| self.before.iter().any(|seen| seen.current && seen.anchor == *of);
         let others = |(of, count): (Anchor, u64)| (count - u64::from(listed(&of)).min(count), of);

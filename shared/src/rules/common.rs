@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::facts::{Family as _, RemoteTool};
 use crate::finding::{Finding, Group};
+use crate::state::FactKey;
 
 /// Of the fleet's other laptops, how many have something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct Share {
 
 impl Share {
     /// The most, in nats, that having it says of a laptop.
-    fn bound(self) -> f64 {
+    pub fn bound(self) -> f64 {
         (self.of as f64 / self.with.max(1) as f64).ln().max(0.0)
     }
 }
@@ -32,7 +33,7 @@ impl Share {
 /// What a finding rests on, the same text for each laptop that has it: the rule and the tools. `None` of what is no tool's.
 pub fn what(finding: &Finding) -> Option<String> {
     let of_tools = finding.group == Group::RemoteControl && finding.llr > 0.0 && !finding.facts.is_empty();
-    let tools = || finding.facts.iter().filter(|key| key.family() == RemoteTool::NAME).map(|key| key.name());
+    let tools = || finding.facts.iter().filter(|key| key.family() == RemoteTool::NAME).map(FactKey::name);
     let all = of_tools && tools().count() == finding.facts.len();
     all.then(|| format!("{}/{}", finding.rule, tools().collect::<Vec<_>>().join("+")))
 }
@@ -47,7 +48,8 @@ pub fn bound(findings: &mut [Finding], shares: &BTreeMap<String, Share>) {
         finding.llr = finding.llr.min(share.bound());
         finding.honest_llr = finding.honest_llr.min(share.bound());
         let Share { with, of } = share;
-        finding.why.push_str(&format!("; it is so on {with} of {of} other laptops, and IT has not said why"));
+        let why = &finding.why;
+        finding.why = format!("{why}; it is so on {with} of {of} other laptops, and IT has not said why");
     }
 }
 

@@ -24,7 +24,8 @@ pub fn of(conn: &Connection, devices: &str) -> Result<Vec<Occupant>> {
     // devices by UNIQUE id, then primary key
     let mut statement = conn.prepare_cached(
         "SELECT a.kind, a.value, a.first_seen, a.last_seen, a.current, x.key
-         FROM json_each(?1) x CROSS JOIN device d ON d.id = x.value CROSS JOIN anchor a ON a.device = d.number",
+         FROM json_each(?1) x CROSS JOIN device d ON d.id = x.value CROSS JOIN anchor a ON a.device = d.number
+         WHERE a.current = 1 OR a.kind IN ('gateway', 'usb_serial', 'display_serial')",
     )?;
     let mut rows = statement.query([devices])?;
     while let Some(row) = rows.next()? {
