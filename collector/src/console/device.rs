@@ -228,7 +228,7 @@ fn anchor_list(anchors: &[(AnchorSeen, u64)], now: Timestamp) -> Markup {
     html! {
         section aria-labelledby="anchors" {
             h2 id="anchors" { "Anchors" }
-            p.dim { "By these it can be found to stand together with others. Hashes tell equal from different, nothing else." }
+            p.dim { "By these it can be found to stand together with others; a trait only counts who has the same. Hashes tell equal from different, nothing else." }
             div.scroll { table.list {
                 thead { tr {
                     th scope="col" { "Kind" } th scope="col" { "Value" } th.number scope="col" { "Laptops" } th scope="col" { "First seen" } th scope="col" { "Last seen" }
@@ -236,7 +236,7 @@ fn anchor_list(anchors: &[(AnchorSeen, u64)], now: Timestamp) -> Markup {
                 tbody { @for (seen, count) in anchors {
                     tr {
                         td { (seen.anchor.kind.label()) @if !seen.current { " " span.dim { "(past)" } } }
-                        td { code { (seen.anchor.value) } @if *count > MOST_AT_ANCHOR {
+                        td { code { (seen.anchor.value) } @if *count > MOST_AT_ANCHOR && seen.anchor.kind.joins() {
                             " " span.dim { "of a crowd: carrier NAT, a VPN's exit, an office; joins nobody" }
                         } }
                         td.number { (count) }
