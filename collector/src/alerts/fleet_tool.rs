@@ -48,7 +48,7 @@ pub fn draft(tool: &str, state: &State, share: Share, listed: Vec<DeviceId>) -> 
     let at_least = steps(share.with).last().unwrap_or(MANY);
     let why = format!("{name} is in use on {at_least} laptops or more, and IT has not said whose it is");
     let summary = format!(
-        "{} This is one alert for all of them.\n\n\
+        "{} This is one alert for all of them; the first are listed here.\n\n\
          So common a tool says little of any one laptop: a farm that is operated with it would show by other things only.\n\n\
          What would clear it: IT sanctions its own account of the tool, or the tool, in the policy file; or it is \
          removed.\n\n\

@@ -8,11 +8,14 @@
 //! - **Innocent twins**: this is one.
 //! - **Defeated by** the tool that the fleet has anyway: then the rest of what a laptop shows has to tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{Family as _, RemoteTool};
 use crate::finding::{Finding, Group};
 use crate::state::FactKey;
+
+/// The finding of several tools side by side.
+const SEVERAL: &str = "remote_control.several";
 
 /// Of the fleet's other laptops, how many have something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +41,18 @@ pub fn what(finding: &Finding) -> Option<String> {
     all.then(|| format!("{}/{}", finding.rule, tools().collect::<Vec<_>>().join("+")))
 }
 
-/// Bounds the findings of which much of the fleet has the same, by [`what`].
-pub fn bound(findings: &mut [Finding], shares: &BTreeMap<String, Share>) {
+/// Bounds the findings of which much of the fleet has the same, by [`what`]. Several tools of which all but one are the
+/// fleet's are that one.
+pub fn bound(findings: &mut Vec<Finding>, shares: &BTreeMap<String, Share>) {
+    if shares.is_empty() {
+        return;
+    }
+    let common: BTreeSet<&str> = shares.keys().filter_map(|what| Some(what.split_once('/')?.1)).collect();
+    findings.retain(|finding| {
+        let of_several = finding.rule == SEVERAL;
+        let rare = finding.facts.iter().filter(|key| !common.contains(key.name())).count();
+        !of_several || rare > 1 || rare == finding.facts.len()
+    });
     for finding in findings {
         let share = what(finding).and_then(|what| shares.get(&what).copied());
         let Some(share) = share.filter(|share| share.bound() < finding.llr.max(finding.honest_llr)) else {
@@ -61,13 +74,19 @@ mod tests {
     use crate::facts::{Seen, SeenBy, ToolClass};
     use crate::weights::Weights;
 
-    fn found(id: &str) -> Vec<Finding> {
+    fn all(ids: &[&str]) -> Vec<Finding> {
         let mut case = Case { context: Context::default(), ..Case::default() };
-        let seen = vec![Seen { by: SeenBy::Process, what: id.into() }];
-        let (name, class) = (id.into(), ToolClass::RemoteDesktop);
-        case.state.put(id, &RemoteTool { name, class, seen, serving: true, ..RemoteTool::default() });
+        for id in ids {
+            let seen = vec![Seen { by: SeenBy::Process, what: (*id).into() }];
+            let (name, class) = ((*id).into(), ToolClass::RemoteDesktop);
+            case.state.put(id, &RemoteTool { name, class, seen, serving: true, ..RemoteTool::default() });
+        }
         let all = findings(&case.evidence(), &Weights::shipped());
-        all.into_iter().filter(|found| found.rule == "remote_control.unattended").collect()
+        all.into_iter().filter(|found| found.group == Group::RemoteControl).collect()
+    }
+
+    fn found(id: &str) -> Vec<Finding> {
+        all(&[id]).into_iter().filter(|found| found.rule == "remote_control.unattended").collect()
     }
 
     #[test]
@@ -98,5 +117,19 @@ mod tests {
             &BTreeMap::from([("remote_control.unattended/anydesk".to_owned(), Share { with: 9, of: 3 })]),
         );
         assert_eq!((all[0].llr, all[0].honest_llr), (0.0, 0.0));
+    }
+
+    #[test]
+    fn one_tool_beside_the_fleets_own_is_one_and_two_beside_it_are_several() {
+        let shares =
+            BTreeMap::from([("remote_control.unattended/anydesk".to_owned(), Share { with: 90, of: 100 })]);
+        let several = |ids: &[&str]| {
+            let mut all = all(ids);
+            bound(&mut all, &shares);
+            all.iter().any(|found| found.rule == SEVERAL)
+        };
+        assert!(!several(&["anydesk", "rustdesk"]));
+        assert!(several(&["anydesk", "rustdesk", "x11vnc"]));
+        assert!(several(&["rustdesk", "x11vnc"]));
     }
 }
