@@ -37,7 +37,11 @@ const OPEN: u32 = 200;
 pub async fn judge(app: &App, known: &Known, taken: &Taken, now: Timestamp) -> anyhow::Result<Vec<Alert>> {
     let id = &taken.device;
     let Some(dossier) = app.store.dossier(id, look_back(now)).await? else { return Ok(Vec::new()) };
-    let subject = subject(app, known, dossier, now).await?;
+    let glance = match &dossier.device.site {
+        Some(site) => app.store.site_glance(site).await?,
+        None => None,
+    };
+    let subject = subject(app, known, dossier, glance.as_ref(), now).await?;
     let mut writing = Writing::new(app, id, known.fingerprint, now);
     if subject.refreshed {
         writing.changes.push(Change::Anchors(id.clone(), subject.anchors.clone()));
@@ -45,10 +49,6 @@ pub async fn judge(app: &App, known: &Known, taken: &Taken, now: Timestamp) -> a
     if subject.device.judged.as_ref() != Some(&subject.judged) {
         writing.changes.push(Change::Judged(id.clone(), Box::new(subject.judged.clone())));
     }
-    let glance = match &subject.device.site {
-        Some(site) => app.store.site_glance(site).await?,
-        None => None,
-    };
     let around = match look(known, &subject, glance.as_ref(), now) {
         Look::Now => around(app, known, &subject, glance.as_ref(), false, now).await?,
         Look::Anew => around(app, known, &subject, glance.as_ref(), true, now).await?,
@@ -79,7 +79,13 @@ pub async fn judge(app: &App, known: &Known, taken: &Taken, now: Timestamp) -> a
 
 /// The device with everything that is judged of it. A revoked device is judged on nothing, and of one that was not heard
 /// for long nobody knows where it is: both leave their sites.
-async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> Result<Subject> {
+async fn subject(
+    app: &App,
+    known: &Known,
+    dossier: Dossier,
+    glance: Option<&SiteGlance>,
+    now: Timestamp,
+) -> Result<Subject> {
     let Dossier { device, state, asset, anchors: before, min_rtt_ms, audit, open } = dossier;
     let address = device.public_address.filter(|address| !known.is_exit(Some(*address)));
     let revoked = device.standing == Standing::Revoked;
@@ -115,7 +121,9 @@ async fn subject(app: &App, known: &Known, dossier: Dossier, now: Timestamp) -> 
     rules::common::bound(&mut findings, &common);
     let judged = judge::device(findings, &app.weights);
     if !away {
-        shown.extend(traits);
+        if !prevalence::is_suspect(&judged, glance) {
+            shown.extend(traits);
+        }
         shown.extend(operator::shown(app, &device.id, &judged, usage, &before, now).await?);
     }
     // To come to a list that joins nobody is no move.

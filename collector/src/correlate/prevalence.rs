@@ -4,6 +4,8 @@
 //! Each device is listed by what it has ([`AnchorKind::Trait`]): its model, each blind sensor, what findings say of its tools.
 //! The store counts who is listed with every write, so a judgement looks up a number or two.
 //!
+//! Laptops that are suspected, by themselves or with their place, are not counted.
+//!
 //! Defeated by the tool that the fleet has anyway: then it is the rest of what a laptop shows that tells.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,16 +14,20 @@ use std::sync::{Mutex, PoisonError};
 use farmwatch_shared::facts::{Host, SensorState, SensorStatus};
 use farmwatch_shared::finding::Finding;
 use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::judge::Judged;
 use farmwatch_shared::rules::common::{self, Share};
 use farmwatch_shared::state::State;
 use jiff::{SignedDuration, Timestamp};
 
+use super::history::KEPT_FROM;
 use crate::alerts::fleet_tool::MANY;
 use crate::app::App;
-use crate::store::{Anchor, AnchorKind, AnchorSeen, Device, Occupant, Result};
+use crate::store::{Anchor, AnchorKind, AnchorSeen, Device, Occupant, Result, SiteGlance};
 
 /// A sensor that is blind on a larger share of its model's laptops has a broken driver, as far as can be told.
 const UNUSUAL: f64 = 0.01;
+/// P(farm-operated) from which a laptop is not counted: ten times what one tool that waits makes of it.
+const SUSPECT: f64 = 0.05;
 /// The size of the fleet is looked up anew after this.
 const SIZE_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// Letters of a model's name that count.
@@ -123,6 +129,11 @@ impl Commonness<'_> {
         let of = fleet.saturating_sub(1 + beside.len() as u64).max(with);
         Ok((with >= MANY).then_some(Share { with, of }))
     }
+}
+
+/// Whoever is suspected tells nothing of what is common among people who are not: one company's farms have one tool.
+pub fn is_suspect(judged: &Judged, site: Option<&SiteGlance>) -> bool {
+    judged.posterior >= SUSPECT || site.is_some_and(|site| site.farm >= KEPT_FROM)
 }
 
 /// The device itself is one more.

@@ -123,3 +123,12 @@ async fn a_sensor_that_is_blind_on_one_laptop_of_its_model_is_a_finding_and_a_br
         assert_eq!(told.is_some(), found, "{blind} of 150: {told:?}");
     }
 }
+
+#[test]
+fn who_is_suspected_alone_or_with_its_place_counts_for_nothing_that_is_common() {
+    let judged = |posterior| Judged { posterior, ..Judged::default() };
+    let at = Timestamp::UNIX_EPOCH;
+    let place = |farm| SiteGlance { judged_at: at, due_at: at, size: 3, said: 0, farm, sanctioned: None };
+    assert!(is_suspect(&judged(0.3), None) && is_suspect(&judged(0.0), Some(&place(0.2))));
+    assert!(!is_suspect(&judged(0.006), Some(&place(1e-5))), "one tool that waits");
+}
