@@ -24,6 +24,11 @@ pub fn of_key(key: &str) -> Option<&str> {
     key.strip_prefix(KEY)
 }
 
+/// Whether an alert takes others in: a place's those of its laptops, that of a tool those of the laptops that have it.
+pub fn takes_in(alert: &Alert) -> bool {
+    alert.kind == AlertKind::Site || of_key(&alert.key).is_some()
+}
+
 /// Numbers of laptops at which the alert is told anew, each twice the last, up to those that have it.
 fn steps(with: u64) -> impl Iterator<Item = u64> {
     std::iter::successors(Some(MANY), |step| step.checked_mul(2))
@@ -43,8 +48,7 @@ pub fn says(alert: &Alert, tool: &str, share: Share) -> bool {
 
 /// The draft, as seen from one of the laptops with that state; `listed` are the first of them.
 pub fn draft(tool: &str, state: &State, share: Share, listed: Vec<DeviceId>) -> Draft {
-    let fact = state.get::<RemoteTool>(tool).unwrap_or_default();
-    let name = if fact.name.is_empty() { tool.to_owned() } else { fact.name };
+    let name = words::tool(&state.get::<RemoteTool>(tool).unwrap_or_default());
     let at_least = steps(share.with).last().unwrap_or(MANY);
     let why = format!("{name} is in use on {at_least} laptops or more, and IT has not said whose it is");
     let summary = format!(

@@ -15,7 +15,7 @@ pub mod site;
 mod words;
 
 pub use life::{Draft, Piece, Written};
-pub use person::{Action, ChangeError, change};
+pub use person::{Action, ChangeError, change, taken_in};
 pub use report::conflict;
 pub use words::name;
 

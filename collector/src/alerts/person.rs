@@ -3,7 +3,7 @@
 use farmwatch_shared::id::AlertId;
 use jiff::Timestamp;
 
-use super::fleet_tool;
+use super::fleet_tool::takes_in;
 use super::life::{self, Written, digest, next};
 use crate::app::App;
 use crate::store::{
@@ -78,15 +78,13 @@ pub async fn change(
     let alert = decided(&old, &action, actor, now)?;
     let mut changes = written(&alert, said(&action), actor, now);
     let of_place = old.kind == AlertKind::Site;
-    if (of_place || fleet_tool::of_key(&old.key).is_some())
-        && let Action::Resolve { disposition, .. } = &action
-    {
-        for taken_in in absorbed(app, &old).await? {
-            if of_place && taken_in.kind == AlertKind::Policy && !settles_policy(*disposition) {
-                changes.extend(life::absorb(&taken_in, None, now).into_iter().flat_map(Written::changes));
+    if let Action::Resolve { disposition, .. } = &action {
+        for own in taken_in(app, &old, &[AlertState::New, AlertState::InProgress]).await? {
+            if of_place && own.kind == AlertKind::Policy && !settles_policy(*disposition) {
+                changes.extend(life::absorb(&own, None, now).into_iter().flat_map(Written::changes));
                 continue;
             }
-            let resolved = resolved(&taken_in, *disposition, now);
+            let resolved = resolved(&own, *disposition, now);
             changes.extend(written(
                 &resolved,
                 format!("resolved with the alert that had taken it in, {id}"),
@@ -165,17 +163,17 @@ fn written(alert: &Alert, what: String, actor: &str, at: Timestamp) -> Vec<Chang
     vec![Change::PutAlert(Box::new(alert.clone())), Change::AlertEvent(event)]
 }
 
-async fn absorbed(app: &App, site: &Alert) -> Result<Vec<Alert>, StoreError> {
+/// The alerts in one of these states (all, if none is named) that one has taken in.
+pub async fn taken_in(app: &App, by: &Alert, states: &[AlertState]) -> Result<Vec<Alert>, StoreError> {
     let mut all = Vec::new();
-    for device in &site.devices {
-        let filter = AlertFilter {
-            device: Some(device.clone()),
-            states: vec![AlertState::New, AlertState::InProgress],
-            absorbed: true,
-            ..AlertFilter::default()
-        };
+    if !takes_in(by) {
+        return Ok(all);
+    }
+    for device in &by.devices {
+        let (device, states) = (Some(device.clone()), states.to_vec());
+        let filter = AlertFilter { device, states, absorbed: true, ..AlertFilter::default() };
         let found = app.store.alerts(&filter, &Page::first(200)).await?;
-        all.extend(found.into_iter().filter(|a| a.absorbed_by.as_ref() == Some(&site.id)));
+        all.extend(found.into_iter().filter(|own| own.absorbed_by.as_ref() == Some(&by.id)));
     }
     Ok(all)
 }

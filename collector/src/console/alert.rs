@@ -15,9 +15,9 @@ use serde::Deserialize;
 use super::error::Failure;
 use super::session::Person;
 use super::{Console, device, facts, frame, isolate_all, waterfall, words};
-use crate::alerts::{self, Action};
+use crate::alerts::{self, Action, taken_in};
 use crate::quarantine::{self, Belief};
-use crate::store::{Alert, AlertEvent, AlertFilter, AlertKind, AlertState, Asset, Device, Page};
+use crate::store::{Alert, AlertEvent, AlertKind, AlertState, Asset, Device};
 
 /// A laptop of the alert, with all that its row says.
 struct Laptop {
@@ -42,7 +42,7 @@ pub async fn page(
         }
     }
     let events = console.app.store.alert_events(&alert.id).await?;
-    let absorbed = absorbed(&console, &alert).await?;
+    let absorbed = taken_in(&console.app, &alert, &[]).await?;
     let proposals = quarantine::proposals(&console.app, &alert, now).await.unwrap_or_default();
     let body = html! {
         p.path { a href="/alerts" { "Alerts" } " / " (words::kind(alert.kind)) }
@@ -66,27 +66,13 @@ pub async fn page(
         }
         (laptops_table(&person, &alert, &laptops, &proposals, now))
         (evidence(&alert, &laptops))
-        (taken_in(&absorbed, now))
+        (parts(&absorbed, now))
         (timeline(&events, now))
     };
     Ok(frame::page(&person, "/alerts", &alert.title, &body))
 }
 
-/// Alerts that this one has taken in.
-async fn absorbed(console: &Console, alert: &Alert) -> Result<Vec<Alert>, Failure> {
-    let mut all = Vec::new();
-    if alert.kind == AlertKind::Device {
-        return Ok(all);
-    }
-    for device in &alert.devices {
-        let filter = AlertFilter { device: Some(device.clone()), absorbed: true, ..AlertFilter::default() };
-        let found = console.app.store.alerts(&filter, &Page::first(200)).await?;
-        all.extend(found.into_iter().filter(|own| own.absorbed_by.as_ref() == Some(&alert.id)));
-    }
-    Ok(all)
-}
-
-fn taken_in(alerts: &[Alert], now: Timestamp) -> Markup {
+fn parts(alerts: &[Alert], now: Timestamp) -> Markup {
     html! {
         @if !alerts.is_empty() {
             section aria-labelledby="taken-in" {

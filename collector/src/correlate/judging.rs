@@ -117,12 +117,12 @@ async fn subject(
     let evidence = Evidence { state: &state, usage, transitions, context: &context, now };
     let mut findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
     let traits = prevalence::of_findings(&findings);
-    let common = common.of_others(&findings).await?;
+    let common = common.of_others(&traits).await?;
     rules::common::bound(&mut findings, &common);
     let judged = judge::device(findings, &app.weights);
     if !away {
         if !prevalence::is_suspect(&judged, glance) {
-            shown.extend(traits);
+            shown.extend(traits.into_keys());
         }
         shown.extend(operator::shown(app, &device.id, &judged, usage, &before, now).await?);
     }

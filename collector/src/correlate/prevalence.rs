@@ -44,9 +44,13 @@ pub fn of_sensors(state: &State) -> BTreeSet<Anchor> {
     blind.chain([listed(format!("{MODEL_OF}{model}"))]).collect()
 }
 
-/// What findings say of a device's tools.
-pub fn of_findings(findings: &[Finding]) -> BTreeSet<Anchor> {
-    findings.iter().filter_map(common::what).map(|what| trait_of(&what)).collect()
+/// What findings say of a device's tools, each with the most that it says, in nats.
+pub fn of_findings(findings: &[Finding]) -> BTreeMap<Anchor, f64> {
+    let says = |finding: &Finding| {
+        let what = common::what(finding)?;
+        Some((trait_of(&what), finding.llr.max(finding.honest_llr)))
+    };
+    findings.iter().filter_map(says).collect()
 }
 
 /// The list of those of which a finding says this; see [`common::what`].
@@ -74,7 +78,7 @@ impl Commonness<'_> {
         if traits.len() < 2 {
             return Ok(Vec::new());
         }
-        let others = self.others(traits).await?;
+        let others = self.others(traits.iter()).await?;
         let of_model =
             others.iter().find(|(of, _)| of.value.starts_with(MODEL_OF)).map_or(0, |(_, count)| *count);
         let unusual = |(of, count): &(Anchor, u64)| {
@@ -84,19 +88,19 @@ impl Commonness<'_> {
         Ok(others.iter().filter_map(unusual).collect())
     }
 
-    /// What it has and much of the fleet elsewhere does, so that it says less than the findings would have it.
-    pub async fn of_others(&self, findings: &[Finding]) -> Result<BTreeMap<String, Share>> {
-        let (mut common, traits) = (BTreeMap::new(), of_findings(findings));
+    /// What it has and much of the fleet elsewhere does, so that it says less than [`of_findings`] would have it.
+    pub async fn of_others(&self, traits: &BTreeMap<Anchor, f64>) -> Result<BTreeMap<String, Share>> {
+        let mut common = BTreeMap::new();
         if traits.is_empty() {
             return Ok(common);
         }
-        for (of, with) in self.others(&traits).await?.into_iter().filter(|(_, with)| *with >= MANY) {
-            let same = |finding: &&Finding| common::what(finding).as_ref() == Some(&of.value);
-            let says =
-                findings.iter().filter(same).map(|found| found.llr.max(found.honest_llr)).fold(0.0, f64::max);
+        let others = self.others(traits.keys()).await?;
+        for ((of, with), says) in
+            others.into_iter().zip(traits.values()).filter(|((_, with), _)| *with >= MANY)
+        {
             let everywhere = Share { with, of: self.app.fleet.size(self.app, self.now).await? };
             // A rare one needs no closer look.
-            if everywhere.bound() < says
+            if everywhere.bound() < *says
                 && let Some(share) = self.elsewhere(&of, with).await?
             {
                 common.insert(of.value, share);
@@ -106,12 +110,15 @@ impl Commonness<'_> {
     }
 
     /// How many others are listed under each.
-    async fn others(&self, traits: &BTreeSet<Anchor>) -> Result<Vec<(Anchor, u64)>> {
-        let traits: Vec<Anchor> = traits.iter().cloned().collect();
+    async fn others(&self, traits: impl Iterator<Item = &Anchor>) -> Result<Vec<(Anchor, u64)>> {
+        let traits: Vec<Anchor> = traits.cloned().collect();
         let counts = self.app.store.counts_at(&traits).await?;
         let listed = |of: &Anchor| self.before.iter().any(|seen| seen.current && seen.anchor == *of);
-        let others = |(of, count): (Anchor, u64)| (count - u64::from(listed(&of)).min(count), of);
-        Ok(traits.into_iter().zip(counts).map(others).map(|(count, of)| (of, count)).collect())
+        let others = |(of, count): (Anchor, u64)| {
+            let count = count.saturating_sub(u64::from(listed(&of)));
+            (of, count)
+        };
+        Ok(traits.into_iter().zip(counts).map(others).collect())
     }
 
     /// Of those that do not stand with the device, how many are listed, where `others` are; `None` if those are too few.

@@ -1,5 +1,6 @@
 //! The policy alerts of a device: each of its own things, and one for all laptops about a tool that the fleet has.
 
+use farmwatch_shared::id::SiteId;
 use farmwatch_shared::rules::common::Share;
 
 use super::super::known::Known;
@@ -9,7 +10,6 @@ use super::Writing;
 use crate::alerts::life::{self, no_longer_seen};
 use crate::alerts::{Draft, fleet_tool, policy};
 use crate::store::{Alert, AlertKind, Result};
-use farmwatch_shared::id::SiteId;
 
 /// Most laptops that an alert about the fleet's tool names.
 const NAMED: u32 = 50;

@@ -71,6 +71,20 @@ async fn anchors(store: SharedStore) {
         assert_eq!(one.asset, asset);
     }
     assert_eq!(store.occupants(&[]).await.unwrap(), []);
+    // Of what is past only that on which evidence rests.
+    let past = |kind, value: &str| AnchorSeen {
+        anchor: Anchor { kind, value: value.into() },
+        current: false,
+        ..seen(value, 1, 1)
+    };
+    let kinds =
+        [AnchorKind::DisplaySerial, AnchorKind::Gateway, AnchorKind::Neighbour, AnchorKind::UsbSerial];
+    let fourth = enrol(&store, 4).await;
+    show(&store, &fourth, kinds.map(|kind| past(kind, "past")).to_vec()).await;
+    let found = store.occupants(from_ref(&fourth)).await.unwrap();
+    let found: Vec<AnchorKind> =
+        found.iter().flat_map(|one| &one.anchors).map(|seen| seen.anchor.kind).collect();
+    assert_eq!(found, [AnchorKind::DisplaySerial, AnchorKind::Gateway, AnchorKind::UsbSerial]);
     let other_kind = Anchor { kind: AnchorKind::UsbSerial, value: "router".into() };
     let three = [other_kind, router, Anchor { kind: AnchorKind::Gateway, value: devices[1].to_string() }];
     assert_eq!(store.counts_at(&three).await.unwrap(), [0, 3, 1]);

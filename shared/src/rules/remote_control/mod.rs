@@ -6,7 +6,6 @@
 //!   By itself it never makes a farm: developers, families and support firms use the same ones, which is why honest remote
 //!   weighs nearly as much. Days on which nearly all input is software's add to it ([`super::input`]). Even so it is like a
 //!   laptop in its owner's drawer (the weights file's twins): an alert takes something that such a one does not show.
-//!
 //! - **A fleet's own tool** of which IT has not spoken: see [`super::common`].
 //!
 //! | kind | what it is for a farm | innocent twins | defeated by |
