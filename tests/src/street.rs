@@ -12,6 +12,7 @@ use farmwatch_shared::report::Report;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 use crate::load::{Laptop, enrol_many};
 use crate::postgres::Server;
@@ -19,10 +20,12 @@ use crate::world::{Collector, wait_for};
 
 /// Who lives there: four laptops of a farm, a couple's two, and others.
 const LAPTOPS: u32 = 12;
-/// Reports of each in a phase that say nothing of note.
+/// Fewest reports of each in a phase that say nothing of note.
 const SMALL_TALK: u64 = 24;
 /// Between two of them.
 const PACE: Duration = Duration::from_millis(12);
+/// Between two of them when there is nothing more to say.
+const SLOWER: Duration = Duration::from_millis(120);
 /// Before a report is sent again; a real agent waits longer.
 const AGAIN: Duration = Duration::from_millis(40);
 /// Longest wait for judges: what one of them took and died of is free after a minute.
@@ -47,6 +50,20 @@ pub enum Phase {
 
 /// All of them.
 pub const LIFE: [Phase; 5] = [Phase::First, Phase::Others, Phase::Merge, Phase::Split, Phase::MergeAgain];
+
+/// Something that happens to a collector while the street reports to it.
+pub trait Fault {
+    /// Before a phase, while nobody reports and all is judged.
+    fn before(&mut self, _phase: Phase) {}
+    /// While it is lived: everybody talks on until this returns.
+    fn during(&mut self, phase: Phase);
+}
+
+impl<F: FnMut(Phase)> Fault for F {
+    fn during(&mut self, phase: Phase) {
+        self(phase);
+    }
+}
 
 /// The street.
 pub struct Street {
@@ -95,12 +112,17 @@ impl Street {
     }
 
     /// Everybody lives through a phase, and reports to collectors on these ports: to another one where one does not take
-    /// it. Ends when all is acknowledged.
-    async fn live(&mut self, phase: Phase, ports: &[u16]) -> anyhow::Result<()> {
+    /// it. Ends when all is acknowledged, and what happens meanwhile is over.
+    async fn live(
+        &mut self,
+        phase: Phase,
+        ports: &[u16],
+        over: &watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
         let living = std::mem::take(&mut self.residents).into_iter().map(|mut resident| {
-            let ports = ports.to_vec();
+            let (ports, over) = (ports.to_vec(), over.clone());
             tokio::spawn(async move {
-                resident.live(phase, &ports).await?;
+                resident.live(phase, &ports, &over).await?;
                 anyhow::Ok(resident)
             })
         });
@@ -110,22 +132,24 @@ impl Street {
         Ok(())
     }
 
-    /// Everybody lives through it all. Each phase ends when what was said is judged, that is when nobody waits any more;
-    /// something may happen meanwhile.
+    /// Everybody lives through it all. Each phase ends when what was said is judged, that is when nobody waits any more.
     pub fn whole_life(
         mut self,
         runtime: &Runtime,
         ports: &[u16],
         waiting: impl Fn() -> anyhow::Result<u64>,
-        mut meanwhile: impl FnMut(Phase),
+        mut fault: impl Fault,
     ) -> anyhow::Result<Self> {
         for phase in LIFE {
+            fault.before(phase);
             let ports = ports.to_vec();
+            let (ends, over) = watch::channel(false);
             let living = runtime.spawn(async move {
-                self.live(phase, &ports).await?;
+                self.live(phase, &ports, &over).await?;
                 anyhow::Ok(self)
             });
-            meanwhile(phase);
+            fault.during(phase);
+            ends.send_replace(true);
             self = runtime.block_on(living)??;
             wait_for("all to be judged", PATIENCE, || Ok((waiting()? == 0).then_some(())))?;
         }
@@ -201,20 +225,25 @@ pub fn assert_same(undisturbed: &[Standing], disturbed: &[Standing]) {
 }
 
 impl Resident {
-    async fn live(&mut self, phase: Phase, ports: &[u16]) -> anyhow::Result<()> {
+    async fn live(
+        &mut self,
+        phase: Phase,
+        ports: &[u16],
+        over: &watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
         let away = phase == Phase::First && self.number > 2;
         let settled = phase != Phase::First && self.number <= 2;
         if away {
             return Ok(());
         }
-        for n in 0..SMALL_TALK {
+        for n in (0..).take_while(|n| *n < SMALL_TALK || !*over.borrow()) {
             let change = match (n == SMALL_TALK / 2 && !settled, n % 2) {
                 (true, _) => self.news(phase),
                 (false, 0) => vec![("locale/self".to_owned(), json!({ "ui_language": self.laptop.seq }))],
                 (false, _) => Vec::new(),
             };
             self.say(&change, ports).await?;
-            tokio::time::sleep(PACE).await;
+            tokio::time::sleep(if n < SMALL_TALK { PACE } else { SLOWER }).await;
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ fn undisturbed(folder: &Path, server: &Server) -> Vec<Standing> {
     let (runtime, collector) = (runtime().unwrap(), collector(folder, server, "quiet"));
     let street = runtime.block_on(Street::enrol(&collector)).unwrap();
     let waiting = || books::waiting_on(server, "quiet");
-    let street = street.whole_life(&runtime, &[collector.agents_port], waiting, |_| {}).unwrap();
+    let street = street.whole_life(&runtime, &[collector.agents_port], waiting, |_: Phase| {}).unwrap();
     let alerts = street.alerts(&collector).unwrap();
     assert!(
         alerts.iter().any(|alert| alert.about == "site/[1, 2, 3, 4]"),
@@ -47,7 +47,7 @@ fn disturbed(folder: &Path, mut server: Server, mut fault: impl FnMut(Phase, &mu
     let shared = std::cell::RefCell::new(&mut server);
     let waiting = || books::waiting_on(&shared.borrow(), "farmwatch");
     let ports = [first.agents_port, second.agents_port];
-    let street = street.whole_life(&runtime, &ports, waiting, |phase| {
+    let street = street.whole_life(&runtime, &ports, waiting, |phase: Phase| {
         fault(phase, &mut shared.borrow_mut(), &first);
         leases_end(&shared.borrow()).unwrap();
     });

@@ -10,7 +10,7 @@ use farmwatch_tests::books;
 use farmwatch_tests::disk::Disk;
 use farmwatch_tests::load::runtime;
 use farmwatch_tests::postgres::Server;
-use farmwatch_tests::street::{Phase, Standing, Street, assert_unharmed, leases_end, start};
+use farmwatch_tests::street::{Fault, Phase, Standing, Street, assert_unharmed, leases_end, start};
 use farmwatch_tests::world::{Collector, wait_for};
 use rusqlite::Connection;
 
@@ -24,11 +24,7 @@ fn collector(folder: &Path, store: Option<&str>) -> Collector {
 }
 
 /// A life on a collector; what happens in it.
-fn life(
-    collector: &Collector,
-    waiting: impl Fn() -> anyhow::Result<u64>,
-    fault: impl FnMut(Phase),
-) -> Street {
+fn life(collector: &Collector, waiting: impl Fn() -> anyhow::Result<u64>, fault: impl Fault) -> Street {
     let runtime = runtime().unwrap();
     let street = runtime.block_on(Street::enrol(collector)).unwrap();
     let lived = street.whole_life(&runtime, &[collector.agents_port], waiting, fault);
@@ -38,7 +34,7 @@ fn life(
 /// Alerts of a life in which nothing happens.
 fn undisturbed(folder: &Path) -> Vec<Standing> {
     let collector = collector(&folder.join("quiet"), None);
-    life(&collector, || books::waiting(&collector), |_| {}).alerts(&collector).unwrap()
+    life(&collector, || books::waiting(&collector), |_: Phase| {}).alerts(&collector).unwrap()
 }
 
 /// The disk is full while the farm's halves come together, and when they do so again.
@@ -46,14 +42,38 @@ fn is_hit(phase: Phase) -> bool {
     matches!(phase, Phase::Merge | Phase::MergeAgain)
 }
 
-/// Gives back the room that SQLite's log has taken: what is written next needs some.
-fn cut_log(collector: &Collector) {
-    let conn = Connection::open(collector.folder().join("farmwatch.db")).unwrap();
-    wait_for("the log to be cut", FULL * 10, || {
-        let busy: i64 = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        Ok((busy == 0).then_some(()))
-    })
-    .unwrap();
+/// The disk below SQLite, full for a while.
+struct Full<'a>(&'a Disk, &'a Collector);
+
+impl Fault for Full<'_> {
+    /// Gives back the room that SQLite's log has taken: what is written next needs some.
+    fn before(&mut self, phase: Phase) {
+        if !is_hit(phase) {
+            return;
+        }
+        let db = open(self.1);
+        wait_for("the log to be cut", FULL * 10, || {
+            let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            Ok((busy == 0).then_some(()))
+        })
+        .unwrap();
+    }
+
+    fn during(&mut self, phase: Phase) {
+        if is_hit(phase) {
+            self.0.fill().unwrap();
+            std::thread::sleep(FULL);
+            self.0.make_room().unwrap();
+            // A minute passes: what a judge took and could not write is free again.
+            let db = open(self.1);
+            db.busy_timeout(FULL * 10).unwrap();
+            db.execute("UPDATE work SET leased_until = 0", []).unwrap();
+        }
+    }
+}
+
+fn open(collector: &Collector) -> Connection {
+    Connection::open(collector.folder().join("farmwatch.db")).unwrap()
 }
 
 #[test]
@@ -63,18 +83,7 @@ fn a_full_disk_below_sqlite() {
     let home = folder.path().join("full");
     let disk = Disk::mount(&home, 400).unwrap();
     let collector = collector(&home, None);
-    let street = life(
-        &collector,
-        || books::waiting(&collector),
-        |phase| {
-            if is_hit(phase) {
-                cut_log(&collector);
-                disk.fill().unwrap();
-                std::thread::sleep(FULL);
-                disk.make_room().unwrap();
-            }
-        },
-    );
+    let street = life(&collector, || books::waiting(&collector), Full(&disk, &collector));
     for (device, said) in street.said() {
         books::balance(&collector, device, said).unwrap();
     }

@@ -31,7 +31,7 @@ fn undisturbed(folder: &Path) -> Vec<Standing> {
     let (runtime, collector) = (runtime().unwrap(), collector(&folder.join("quiet"), None));
     let street = runtime.block_on(Street::enrol(&collector)).unwrap();
     let waiting = || books::waiting(&collector);
-    let street = street.whole_life(&runtime, &[collector.agents_port], waiting, |_| {}).unwrap();
+    let street = street.whole_life(&runtime, &[collector.agents_port], waiting, |_: Phase| {}).unwrap();
     street.alerts(&collector).unwrap()
 }
 
@@ -103,7 +103,7 @@ fn killed_in_the_middle_of_a_sites_merge_on_postgresql() {
     let port = collector.borrow().agents_port;
     let waiting = || books::waiting_on(&server, "farmwatch");
     let mut killed = 0;
-    let street = street.whole_life(&runtime, &[port], waiting, |phase| {
+    let street = street.whole_life(&runtime, &[port], waiting, |phase: Phase| {
         if !matches!(phase, Phase::Merge | Phase::Split | Phase::MergeAgain) {
             return;
         }
@@ -144,7 +144,7 @@ fn killed_again_and_again_while_sites_merge_on_sqlite() {
     let port = collector.borrow().agents_port;
     let waiting = || books::waiting(&collector.borrow());
     let mut random = fastrand::Rng::with_seed(9);
-    let street = street.whole_life(&runtime, &[port], waiting, |phase| {
+    let street = street.whole_life(&runtime, &[port], waiting, |phase: Phase| {
         if !matches!(phase, Phase::Merge | Phase::Split | Phase::MergeAgain) {
             return;
         }
@@ -186,7 +186,7 @@ fn twenty_collectors_on_one_queue_some_of_them_killed_are_as_one() {
     let street = runtime.block_on(Street::enrol(&collectors[0])).unwrap();
     let waiting = || books::waiting_on(&server, "farmwatch");
     let mut killed = 0;
-    let street = street.whole_life(&runtime, &ports, waiting, |phase| {
+    let street = street.whole_life(&runtime, &ports, waiting, |phase: Phase| {
         // What the dead had in their hands is free a minute later; that is waited for once.
         if phase == Phase::MergeAgain {
             for collector in collectors.iter_mut().rev().take(KILLED) {

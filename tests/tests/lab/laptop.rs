@@ -77,22 +77,32 @@ impl Laptop {
 
     /// Waits until what it has sent fits; its reports, oldest first.
     pub fn until_sent(&mut self, what: &str, fits: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-        wait_for(what, LIMIT, || {
+        let sent = wait_for(what, LIMIT, || {
             let reports = self.sent();
-            Ok(fits(&reports).then_some(reports))
-        })
-        .unwrap_or_else(|error| panic!("{error:#}\n{}", self.said()))
+            let fit = fits(&reports);
+            if !fit {
+                self.let_it_look();
+            }
+            Ok(fit.then_some(reports))
+        });
+        sent.unwrap_or_else(|error| panic!("{error:#}\n{}", self.said()))
     }
 
-    /// Gives the agent the seconds after which it looks again: it takes no more than its share of a processor, which here
-    /// is slow.
+    /// Gives the agent the seconds after which it looks again (it takes no more than its share of a processor, which here
+    /// is slow), and of the minutes that it leaves a collector alone whose answers came too late for its faster time.
     pub fn let_it_look(&mut self) {
         self.guest.at_speed(4, "sleep 6").unwrap();
     }
 
     /// Waits for something; on failure tells what the page and the agent say.
     pub fn until<T>(&mut self, what: &str, mut look: impl FnMut(&Self) -> Option<T>) -> T {
-        let seen = wait_for(what, LIMIT, || Ok(look(self)));
+        let seen = wait_for(what, LIMIT, || {
+            let seen = look(self);
+            if seen.is_none() {
+                self.let_it_look();
+            }
+            Ok(seen)
+        });
         seen.unwrap_or_else(|error| panic!("{error:#}\n{}\n{}", self.shown(), self.said()))
     }
 
