@@ -50,9 +50,10 @@ pub fn says(alert: &Alert, tool: &str, share: Share) -> bool {
 pub fn draft(tool: &str, state: &State, share: Share, listed: Vec<DeviceId>) -> Draft {
     let name = words::tool(&state.get::<RemoteTool>(tool).unwrap_or_default());
     let at_least = steps(share.with).last().unwrap_or(MANY);
-    let why = format!("{name} is in use on {at_least} laptops or more, and IT has not said whose it is");
+    let why = format!("{name} is on {at_least} laptops or more, and IT has not said whose it is");
     let summary = format!(
-        "{} This is one alert for all of them; the first are listed here.\n\n\
+        "{} This is one alert for all of them, whoever comes; the first are listed here. A laptop that is suspected, by \
+         itself or with its place, has one of its own.\n\n\
          So common a tool says little of any one laptop: a farm that is operated with it would show by other things only.\n\n\
          What would clear it: IT sanctions its own account of the tool, or the tool, in the policy file; or it is \
          removed.\n\n\
@@ -64,7 +65,7 @@ pub fn draft(tool: &str, state: &State, share: Share, listed: Vec<DeviceId>) -> 
         key: key(tool),
         kind: AlertKind::Policy,
         severity: Severity::Medium,
-        title: format!("{name} is in use on {at_least} laptops or more, and nobody has sanctioned it"),
+        title: format!("{name} is on {at_least} laptops or more, and nobody has sanctioned it"),
         summary,
         devices: listed,
         site: None,

@@ -45,7 +45,7 @@ pub struct Draft {
     pub waterfall: Vec<Bar>,
     /// What it rests on.
     pub evidence: Vec<Piece>,
-    /// The site alert that takes it in.
+    /// The alert that takes it in.
     pub absorbed_by: Option<AlertId>,
 }
 
@@ -104,13 +104,13 @@ pub fn note(old: &Alert, opening: &str, what: &str, now: Timestamp) -> Option<Wr
     Some(Written { alert, events: vec![event(old, now, what)], material: false })
 }
 
-/// An open alert comes under a site's alert, or leaves it.
+/// An open alert comes under another one (a site's, that of a tool that the fleet has), or leaves it.
 pub fn absorb(old: &Alert, by: Option<&AlertId>, now: Timestamp) -> Option<Written> {
     if old.state == AlertState::Resolved || old.absorbed_by.as_ref() == by {
         return None;
     }
     let what = match by {
-        Some(by) => format!("taken in by the site alert {by}"),
+        Some(by) => format!("taken in by the alert {by}"),
         None => "stands alone again".to_owned(),
     };
     let alert = Alert { absorbed_by: by.cloned(), ..next(old, now) };

@@ -62,7 +62,7 @@ pub enum ChangeError {
 ///
 /// Resolving a site alert resolves the device alerts that it has taken in. Policy alerts are resolved with it where
 /// the place was a farm, a drill or told elsewhere; where it was not, they stand alone again: that a place is no farm
-/// does not allow the tool. Resolving the alert about a tool that the fleet has resolves those of its laptops that it names.
+/// does not allow the tool. Resolving the alert about a tool that the fleet has resolves those of its laptops that it has taken in.
 pub async fn change(
     app: &App,
     id: &AlertId,
@@ -169,11 +169,16 @@ pub async fn taken_in(app: &App, by: &Alert, states: &[AlertState]) -> Result<Ve
     if !takes_in(by) {
         return Ok(all);
     }
-    for device in &by.devices {
-        let (device, states) = (Some(device.clone()), states.to_vec());
-        let filter = AlertFilter { device, states, absorbed: true, ..AlertFilter::default() };
-        let found = app.store.alerts(&filter, &Page::first(200)).await?;
-        all.extend(found.into_iter().filter(|own| own.absorbed_by.as_ref() == Some(&by.id)));
+    let (states, absorbed_by) = (states.to_vec(), Some(by.id.clone()));
+    let filter = AlertFilter { states, absorbed: true, absorbed_by, ..AlertFilter::default() };
+    let mut page = Page::first(200);
+    loop {
+        let found = app.store.alerts(&filter, &page).await?;
+        let more = page.turn(&found, |alert| alert.id.to_string());
+        all.extend(found);
+        if !more {
+            break;
+        }
     }
     Ok(all)
 }

@@ -156,7 +156,7 @@ async fn list(args: ListArgs, context: &Context, store: &SharedStore) -> anyhow:
         KindArg::Site => AlertKind::Site,
     });
     let (text, device, absorbed) = (args.text, args.device, args.absorbed);
-    let filter = AlertFilter { states, kind, device, text, absorbed, since: None };
+    let filter = AlertFilter { states, kind, device, text, absorbed, ..AlertFilter::default() };
     let alerts = store.alerts(&filter, &Page::first(args.limit)).await?;
     if context.json() {
         return output::json(&alerts);

@@ -55,7 +55,7 @@ impl Wanted {
         let device = self.device.parse::<DeviceId>().ok();
         let text = (!self.q.trim().is_empty()).then(|| self.q.trim().to_owned());
         // One device's list shows what a site alert took in, too.
-        AlertFilter { states, kind, absorbed: device.is_some(), device, text, since: None }
+        AlertFilter { states, kind, absorbed: device.is_some(), device, text, ..AlertFilter::default() }
     }
 
     /// Less than all that is open is asked for, or something else.

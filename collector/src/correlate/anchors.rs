@@ -108,8 +108,8 @@ pub fn prefix(address: IpAddr) -> Option<String> {
     }
 }
 
-/// A device's anchors as they are to be written: those shown now, and those shown before. `None` if that would
-/// say nothing new.
+/// A device's anchors as they are to be written: those shown now, and those shown before, traits aside. `None` if that
+/// would say nothing new.
 pub fn sightings(before: &[AnchorSeen], shown: &BTreeSet<Anchor>, now: Timestamp) -> Option<Vec<AnchorSeen>> {
     let mut all: BTreeMap<&Anchor, AnchorSeen> = BTreeMap::new();
     let mut differs = false;
@@ -117,6 +117,9 @@ pub fn sightings(before: &[AnchorSeen], shown: &BTreeSet<Anchor>, now: Timestamp
         let current = shown.contains(&seen.anchor);
         let last_seen = if current { now } else { seen.last_seen };
         differs |= current != seen.current || (current && is_stale(seen.last_seen, now));
+        if !current && !seen.anchor.kind.is_kept() {
+            continue;
+        }
         all.insert(&seen.anchor, AnchorSeen { last_seen, current, ..seen.clone() });
     }
     for anchor in shown {

@@ -108,21 +108,19 @@ async fn subject(
     if device.site.is_none() && sanctioned.is_none() {
         context.strange_hardware = strange_hardware_around_one(&before, now);
     }
-    let common = Commonness { app, device: &device, before: &before, now };
-    if !away && !revoked {
-        let traits = prevalence::of_sensors(&state);
-        context.unusually_blind = common.unusually_blind(&traits).await?;
-        shown.extend(traits);
-    }
+    let common = Commonness { app, device: &device, before: &before, site: glance, now };
+    let sensors = if away || revoked { BTreeSet::new() } else { prevalence::of_sensors(&state) };
+    context.unusually_blind = common.unusually_blind(&sensors).await?;
     let evidence = Evidence { state: &state, usage, transitions, context: &context, now };
     let mut findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
-    let traits = prevalence::of_findings(&findings);
-    let common = common.of_others(&traits).await?;
-    rules::common::bound(&mut findings, &common);
+    let tools = prevalence::of_findings(&findings);
+    let common = common.of_others(&tools).await?;
+    rules::common::bound(&mut findings, &prevalence::of_the_fleet(&common));
     let judged = judge::device(findings, &app.weights);
+    let suspect = prevalence::is_suspect(&judged, glance);
     if !away {
-        if !prevalence::is_suspect(&judged, glance) {
-            shown.extend(traits.into_keys());
+        if !suspect {
+            shown.extend(sensors.into_iter().chain(tools));
         }
         shown.extend(operator::shown(app, &device.id, &judged, usage, &before, now).await?);
     }
@@ -133,7 +131,20 @@ async fn subject(
     app.habits.keep(&device.id, habit);
     let refreshed = sightings.is_some();
     let anchors = sightings.unwrap_or(before);
-    Ok(Subject { device, state, asset, audit, open, judged, common, anchors, sanctioned, moved, refreshed })
+    Ok(Subject {
+        device,
+        state,
+        asset,
+        audit,
+        open,
+        judged,
+        suspect,
+        common,
+        anchors,
+        sanctioned,
+        moved,
+        refreshed,
+    })
 }
 
 /// When the place of a device is to be looked at.

@@ -114,6 +114,13 @@ impl Known {
         self.policy.sanctioned_tools.iter().chain(excepted).map(String::as_str)
     }
 
+    /// Whether IT sanctions a tool on every laptop.
+    pub fn sanctions_everywhere(&self, tool: &str) -> bool {
+        let excepted = |e: &Exception| matches!(&e.scope, ExceptionScope::Tool(of_all) if of_all == tool);
+        self.policy.sanctioned_tools.iter().any(|of_all| of_all == tool)
+            || self.exceptions.iter().any(excepted)
+    }
+
     /// What the rules need for one device; see [`Self::stands_in`].
     pub fn context(
         &self,

@@ -44,7 +44,9 @@ pub struct Subject {
     pub open: Vec<Alert>,
     /// Its judgement now.
     pub judged: Judged,
-    /// What it has as much of the fleet does, by [`farmwatch_shared::rules::common::what`].
+    /// It or its place is under suspicion.
+    pub suspect: bool,
+    /// What it has as so many laptops elsewhere do that it may be the fleet's, by [`farmwatch_shared::rules::common::what`].
     pub common: BTreeMap<String, Share>,
     /// What it has shown, now and before.
     pub anchors: Vec<AnchorSeen>,

@@ -4,7 +4,8 @@
 //! Each device is listed by what it has ([`AnchorKind::Trait`]): its model, each blind sensor, what findings say of its tools.
 //! The store counts who is listed with every write, so a judgement looks up a number or two.
 //!
-//! Laptops that are suspected, by themselves or with their place, are not counted.
+//! Laptops that are suspected, by themselves or with their place, are not counted, nor are those that stand with the one that
+//! is judged.
 //!
 //! Defeated by the tool that the fleet has anyway: then it is the rest of what a laptop shows that tells.
 
@@ -13,7 +14,6 @@ use std::sync::{Mutex, PoisonError};
 
 use farmwatch_shared::facts::{Host, SensorState, SensorStatus};
 use farmwatch_shared::finding::Finding;
-use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::judge::Judged;
 use farmwatch_shared::rules::common::{self, Share};
 use farmwatch_shared::state::State;
@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::history::KEPT_FROM;
 use crate::alerts::fleet_tool::MANY;
 use crate::app::App;
-use crate::store::{Anchor, AnchorKind, AnchorSeen, Device, Occupant, Result, SiteGlance};
+use crate::store::{Anchor, AnchorKind, AnchorSeen, Device, Result, SiteGlance};
 
 /// A sensor that is blind on a larger share of its model's laptops has a broken driver, as far as can be told.
 const UNUSUAL: f64 = 0.01;
@@ -32,6 +32,11 @@ const SUSPECT: f64 = 0.05;
 const SIZE_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// Letters of a model's name that count.
 const MODEL: usize = 64;
+/// Bytes of the longest thing that is counted, and most things of one laptop: no real one comes near.
+const LONGEST: usize = 200;
+const MOST: usize = 32;
+/// Where so many times as many have something as stand with a laptop, those might as well all have it.
+const MANY_TIMES: u64 = 20;
 
 const MODEL_OF: &str = "model/";
 const BLIND: &str = "blind/";
@@ -41,16 +46,16 @@ pub fn of_sensors(state: &State) -> BTreeSet<Anchor> {
     let model = model(state);
     let blind = state.all::<SensorStatus>().filter(|(_, status)| status.state == SensorState::Blind);
     let blind = blind.map(|(key, _)| listed(format!("{BLIND}{}/{model}", key.name())));
-    blind.chain([listed(format!("{MODEL_OF}{model}"))]).collect()
+    blind.take(MOST).chain([listed(format!("{MODEL_OF}{model}"))]).collect()
 }
 
-/// What findings say of a device's tools, each with the most that it says, in nats.
-pub fn of_findings(findings: &[Finding]) -> BTreeMap<Anchor, f64> {
+/// What findings say of a device's tools.
+pub fn of_findings(findings: &[Finding]) -> BTreeSet<Anchor> {
     let says = |finding: &Finding| {
-        let what = common::what(finding)?;
-        Some((trait_of(&what), finding.llr.max(finding.honest_llr)))
+        let what = common::what(finding).filter(|what| what.len() <= LONGEST)?;
+        Some(trait_of(&what))
     };
-    findings.iter().filter_map(says).collect()
+    findings.iter().filter_map(says).take(MOST).collect()
 }
 
 /// The list of those of which a finding says this; see [`common::what`].
@@ -67,18 +72,20 @@ pub struct Commonness<'a> {
     pub device: &'a Device,
     /// What the device is listed under, as stored.
     pub before: &'a [AnchorSeen],
+    /// The site in which it stands.
+    pub site: Option<&'a SiteGlance>,
     /// Now.
     pub now: Timestamp,
 }
 
 impl Commonness<'_> {
-    /// Its sensors that are blind, and on hardly any other laptop of its model are.
+    /// Its sensors that are blind, and on hardly any other laptop of its model elsewhere are.
     pub async fn unusually_blind(&self, traits: &BTreeSet<Anchor>) -> Result<Vec<String>> {
         // All but one in a hundred see all that there is.
         if traits.len() < 2 {
             return Ok(Vec::new());
         }
-        let others = self.others(traits.iter()).await?;
+        let others = self.elsewhere(traits).await?;
         let of_model =
             others.iter().find(|(of, _)| of.value.starts_with(MODEL_OF)).map_or(0, |(_, count)| *count);
         let unusual = |(of, count): &(Anchor, u64)| {
@@ -88,54 +95,50 @@ impl Commonness<'_> {
         Ok(others.iter().filter_map(unusual).collect())
     }
 
-    /// What it has and much of the fleet elsewhere does, so that it says less than [`of_findings`] would have it.
-    pub async fn of_others(&self, traits: &BTreeMap<Anchor, f64>) -> Result<BTreeMap<String, Share>> {
-        let mut common = BTreeMap::new();
+    /// What it has and so many laptops elsewhere do that it may be the fleet's.
+    pub async fn of_others(&self, traits: &BTreeSet<Anchor>) -> Result<BTreeMap<String, Share>> {
+        let mut common = self.elsewhere(traits).await?;
+        common.retain(|(_, with)| *with >= MANY / 2);
+        if common.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let others = self.app.fleet.size(self.app, self.now).await?.saturating_sub(1 + self.beside());
+        let share = |(of, with): (Anchor, u64)| (of.value, Share { with, of: others.max(with) });
+        Ok(common.into_iter().map(share).collect())
+    }
+
+    /// How many others stand with it.
+    fn beside(&self) -> u64 {
+        self.site.map_or(0, |site| site.size.saturating_sub(1))
+    }
+
+    /// How many are listed under each that do not stand with it.
+    async fn elsewhere(&self, traits: &BTreeSet<Anchor>) -> Result<Vec<(Anchor, u64)>> {
+        let traits: Vec<Anchor> = traits.iter().cloned().collect();
         if traits.is_empty() {
-            return Ok(common);
+            return Ok(Vec::new());
         }
-        let others = self.others(traits.keys()).await?;
-        for ((of, with), says) in
-            others.into_iter().zip(traits.values()).filter(|((_, with), _)| *with >= MANY)
-        {
-            let everywhere = Share { with, of: self.app.fleet.size(self.app, self.now).await? };
-            // A rare one needs no closer look.
-            if everywhere.bound() < *says
-                && let Some(share) = self.elsewhere(&of, with).await?
-            {
-                common.insert(of.value, share);
-            }
+        let (beside, store) = (self.beside(), &self.app.store);
+        let mut counts = store.counts_at(&traits).await?;
+        let is_listed = |of: &Anchor| self.before.iter().any(|seen| seen.current && seen.anchor == *of);
+        let itself: Vec<u64> = traits.iter().map(|of| u64::from(is_listed(of))).collect();
+        let few = |count: &u64| *count > 0 && *count < MANY_TIMES * beside;
+        // Of those that stand with it as many as are listed, where that matters.
+        let here = match self.device.site.as_ref().filter(|_| counts.iter().any(few)) {
+            Some(site) => store.counts_in(site, &traits).await?,
+            None => itself.iter().map(|itself| itself + beside).collect(),
+        };
+        for (count, here) in counts.iter_mut().zip(here) {
+            *count = count.saturating_sub(here);
         }
-        Ok(common)
+        Ok(traits.into_iter().zip(counts).collect())
     }
+}
 
-    /// How many others are listed under each.
-    async fn others(&self, traits: impl Iterator<Item = &Anchor>) -> Result<Vec<(Anchor, u64)>> {
-        let traits: Vec<Anchor> = traits.cloned().collect();
-        let counts = self.app.store.counts_at(&traits).await?;
-        let listed = |of: &Anchor| self.before.iter().any(|seen| seen.current && seen.anchor == *of);
-        let others = |(of, count): (Anchor, u64)| {
-            let count = count.saturating_sub(u64::from(listed(&of)));
-            (of, count)
-        };
-        Ok(traits.into_iter().zip(counts).map(others).collect())
-    }
-
-    /// Of those that do not stand with the device, how many are listed, where `others` are; `None` if those are too few.
-    async fn elsewhere(&self, of: &Anchor, others: u64) -> Result<Option<Share>> {
-        let site = match &self.device.site {
-            Some(site) => self.app.store.site(site).await?,
-            None => None,
-        };
-        let beside = site.map(|site| site.devices).unwrap_or_default();
-        let beside: Vec<DeviceId> = beside.into_iter().filter(|id| *id != self.device.id).collect();
-        let listed = |one: &&Occupant| one.anchors.iter().any(|seen| seen.current && seen.anchor == *of);
-        let here = self.app.store.occupants(&beside).await?.iter().filter(listed).count() as u64;
-        let fleet = self.app.fleet.size(self.app, self.now).await?;
-        let with = others.saturating_sub(here);
-        let of = fleet.saturating_sub(1 + beside.len() as u64).max(with);
-        Ok((with >= MANY).then_some(Share { with, of }))
-    }
+/// Of what so many have, what weighs less for it.
+pub fn of_the_fleet(common: &BTreeMap<String, Share>) -> BTreeMap<String, Share> {
+    let fleets = common.iter().filter(|(_, share)| share.with >= MANY);
+    fleets.map(|(what, share)| (what.clone(), *share)).collect()
 }
 
 /// Whoever is suspected tells nothing of what is common among people who are not: one company's farms have one tool.

@@ -22,7 +22,7 @@ pub async fn check_silence(app: &App, now: Timestamp) -> anyhow::Result<Vec<Aler
         if !placed.is_empty() {
             app.store.queue(&placed, now).await?;
         }
-        if !page.turn(&devices) {
+        if !page.turn(&devices, |device| device.id.to_string()) {
             break;
         }
     }
@@ -38,7 +38,7 @@ pub async fn check_silence(app: &App, now: Timestamp) -> anyhow::Result<Vec<Aler
         for device in devices.iter().filter(|device| device.standing != Standing::Revoked) {
             told.extend(report::raise(app, policy::silence(device, hours), now).await?);
         }
-        if !page.turn(&devices) {
+        if !page.turn(&devices, |device| device.id.to_string()) {
             return Ok(told);
         }
     }

@@ -152,14 +152,16 @@ pub struct AlertFilter {
     pub device: Option<DeviceId>,
     /// Part of title or summary.
     pub text: Option<String>,
-    /// With those that a site alert has taken in.
+    /// With those that another alert has taken in.
     pub absorbed: bool,
+    /// Only those that this alert has taken in.
+    pub absorbed_by: Option<AlertId>,
     /// Only raised or changed after.
     pub since: Option<Timestamp>,
 }
 
 impl AlertFilter {
-    /// What nobody has closed about a device, also where a site alert has taken it in.
+    /// What nobody has closed about a device, also where another alert has taken it in.
     pub fn open_of(device: &DeviceId) -> Self {
         let states = vec![AlertState::New, AlertState::InProgress];
         Self { device: Some(device.clone()), states, absorbed: true, ..Self::default() }

@@ -124,11 +124,11 @@ impl Page {
         Self { after: (!id.is_empty()).then(|| id.to_owned()), limit }
     }
 
-    /// Goes on to the page after the one that holds these devices; whether there may be one.
-    pub fn turn(&mut self, devices: &[Device]) -> bool {
-        match devices.last() {
-            Some(last) if devices.len() == self.limit as usize => {
-                self.after = Some(last.id.to_string());
+    /// Goes on to the page after the one that holds these, named so; whether there may be one.
+    pub fn turn<T>(&mut self, found: &[T], name: impl FnOnce(&T) -> String) -> bool {
+        match found.last() {
+            Some(last) if found.len() == self.limit as usize => {
+                self.after = Some(name(last));
                 true
             }
             _ => false,

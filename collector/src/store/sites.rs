@@ -64,6 +64,12 @@ impl AnchorKind {
         !matches!(self, Self::ToolAccount | Self::FromAfar | Self::Operator | Self::Trait)
     }
 
+    /// What a device showed once is kept, for the analyst and for what its past says of a place; what is common counts only
+    /// while it is there.
+    pub fn is_kept(self) -> bool {
+        self != Self::Trait
+    }
+
     /// As people read it.
     pub fn label(self) -> &'static str {
         match self {
@@ -244,6 +250,8 @@ pub trait Sites {
     async fn occupants(&self, devices: &[DeviceId]) -> Result<Vec<Occupant>>;
     /// How many devices show each of some anchors now.
     async fn counts_at(&self, anchors: &[Anchor]) -> Result<Vec<u64>>;
+    /// How many of the devices of a site show each of some anchors now.
+    async fn counts_in(&self, site: &SiteId, anchors: &[Anchor]) -> Result<Vec<u64>>;
     /// Whether a site is to be judged.
     async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>>;
     /// One site.

@@ -50,7 +50,7 @@ pub async fn queue_all(store: &SharedStore, now: Timestamp) -> Result<usize> {
     let (mut page, mut count) = (Page::first(STEP), 0);
     loop {
         let devices = store.devices(&DeviceFilter::default(), &page).await?;
-        let more = page.turn(&devices);
+        let more = page.turn(&devices, |device| device.id.to_string());
         let ids: Vec<DeviceId> = devices.into_iter().map(|device| device.id).collect();
         store.queue(&ids, now).await?;
         count += ids.len();

@@ -25,7 +25,7 @@ mod network_origin;
 mod no_way_in;
 mod place;
 mod power;
-mod remote_control;
+pub mod remote_control;
 #[cfg(test)]
 mod testing;
 mod usb_hid;

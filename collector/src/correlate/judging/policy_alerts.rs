@@ -2,14 +2,16 @@
 
 use farmwatch_shared::id::SiteId;
 use farmwatch_shared::rules::common::Share;
+use farmwatch_shared::rules::remote_control;
 
 use super::super::known::Known;
 use super::super::place::Subject;
 use super::super::prevalence;
 use super::Writing;
+use crate::alerts::fleet_tool::{self, MANY};
 use crate::alerts::life::{self, no_longer_seen};
-use crate::alerts::{Draft, fleet_tool, policy};
-use crate::store::{Alert, AlertKind, Result};
+use crate::alerts::{Draft, policy};
+use crate::store::{Alert, AlertKind, AlertState, Result};
 
 /// Most laptops that an alert about the fleet's tool names.
 const NAMED: u32 = 50;
@@ -29,9 +31,7 @@ impl Writing<'_> {
                 let written = life::note(open, "Heard again ", "the agent is heard again", self.now);
                 self.write(written);
             } else if let Some(tool) = fleet_tool::of_key(&open.key) {
-                if known.sanctioned_tools(&device.id).any(|sanctioned| sanctioned == tool) {
-                    self.write(life::note(open, "Sanctioned since ", "IT sanctions the tool", self.now));
-                }
+                self.fleets_tool_noted(known, open, tool).await?;
             } else if policy::is_about_a_thing(&open.key) && drafts.iter().all(|d| d.key != open.key) {
                 self.write(no_longer_seen(open, self.now));
             }
@@ -45,12 +45,16 @@ impl Writing<'_> {
                 draft.absorbed_by.clone_from(&home);
             }
             let existing = self.app.store.alert_by_key(&draft.key).await?;
-            if let Some(fleets) = self.fleet_alert(subject, &draft).await? {
-                // Of so many laptops, one more is no news.
-                if existing.is_none() {
-                    continue;
+            // Of so many laptops one more is no news; one that is suspected is.
+            if !subject.suspect
+                && let Some(fleets) = self.fleets_tool(subject, &draft).await?
+            {
+                let Some(own) = existing.as_ref().filter(|own| is_open(own)) else { continue };
+                let by = fleets.filter(is_open).map(|alert| alert.id);
+                // What somebody works on stays where it is.
+                if own.assignee.is_none() || own.absorbed_by == by {
+                    draft.absorbed_by = draft.absorbed_by.or(by);
                 }
-                draft.absorbed_by = draft.absorbed_by.or(Some(fleets.id));
             }
             let before = existing.as_ref().map(|alert| alert.version);
             let alert = self.bring(existing, draft).await?;
@@ -60,8 +64,9 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// The alert about a tool that the fleet has, raised now or brought up to date; `None` where the draft is about no such tool.
-    async fn fleet_alert(&mut self, subject: &Subject, draft: &Draft) -> Result<Option<Alert>> {
+    /// The alert about the tool that a draft is about, raised now or brought up to date; `None` where it is no tool of the
+    /// fleet's, and no alert where none is raised in learning mode.
+    async fn fleets_tool(&mut self, subject: &Subject, draft: &Draft) -> Result<Option<Option<Alert>>> {
         let about = |(what, share): (&String, &Share)| {
             let (rule, tool) = what.split_once('/')?;
             let same = draft.key.ends_with(&format!("/remote_tool/{tool}"));
@@ -70,14 +75,35 @@ impl Writing<'_> {
         };
         let Some((what, id, share)) = subject.common.iter().find_map(about) else { return Ok(None) };
         let existing = self.app.store.alert_by_key(&fleet_tool::key(&id)).await?;
-        if existing.as_ref().is_some_and(|alert| fleet_tool::says(alert, &id, share)) {
-            return Ok(existing);
+        // What was the fleet's is so until half of them have it no more.
+        if existing.is_none() && share.with < MANY {
+            return Ok(None);
         }
-        let named = match &existing {
-            Some(alert) => alert.devices.clone(),
-            None => self.app.store.devices_at(&[prevalence::trait_of(&what)], NAMED).await?.concat(),
-        };
+        if existing.as_ref().is_some_and(|alert| fleet_tool::says(alert, &id, share)) {
+            return Ok(Some(existing));
+        }
+        let named = self.app.store.devices_at(&[prevalence::trait_of(&what)], NAMED).await?.concat();
         let about = fleet_tool::draft(&id, &subject.state, share, named);
-        self.bring(existing, about).await
+        Ok(Some(self.bring(existing, about).await?))
     }
+
+    /// What has become of a tool that was the fleet's, as one of those laptops shows that the alert names.
+    async fn fleets_tool_noted(&mut self, known: &Known, open: &Alert, tool: &str) -> Result<()> {
+        if known.sanctions_everywhere(tool) {
+            self.write(life::note(open, "Sanctioned since ", "IT sanctions the tool", self.now));
+            return Ok(());
+        }
+        let each = |rule: &&str| prevalence::trait_of(&format!("{rule}/{tool}"));
+        let traits: Vec<_> = remote_control::IDS.iter().map(each).collect();
+        let left: u64 = self.app.store.counts_at(&traits).await?.into_iter().sum();
+        if left < MANY / 2 {
+            let what = "few laptops have the tool, or an account of it that IT has not sanctioned";
+            self.write(life::note(open, "On few laptops since ", what, self.now));
+        }
+        Ok(())
+    }
+}
+
+fn is_open(alert: &Alert) -> bool {
+    alert.state != AlertState::Resolved
 }

@@ -54,7 +54,10 @@ pub const TABLES: [Table; COUNT] = [
     Table {
         derived: Some(("summary", "json_extract(value, '$.summary')")),
         numbered: Some("number"),
-        ..same("alert", "number id key version kind state loudness absorbed updated_at title value")
+        ..same(
+            "alert",
+            "number id key version kind state loudness absorbed updated_at title value absorbed_by",
+        )
     },
     same("alert_device", "device alert"),
     Table { numbered: Some("number"), ..same("alert_event", "number alert at actor what") },

@@ -28,11 +28,12 @@ pub async fn put(line: &Line, alert: &Alert) -> Result<(), Fault> {
         return Err(StoreError::Conflict(why).into());
     }
     let statement = if stored.is_none() {
-        "INSERT INTO alert (id, key, version, kind, state, loudness, absorbed, updated_at, title, summary, value)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        "INSERT INTO alert (id, key, version, kind, state, loudness, absorbed, updated_at, title, summary, value,
+             absorbed_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
     } else {
         "UPDATE alert SET key = $2, version = $3, kind = $4, state = $5, loudness = $6, absorbed = $7, updated_at = $8,
-             title = $9, summary = $10, value = $11 WHERE id = $1"
+             title = $9, summary = $10, value = $11, absorbed_by = $12 WHERE id = $1"
     };
     line.change(
         statement,
@@ -48,6 +49,7 @@ pub async fn put(line: &Line, alert: &Alert) -> Result<(), Fault> {
             &plain(&alert.title),
             &plain(&alert.summary),
             &json(alert)?,
+            &alert.absorbed_by.as_ref().map(AlertId::as_str),
         ],
     )
     .await?;
@@ -101,7 +103,10 @@ fn conditions(filter: &AlertFilter) -> Result<Filter> {
     if let Some(part) = &filter.text {
         found.and(r"(title ILIKE ? ESCAPE '\' OR summary ILIKE ? ESCAPE '\')", like(&plain(part)));
     }
-    if !filter.absorbed {
+    if let Some(by) = &filter.absorbed_by {
+        // index alert_taken_in
+        found.and("absorbed_by = ?", by.to_string());
+    } else if !filter.absorbed {
         found.and_that("NOT absorbed");
     }
     if let Some(since) = filter.since {

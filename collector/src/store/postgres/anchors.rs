@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::id::{DeviceId, SiteId};
 use tokio_postgres::Row;
 
 use super::super::convert::{count, from_word, id, ms, plain, time, uncount, word};
 use super::super::sites::{is_written, seen_again};
-use super::super::{Anchor, AnchorSeen, StoreError};
+use super::super::{Anchor, AnchorKind, AnchorSeen, StoreError};
 use super::devices;
 use super::fault::Fault;
 use super::line::{Line, get};
@@ -41,9 +41,21 @@ pub async fn put(line: &Line, number: i64, seen: &[AnchorSeen]) -> Result<(), Fa
             counts.insert(name, if now.current { 1 } else { -1 });
         }
     }
-    for (name, gone) in before.into_iter().filter(|(_, gone)| gone.current) {
-        rows.insert(name.clone(), (ms(gone.first_seen), ms(gone.last_seen), false));
-        counts.insert(name, -1);
+    let mut unkept: Vec<String> = Vec::new();
+    for (name, gone) in before {
+        if !gone.anchor.kind.is_kept() {
+            unkept.push(name.1.clone());
+        } else if gone.current {
+            rows.insert(name.clone(), (ms(gone.first_seen), ms(gone.last_seen), false));
+        }
+        if gone.current {
+            counts.insert(name, -1);
+        }
+    }
+    if !unkept.is_empty() {
+        // primary key
+        let delete = "DELETE FROM anchor WHERE device = $1 AND kind = $2 AND value = ANY($3)";
+        line.change(delete, &[&number, &word(AnchorKind::Trait)?, &unkept]).await?;
     }
     let (kinds, values): (Vec<&str>, Vec<&str>) =
         rows.keys().map(|(kind, value)| (kind.as_str(), value.as_str())).unzip();
@@ -137,6 +149,20 @@ pub async fn counts_at(line: &Line, anchors: &[Anchor]) -> Result<Vec<u64>, Faul
          JOIN anchor_count c ON c.kind = s.kind AND c.value = s.value";
     let mut counts = vec![0; anchors.len()];
     for row in &line.rows(query, &[&kinds, &values]).await? {
+        counts[place(row)?] = uncount(get(row, 1)?);
+    }
+    Ok(counts)
+}
+
+/// How many of the devices of a site show each of some anchors now.
+pub async fn counts_in(line: &Line, site: &SiteId, anchors: &[Anchor]) -> Result<Vec<u64>, Fault> {
+    let (kinds, values) = names(anchors)?;
+    // index device_site, then each by primary key
+    let query = "SELECT s.place, count(*) FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS s (kind, value, place)
+         JOIN device d ON d.site = $1
+         JOIN anchor a ON a.device = d.number AND a.kind = s.kind AND a.value = s.value AND a.current GROUP BY s.place";
+    let mut counts = vec![0; anchors.len()];
+    for row in &line.rows(query, &[&site.as_str(), &kinds, &values]).await? {
         counts[place(row)?] = uncount(get(row, 1)?);
     }
     Ok(counts)

@@ -133,6 +133,10 @@ impl Sites for Postgres {
         Ok(anchors::counts_at(&self.line().await?, anchors).await?)
     }
 
+    async fn counts_in(&self, site: &SiteId, anchors: &[Anchor]) -> Result<Vec<u64>> {
+        Ok(anchors::counts_in(&self.line().await?, site, anchors).await?)
+    }
+
     async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>> {
         let line = self.line().await?;
         // primary key, index device_site

@@ -25,10 +25,10 @@ pub fn put(conn: &Connection, alert: &Alert) -> Result<()> {
         )));
     }
     conn.prepare_cached(
-        "INSERT INTO alert (id, key, version, kind, state, loudness, absorbed, updated_at, title, value)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        "INSERT INTO alert (id, key, version, kind, state, loudness, absorbed, updated_at, title, value, absorbed_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT (id) DO UPDATE SET key = ?2, version = ?3, kind = ?4, state = ?5, loudness = ?6, absorbed = ?7,
-             updated_at = ?8, title = ?9, value = ?10",
+             updated_at = ?8, title = ?9, value = ?10, absorbed_by = ?11",
     )?
     .execute(params![
         alert.id.as_str(),
@@ -40,7 +40,8 @@ pub fn put(conn: &Connection, alert: &Alert) -> Result<()> {
         alert.absorbed_by.is_some(),
         ms(alert.updated_at),
         alert.title,
-        json(alert)?
+        json(alert)?,
+        alert.absorbed_by.as_ref().map(AlertId::as_str)
     ])?;
     conn.prepare_cached("DELETE FROM alert_device WHERE alert = ?1")?.execute([alert.id.as_str()])?;
     let mut add =
@@ -113,7 +114,11 @@ fn conditions(filter: &AlertFilter, asked: Asked) -> Result<(String, Vec<Value>)
         text += r" AND (title LIKE ? ESCAPE '\' OR json_extract(value, '$.summary') LIKE ? ESCAPE '\')";
         values.extend([like(part).into(), like(part).into()]);
     }
-    if !filter.absorbed {
+    if let Some(by) = &filter.absorbed_by {
+        // index alert_taken_in
+        text += " AND absorbed_by = ?";
+        values.push(by.to_string().into());
+    } else if !filter.absorbed {
         text += " AND absorbed = 0";
     }
     if let Some(since) = filter.since {

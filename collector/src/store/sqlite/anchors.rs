@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::id::{DeviceId, SiteId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::super::sites::{is_written, seen_again};
@@ -36,10 +36,14 @@ pub fn put(conn: &Connection, number: i64, seen: &[AnchorSeen]) -> Result<()> {
         .execute(params![number, kind, now.anchor.value, ms(first_seen), ms(now.last_seen), now.current])?;
         count_change(conn, &now.anchor, was_current, now.current)?;
     }
-    for gone in before.into_values().filter(|gone| gone.current) {
-        conn.prepare_cached("UPDATE anchor SET current = 0 WHERE device = ?1 AND kind = ?2 AND value = ?3")?
-            .execute(params![number, word(gone.anchor.kind)?, gone.anchor.value])?;
-        count_change(conn, &gone.anchor, true, false)?;
+    for gone in before.into_values() {
+        let write = match (gone.anchor.kind.is_kept(), gone.current) {
+            (true, false) => continue,
+            (true, true) => "UPDATE anchor SET current = 0 WHERE device = ?1 AND kind = ?2 AND value = ?3",
+            (false, _) => "DELETE FROM anchor WHERE device = ?1 AND kind = ?2 AND value = ?3",
+        };
+        conn.prepare_cached(write)?.execute(params![number, word(gone.anchor.kind)?, gone.anchor.value])?;
+        count_change(conn, &gone.anchor, gone.current, false)?;
     }
     Ok(())
 }
@@ -107,6 +111,18 @@ pub fn count_at(conn: &Connection, anchor: &Anchor) -> Result<u64> {
         .query_row(params![word(anchor.kind)?, anchor.value], |row| row.get(0))
         .optional()?;
     Ok(uncount(n.unwrap_or(0)))
+}
+
+/// How many of the devices of a site show an anchor now.
+pub fn count_in(conn: &Connection, site: &SiteId, anchor: &Anchor) -> Result<u64> {
+    // index device_site, then each by primary key
+    let n = conn
+        .prepare_cached(
+            "SELECT count(*) FROM device d CROSS JOIN anchor a ON a.device = d.number
+             WHERE d.site = ?1 AND a.kind = ?2 AND a.value = ?3 AND a.current = 1",
+        )?
+        .query_row(params![site.as_str(), word(anchor.kind)?, anchor.value], |row| row.get(0))?;
+    Ok(uncount(n))
 }
 
 /// Refuses where more devices show an anchor; see [`super::super::Change::NoMoreThan`].

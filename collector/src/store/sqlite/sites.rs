@@ -159,6 +159,11 @@ impl Sites for Sqlite {
         self.read(move |conn| all.iter().map(|anchor| anchors::count_at(conn, anchor)).collect()).await
     }
 
+    async fn counts_in(&self, site: &SiteId, anchors: &[Anchor]) -> Result<Vec<u64>> {
+        let (site, all) = (site.clone(), anchors.to_vec());
+        self.read(move |conn| all.iter().map(|anchor| anchors::count_in(conn, &site, anchor)).collect()).await
+    }
+
     async fn site_glance(&self, id: &SiteId) -> Result<Option<SiteGlance>> {
         let id = id.clone();
         self.read(move |conn| {

@@ -130,8 +130,19 @@ async fn filters(store: SharedStore) {
         *std::slice::from_ref(&three)
     );
     assert_eq!(of(AlertFilter { text: Some("0%_r".into()), ..base.clone() }).await, [one]);
-    assert_eq!(of(AlertFilter { text: Some("INJECTED".into()), ..base.clone() }).await, [two.clone(), three]);
-    assert_eq!(of(AlertFilter { since: Some(minute(4)), ..base }).await, [two]);
+    assert_eq!(
+        of(AlertFilter { text: Some("INJECTED".into()), ..base.clone() }).await,
+        [two.clone(), three.clone()]
+    );
+    assert_eq!(
+        of(AlertFilter { absorbed_by: Some(two.clone()), ..base.clone() }).await,
+        *std::slice::from_ref(&three)
+    );
+    assert_eq!(of(AlertFilter { absorbed_by: Some(three.clone()), ..base.clone() }).await, []);
+    assert_eq!(of(AlertFilter { since: Some(minute(4)), ..base }).await, *std::slice::from_ref(&two));
+    put(&store, &Alert { absorbed_by: None, version: 2, ..taken_in }).await.unwrap();
+    let by = AlertFilter { absorbed_by: Some(two), ..AlertFilter::default() };
+    assert_eq!(of(by).await, []);
 }
 
 async fn life(store: SharedStore) {

@@ -14,6 +14,7 @@ use super::{Case, enrol, laptop, minute};
 pub const CASES: &[Case] = &[
     ("an anchor is found with all who show it now", |s| Box::pin(anchors(s))),
     ("an anchor that is left keeps its sightings", |s| Box::pin(left(s))),
+    ("an anchor is counted among those of a site", |s| Box::pin(counted_in_a_site(s))),
     ("devices follow their site", |s| Box::pin(members(s))),
     ("a device comes to a site and leaves one, and nothing else of them changes", |s| Box::pin(pass(s))),
     ("a site is written only while its devices stand where they were seen", |s| Box::pin(stand(s))),
@@ -110,6 +111,29 @@ async fn left(store: SharedStore) {
     show(&store, &device, vec![seen("home", 9, 9)]).await;
     assert_eq!(store.counts_at(from_ref(&home)).await.unwrap(), [1]);
     assert_eq!(store.anchors_of(&device).await.unwrap()[0], seen("home", 1, 9));
+    // What is common is not kept once it is gone.
+    let common = Anchor { kind: AnchorKind::Trait, value: "tool".into() };
+    let tool = AnchorSeen { anchor: common.clone(), ..seen("", 10, 10) };
+    show(&store, &device, vec![seen("home", 9, 10), tool.clone()]).await;
+    assert_eq!(store.counts_at(from_ref(&common)).await.unwrap(), [1]);
+    assert!(store.anchors_of(&device).await.unwrap().contains(&tool));
+    show(&store, &device, vec![seen("home", 9, 11)]).await;
+    assert_eq!(store.counts_at(from_ref(&common)).await.unwrap(), [0]);
+    let kinds = |all: Vec<AnchorSeen>| all.into_iter().map(|seen| seen.anchor.kind).collect::<Vec<_>>();
+    assert_eq!(kinds(store.anchors_of(&device).await.unwrap()), [AnchorKind::Gateway, AnchorKind::Gateway]);
+}
+
+async fn counted_in_a_site(store: SharedStore) {
+    for n in 1..=3 {
+        let id = enrol(&store, n).await;
+        show(&store, &id, vec![seen("router", 1, 1), seen(id.as_str(), 1, 1)]).await;
+    }
+    store.apply(vec![Change::NewSite(Box::new(site(1, &[1, 2], 0.1)), 0)]).await.unwrap();
+    let gateway = |value: &str| Anchor { kind: AnchorKind::Gateway, value: value.into() };
+    let all = ["nobody", "router", laptop(2).as_str(), laptop(3).as_str()].map(gateway);
+    assert_eq!(store.counts_in(&site(1, &[], 0.0).id, &all).await.unwrap(), [0, 2, 1, 0]);
+    assert_eq!(store.counts_in(&site(9, &[], 0.0).id, &all).await.unwrap(), [0; 4]);
+    assert_eq!(store.counts_in(&site(1, &[], 0.0).id, &[]).await.unwrap(), [0; 0]);
 }
 
 fn site(n: u128, devices: &[u128], farm: f64) -> Site {
