@@ -81,8 +81,7 @@ impl Usage {
 
     /// Adds a window. False, and nothing is added, if one with its start is counted already.
     pub fn add(&mut self, window: &Window) -> bool {
-        let second = window.start.as_second();
-        let (number, slot) = (second.div_euclid(DAY), second.rem_euclid(DAY) / Window::SECONDS);
+        let (number, slot) = place(window);
         let at = match self.days.last() {
             Some(last) if last.number == number => self.days.len() - 1,
             _ => match self.days.binary_search_by_key(&number, |day| day.number) {
@@ -93,8 +92,13 @@ impl Usage {
                 }
             },
         };
-        let slot = usize::try_from(slot).unwrap_or(0);
         self.days.get_mut(at).is_some_and(|day| day.add(slot, window))
+    }
+
+    /// A window with its start is counted.
+    pub fn has(&self, window: &Window) -> bool {
+        let (number, slot) = place(window);
+        self.day(number).is_some_and(|day| day.counted.contains(slot))
     }
 
     /// Forgets days before one.
@@ -168,6 +172,13 @@ impl Day {
         }
         true
     }
+}
+
+/// A window's day, counted from 1970, and its place in it.
+fn place(window: &Window) -> (i64, usize) {
+    let second = window.start.as_second();
+    let slot = second.rem_euclid(DAY) / Window::SECONDS;
+    (second.div_euclid(DAY), usize::try_from(slot).unwrap_or(0))
 }
 
 /// Seconds of a window in which software pointed: input that no device sent, or that a device sent which software

@@ -1,7 +1,8 @@
 //! Two weeks of use and of transitions, remembered: a judgement then reads what is new and not all of it again.
 //!
-//! It may be lost at any time, and gives what the store would: the store says which reports are new, and where one of them
-//! touched a window that is counted already, that window's day and those after it are read anew.
+//! It learns from each report that follows the last one it knows, when that is acknowledged; of others, which came by another
+//! collector or while it was in use, the store tells. It may be lost at any time, and gives what the store would: where a
+//! report touched a window that is counted already, that window's day and those after it are read anew.
 
 use std::collections::HashMap;
 use std::mem::size_of;
@@ -62,7 +63,7 @@ impl Habits {
         Self::brought_up(habit, store, device, since).await
     }
 
-    /// The same of a device whose last report has this number: the store is asked only for what is not remembered.
+    /// The same of a device of which the store has reports up to this number: it is asked only for what is not remembered.
     pub async fn upto(
         &self,
         store: &SharedStore,
@@ -71,7 +72,7 @@ impl Habits {
         last: u64,
     ) -> Result<Habit> {
         let mut habit = self.take(device).unwrap_or_default();
-        if habit.upto == last && last > 0 {
+        if habit.upto >= last && last > 0 {
             habit.forget_before(since);
             return Ok(habit);
         }
@@ -92,6 +93,28 @@ impl Habits {
             });
         }
         Ok(habit)
+    }
+
+    /// Learns from a report that is stored, where it follows the last one that is remembered.
+    pub fn heard(&self, device: &DeviceId, report: Recorded) {
+        let mut kept = self.lock();
+        let Kept { bytes, fresh, stale } = &mut *kept;
+        let is_fresh = fresh.contains_key(device);
+        let Some(habit) = fresh.get_mut(device).or_else(|| stale.get_mut(device)) else { return };
+        let follows = habit.upto + 1 == report.upto;
+        if !follows || report.windows.iter().any(|window| habit.usage.has(window)) {
+            return;
+        }
+        let before = habit.bytes();
+        let again = habit.learn(report, Timestamp::MIN);
+        if is_fresh {
+            *bytes = (*bytes + habit.bytes()).saturating_sub(before);
+        }
+        // Two windows of one report have one start.
+        if again.is_some() {
+            drop(kept);
+            self.take(device);
+        }
     }
 
     /// Remembers it for the next time.
@@ -236,13 +259,14 @@ mod tests {
         }
     }
 
-    /// What a report holds: windows by number, transitions by minute and kind; and whether it is judged after it.
-    type Told = (Vec<(i64, u16)>, Vec<(i64, usize)>, bool);
+    /// What a report holds: windows by number, transitions by minute and kind; whether it comes by this collector, and whether
+    /// its device is judged after it.
+    type Told = (Vec<(i64, u16)>, Vec<(i64, usize)>, bool, bool);
 
     fn told() -> impl Strategy<Value = Vec<Told>> {
         let windows = prop::collection::vec((0..900i64, 0..9u16), 0..4);
         let transitions = prop::collection::vec((0..4500i64, 0..3usize), 0..4);
-        prop::collection::vec((windows, transitions, any::<bool>()), 1..30)
+        prop::collection::vec((windows, transitions, prop::bool::weighted(0.8), any::<bool>()), 1..30)
     }
 
     proptest! {
@@ -255,13 +279,17 @@ mod tests {
                 let store = sqlite::in_memory().unwrap();
                 store.add_device(Device::new(device(), at(0))).await.unwrap();
                 let habits = Habits::of_bytes(most);
-                for (n, (windows, transitions, judged)) in told.into_iter().enumerate() {
+                for (n, (windows, transitions, here, judged)) in told.into_iter().enumerate() {
                     let windows = windows.into_iter().map(|(number, injected)| window(number, injected)).collect();
                     let transitions = transitions.into_iter().map(|(m, k)| Transition { at: at(m), kind: KINDS[k] });
-                    store.ingest(vec![arrival(n as u64 + 1, windows, transitions.collect())]).await.unwrap();
+                    let (seq, arrived) = (n as u64 + 1, arrival(n as u64 + 1, windows, transitions.collect()));
+                    store.ingest(vec![arrived.clone()]).await.unwrap();
+                    if here {
+                        habits.heard(&device(), Recorded::of(&arrived.report));
+                    }
                     if judged {
                         let since = at(1440 * (i64::try_from(n).unwrap() / 8));
-                        let habit = habits.of(&store, &device(), since).await.unwrap();
+                        let habit = habits.upto(&store, &device(), since, seq).await.unwrap();
                         assert_eq!(habit.usage, Usage::of(&store.windows(&device(), since).await.unwrap()));
                         assert_eq!(habit.transitions, store.transitions(&device(), since).await.unwrap());
                         habits.keep(&device(), habit);

@@ -89,7 +89,7 @@ async fn subject(
     let Dossier { device, state, asset, anchors: before, min_rtt_ms, audit, open } = dossier;
     let address = device.public_address.filter(|address| !known.is_exit(Some(*address)));
     let revoked = device.standing == Standing::Revoked;
-    let habit = app.habits.of(&app.store, &device.id, look_back(now)).await?;
+    let habit = app.habits.upto(&app.store, &device.id, look_back(now), device.seq).await?;
     let (usage, transitions) = (&habit.usage, &habit.transitions);
     let away = device.last_seen.unwrap_or(device.enrolled_at) < look_back(now);
     let mut shown = if revoked || away {

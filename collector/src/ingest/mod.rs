@@ -30,7 +30,7 @@ use meters::Meters;
 
 use crate::access::peer::Peer;
 use crate::app::App;
-use crate::store::{Arrival, NewAudit, Observed, Receipt, StoreError};
+use crate::store::{Arrival, NewAudit, Observed, Receipt, Recorded, StoreError};
 
 /// The same complaint about the same device is audited once in this time: a device cannot fill the audit.
 const COMPLAIN_EVERY: SignedDuration = SignedDuration::from_hours(1);
@@ -110,7 +110,6 @@ impl Ingest {
     }
 
     async fn write(&self, reports: Vec<Report>, peer: &Peer, now: Timestamp) -> Result<Ack, Refused> {
-        let numbers: Vec<u64> = reports.iter().map(|report| report.seq).collect();
         let address = peer.address.ip().to_canonical();
         let places = Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner));
         let origin = places.look_up(address);
@@ -128,14 +127,18 @@ impl Ingest {
                 observed: Observed { rtt_ms: peer.rtt_ms, mss: peer.mss },
             }
         });
-        let receipts = self.app.store.ingest(arrivals.collect()).await;
+        let arrivals: Vec<Arrival> = arrivals.collect();
+        let told: Vec<Recorded> = arrivals.iter().map(|arrival| Recorded::of(&arrival.report)).collect();
+        let receipts = self.app.store.ingest(arrivals).await;
         let receipts = receipts.map_err(|error| Refused::Store(error.to_string()))?;
         let mut ack =
             Ack { policy: self.app.policy.version, catalogue: self.app.catalogue, ..Ack::default() };
-        for (index, (receipt, seq)) in receipts.into_iter().zip(numbers).enumerate() {
+        for (index, (receipt, told)) in receipts.into_iter().zip(told).enumerate() {
             self.meters.report(&receipt);
+            let seq = told.upto;
             match receipt {
                 Receipt::Taken { want_state } => {
+                    self.app.habits.heard(&peer.device, told);
                     ack.seq = ack.seq.max(seq);
                     ack.want_state = want_state;
                 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Result;
+use super::convert::{ms, time};
 
 /// A report that arrived, checked, with its keyed hashes hashed again by the collector's own key.
 #[derive(Clone, Debug)]
@@ -100,6 +101,16 @@ pub struct Recorded {
     pub windows: Vec<Window>,
     /// Transitions, oldest first if `whole`.
     pub transitions: Vec<Transition>,
+}
+
+impl Recorded {
+    /// What one report tells, as it is stored: times to the millisecond.
+    pub fn of(report: &Report) -> Self {
+        let stored = |at: Timestamp| time(ms(at)).unwrap_or(at);
+        let transitions = report.transitions.iter().map(|t| Transition { at: stored(t.at), kind: t.kind });
+        let transitions = transitions.collect();
+        Self { upto: report.seq, whole: false, windows: report.windows.clone(), transitions }
+    }
 }
 
 /// Reports and what they amount to.
