@@ -108,15 +108,19 @@ pub fn prefix(address: IpAddr) -> Option<String> {
     }
 }
 
-/// A device's anchors as they are to be written: those shown now, and those shown before, traits aside. `None` if that
-/// would say nothing new.
-pub fn sightings(before: &[AnchorSeen], shown: &BTreeSet<Anchor>, now: Timestamp) -> Option<Vec<AnchorSeen>> {
+/// A device's anchors as they are to be written: those shown when it was last heard, and those shown before, traits aside.
+/// `None` if that would say nothing new.
+pub fn sightings(
+    before: &[AnchorSeen],
+    shown: &BTreeSet<Anchor>,
+    heard: Timestamp,
+) -> Option<Vec<AnchorSeen>> {
     let mut all: BTreeMap<&Anchor, AnchorSeen> = BTreeMap::new();
     let mut differs = false;
     for seen in before {
         let current = shown.contains(&seen.anchor);
-        let last_seen = if current { now } else { seen.last_seen };
-        differs |= current != seen.current || (current && is_stale(seen.last_seen, now));
+        let last_seen = if current { heard.max(seen.last_seen) } else { seen.last_seen };
+        differs |= current != seen.current || (current && is_stale(seen.last_seen, heard));
         if !current && !seen.anchor.kind.is_kept() {
             continue;
         }
@@ -125,7 +129,7 @@ pub fn sightings(before: &[AnchorSeen], shown: &BTreeSet<Anchor>, now: Timestamp
     for anchor in shown {
         all.entry(anchor).or_insert_with(|| {
             differs = true;
-            AnchorSeen { anchor: anchor.clone(), first_seen: now, last_seen: now, current: true }
+            AnchorSeen { anchor: anchor.clone(), first_seen: heard, last_seen: heard, current: true }
         });
     }
     differs.then(|| all.into_values().collect())

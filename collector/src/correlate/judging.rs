@@ -91,7 +91,9 @@ async fn subject(
     let revoked = device.standing == Standing::Revoked;
     let habit = app.habits.upto(&app.store, &device.id, look_back(now), device.seq).await?;
     let (usage, transitions) = (&habit.usage, &habit.transitions);
-    let away = device.last_seen.unwrap_or(device.enrolled_at) < look_back(now);
+    // What it shows it showed until then; of the silence since nobody knows anything.
+    let heard = device.last_seen.unwrap_or(device.enrolled_at).min(now);
+    let away = heard < look_back(now);
     let mut shown = if revoked || away {
         BTreeSet::new()
     } else {
@@ -106,7 +108,7 @@ async fn subject(
     let mut context = known.context(&device, asset.as_ref(), sanctioned.is_some(), min_rtt_ms);
     // An exit hides where a laptop stands, and not what stands around it there.
     if device.site.is_none() && sanctioned.is_none() {
-        context.strange_hardware = strange_hardware_around_one(&before, now);
+        context.strange_hardware = strange_hardware_around_one(&before, heard);
     }
     let common = Commonness { app, device: &device, before: &before, site: glance, now };
     let sensors = if away || revoked { BTreeSet::new() } else { prevalence::of_sensors(&state) };
@@ -127,7 +129,7 @@ async fn subject(
     // To come to a list that joins nobody is no move.
     let joins = |anchor: &&Anchor| anchor.kind.joins();
     let moved = anchors::current(&before).iter().filter(joins).ne(shown.iter().filter(joins));
-    let sightings = anchors::sightings(&before, &shown, now);
+    let sightings = anchors::sightings(&before, &shown, heard);
     app.habits.keep(&device.id, habit);
     let refreshed = sightings.is_some();
     let anchors = sightings.unwrap_or(before);

@@ -97,12 +97,22 @@ impl<'a> SiteView<'a> {
         self.here.get(anchor).is_some_and(|count| *count > usize::from(it_does))
     }
 
-    /// For how long at least `count` of those in one place have been together.
+    /// For how long at least `count` of those in one place have been together, as far as they were heard: silence says nothing.
     pub fn together_for(&self, count: usize) -> SignedDuration {
         let mut since: Vec<Timestamp> = self.placed().filter_map(|member| member.since).collect();
-        since.sort();
-        let from = count.checked_sub(1).and_then(|index| since.get(index));
-        from.map_or(SignedDuration::ZERO, |from| self.beside.now.duration_since(*from))
+        let mut heard: Vec<Timestamp> = self.placed().map(|member| self.heard(member)).collect();
+        since.sort_unstable();
+        heard.sort_unstable_by(|a, b| b.cmp(a));
+        let index = count.saturating_sub(1);
+        match (since.get(index), heard.get(index)) {
+            (Some(from), Some(until)) if count > 0 => until.duration_since(*from).max(SignedDuration::ZERO),
+            _ => SignedDuration::ZERO,
+        }
+    }
+
+    /// Until when something is known of one of them.
+    pub fn heard(&self, member: &Member<'_>) -> Timestamp {
+        member.last_seen.min(self.beside.now)
     }
 
     /// Evidence with the weights of a rule, scaled by a share of 0 to 1. `None` if the weights file has none.

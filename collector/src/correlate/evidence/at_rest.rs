@@ -1,4 +1,5 @@
 use farmwatch_shared::judge::PlaceEvidence;
+use jiff::Timestamp;
 
 use super::super::DAY;
 use super::super::view::{Member, SiteView};
@@ -33,8 +34,8 @@ pub fn at_rest(view: &SiteView<'_>) -> Option<PlaceEvidence> {
 /// Nobody has worked on it for an hour on any whole day since it came, though input was seen of late; `None` where that
 /// cannot be told.
 fn rests(view: &SiteView<'_>, member: &Member<'_>) -> Option<bool> {
-    let (first, today) =
-        (member.since?.as_second().div_euclid(DAY) + 1, view.beside.now.as_second().div_euclid(DAY));
+    let day = |at: Timestamp| at.as_second().div_euclid(DAY);
+    let (first, today) = (day(member.since?) + 1, day(view.heard(member)));
     let usage = view.beside.rhythms.get(&member.id)?;
     let seen = (today - DAYS..today).any(|day| usage.day(day).is_some());
     if !seen || today - first < DAYS {

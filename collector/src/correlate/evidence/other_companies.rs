@@ -30,7 +30,7 @@ const STEADY: SignedDuration = SignedDuration::from_hours(20);
 pub fn other_companies(view: &SiteView<'_>) -> Option<PlaceEvidence> {
     let placed: Vec<_> = view.placed().collect();
     let all: BTreeSet<&Anchor> =
-        placed.iter().flat_map(|member| steady(&member.anchors, view.beside.now)).collect();
+        placed.iter().flat_map(|member| steady(&member.anchors, view.heard(member))).collect();
     let count = all.len().saturating_sub(OF_EACH_OF_OURS * placed.len());
     let share = share_of_strange_hardware(count)?;
     let why =
@@ -38,16 +38,16 @@ pub fn other_companies(view: &SiteView<'_>) -> Option<PlaceEvidence> {
     view.evidence("place.other_companies", share, why)
 }
 
-/// How much of it stands around a laptop that stands with none of ours.
-pub fn around_one(anchors: &[AnchorSeen], now: Timestamp) -> usize {
-    steady(anchors, now).count().saturating_sub(OF_EACH_OF_OURS)
+/// How much of it stands around a laptop that stands with none of ours, and was last heard then.
+pub fn around_one(anchors: &[AnchorSeen], heard: Timestamp) -> usize {
+    steady(anchors, heard).count().saturating_sub(OF_EACH_OF_OURS)
 }
 
-fn steady(anchors: &[AnchorSeen], now: Timestamp) -> impl Iterator<Item = &Anchor> {
+fn steady(anchors: &[AnchorSeen], heard: Timestamp) -> impl Iterator<Item = &Anchor> {
     let of_work = |anchor: &Anchor| {
         anchor.kind == AnchorKind::Neighbour
             && maker_of_neighbour(anchor).is_some_and(|maker| WORK_HARDWARE.contains(maker))
     };
     let seen = anchors.iter().filter(move |seen| seen.current && of_work(&seen.anchor));
-    seen.filter(move |seen| seen.first_seen + STEADY <= now).map(|seen| &seen.anchor)
+    seen.filter(move |seen| seen.first_seen + STEADY <= heard).map(|seen| &seen.anchor)
 }

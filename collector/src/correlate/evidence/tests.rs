@@ -33,7 +33,7 @@ fn member(number: u128, user: &str, anchors: &[(AnchorKind, &str)], address: &st
         asset,
         standing: Standing::Enrolled,
         enrolled_at: day(-100),
-        last_seen: day(0),
+        last_seen: day(1000),
         public_address: address.parse().ok(),
         site: None,
         llr: 0.0,
@@ -213,6 +213,17 @@ fn a_short_meeting_counts_less_than_a_week() {
     let says = |now| of(&five.view(now))[0].farm;
     assert!(says(day(0)).abs() < 1e-9);
     assert!((says(day(7)) - 5.0).abs() < 1e-9);
+}
+
+#[test]
+fn days_on_which_nobody_is_heard_add_nothing() {
+    let mut five = home(&["Ana Berg", "Bo Quist", "Cy Lund", "Di Holm", "Ed Vik"]);
+    let says = |place: &Place, now| of(&place.view(now))[0].farm;
+    let after_a_day = says(&five, day(1));
+    five.members.iter_mut().for_each(|one| one.last_seen = day(1));
+    assert_eq!(says(&five, day(7)).to_bits(), after_a_day.to_bits());
+    five.members[0].last_seen = day(7);
+    assert_eq!(says(&five, day(7)).to_bits(), after_a_day.to_bits(), "one of five knows nothing of the others");
 }
 
 #[test]
