@@ -164,13 +164,19 @@ async fn what_it_says_of_a_place_holds_at_once_though_nobody_moves() {
     }
     let farm = judged_anew(&mut replay, &store).await;
     assert!(farm.judged.farm > 0.9 && farm.sanctioned.is_none());
+    let alerts = || async { open(&store, AlertKind::Site).await.len() };
+    assert_eq!(alerts().await, 1);
     let lisbon = Place { name: "Lisbon".into(), networks: vec!["203.0.113.0/24".into()], ..Place::default() };
     store.put_place(lisbon).await.unwrap();
     let office = judged_anew(&mut replay, &store).await;
     assert_eq!((office.id, office.sanctioned.as_deref()), (farm.id.clone(), Some("Lisbon")));
+    assert_eq!(alerts().await, 0, "what IT sanctions is nothing to work on");
+    let by_policy = open(&store, AlertKind::Policy).await;
+    assert!(by_policy.len() == 5 && by_policy.iter().all(|alert| alert.absorbed_by.is_none()));
     assert!(store.remove_place("Lisbon").await.unwrap());
     let again = judged_anew(&mut replay, &store).await;
     assert!(again.judged.farm > 0.9 && again.sanctioned.is_none());
+    assert_eq!(alerts().await, 1, "it is open again");
 
     let exception = Exception {
         id: 0,
@@ -321,6 +327,46 @@ async fn auto_isolates_up_to_its_cap_and_audits_what_it_did_not_do() {
     let says = |text: &str| audit.iter().any(|entry| entry.entry.why.contains(text));
     assert!(says("the cap of 2 in an hour is reached") && says("the laptop is exempt"));
     assert!(says("policy alerts never isolate by themselves"));
+}
+
+#[tokio::test]
+async fn what_it_allows_is_resolved_and_open_again_once_it_allows_it_no_more() {
+    let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
+    let store = Arc::clone(&app.store);
+    let mut replay = Replay::new(app, true, Vec::new(), Vec::new()).await.unwrap();
+    let laptop = home(1, true).remove(0);
+    let kvm = || async { open(&store, AlertKind::Policy).await };
+    replay.line(&laptop.line(1, 0)).await.unwrap();
+    replay.finish().await.unwrap();
+    let raised = kvm().await.remove(0);
+    let scopes = [ExceptionScope::Thing("usb_device/1-2".into()), ExceptionScope::Device(id(1).to_string())];
+    for (hour, scope) in [10, 30].into_iter().zip(scopes) {
+        let exception = Exception {
+            id: 0,
+            scope: scope.clone(),
+            reason: "his own".into(),
+            created_by: "ana".into(),
+            created_at: at(hour),
+            expires_at: at(hour + 10),
+        };
+        store.add_exception(exception).await.unwrap();
+        let line = |seq, hour| home(1, true)[0].line(seq, hour);
+        replay.line(&line(u64::try_from(hour).unwrap(), hour + 1)).await.unwrap();
+        queue_all(&store, at(hour + 1)).await.unwrap();
+        replay.finish().await.unwrap();
+        assert_eq!(kvm().await, [], "{scope:?}");
+        let events = store.alert_events(&raised.id).await.unwrap();
+        let last = &events.last().unwrap().what;
+        assert!(last.starts_with("resolved as authorised: "), "{last}");
+        replay.line(&line(u64::try_from(hour).unwrap() + 1, hour + 11)).await.unwrap();
+        queue_all(&store, at(hour + 11)).await.unwrap();
+        replay.finish().await.unwrap();
+        assert_eq!(kvm().await.remove(0).id, raised.id, "{scope:?} has ended");
+    }
+    // Gone is not allowed.
+    replay.line(&Laptop { kvm: false, ..laptop }.line(50, 60)).await.unwrap();
+    replay.finish().await.unwrap();
+    assert!(kvm().await[0].summary.contains("Not seen since"));
 }
 
 #[tokio::test]

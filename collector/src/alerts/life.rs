@@ -104,6 +104,22 @@ pub fn note(old: &Alert, opening: &str, what: &str, now: Timestamp) -> Option<Wr
     Some(Written { alert, events: vec![event(old, now, what)], material: false })
 }
 
+/// What IT allows now is settled: an open alert is resolved as authorised. What it rested on is forgotten, so that all of it
+/// is news once IT allows it no more.
+pub fn settle(old: &Alert, what: &str, now: Timestamp) -> Option<Written> {
+    if old.state == AlertState::Resolved {
+        return None;
+    }
+    let (state, disposition) = (AlertState::Resolved, Some(Disposition::Authorised));
+    let alert =
+        Alert { state, disposition, resolved_on: Some(digest(&[])), evidence: Vec::new(), ..next(old, now) };
+    Some(Written {
+        alert,
+        events: vec![event(old, now, &format!("resolved as authorised: {what}"))],
+        material: true,
+    })
+}
+
 /// An open alert comes under another one (a site's, that of a tool that the fleet has), or leaves it.
 pub fn absorb(old: &Alert, by: Option<&AlertId>, now: Timestamp) -> Option<Written> {
     if old.state == AlertState::Resolved || old.absorbed_by.as_ref() == by {

@@ -17,6 +17,7 @@ use super::look_back;
 use super::place::{Around, Gone, SiteNow, Subject, around};
 use super::prevalence::{self, Commonness};
 use super::{history, operator, outages};
+use crate::alerts::fleet_tool::takes_in;
 use crate::alerts::life::{self, Written, bring};
 use crate::alerts::{Draft, device as device_alert, learning, policy, report, site as site_alert};
 use crate::app::App;
@@ -65,7 +66,9 @@ pub async fn judge(app: &App, known: &Known, taken: &Taken, now: Timestamp) -> a
     };
     // The site comes first: its alert takes in those of its laptops.
     writing.site_alerts(known, &subject, &around).await?;
-    if !known.covers(id) {
+    if known.covers(id) {
+        writing.covered(&subject);
+    } else {
         writing.policy_alerts(known, &subject, home.as_ref()).await?;
         writing.device_alert(&subject, home.as_ref()).await?;
     }
@@ -116,6 +119,7 @@ async fn subject(
     let evidence = Evidence { state: &state, usage, transitions, context: &context, now };
     let mut findings = if revoked { Vec::new() } else { rules::findings(&evidence, &app.weights) };
     let tools = prevalence::of_findings(&findings);
+    let allowed = policy_alerts::allowed(&device, &open, &findings, &evidence, &app.weights);
     let common = common.of_others(&tools).await?;
     rules::common::bound(&mut findings, &prevalence::of_the_fleet(&common));
     let judged = judge::device(findings, &app.weights);
@@ -141,6 +145,7 @@ async fn subject(
         open,
         judged,
         suspect,
+        allowed,
         common,
         anchors,
         sanctioned,
@@ -268,6 +273,13 @@ impl<'a> Writing<'a> {
         Ok(alert)
     }
 
+    /// An exception covers all about the device.
+    fn covered(&mut self, subject: &Subject) {
+        for open in subject.open.iter().filter(|alert| !takes_in(alert)) {
+            self.write(life::settle(open, "an exception covers the laptop", self.now));
+        }
+    }
+
     async fn device_alert(&mut self, subject: &Subject, home: Option<&SiteId>) -> Result<()> {
         let key = device_alert::key(&subject.device);
         let existing = match subject.open.iter().find(|alert| alert.key == key) {
@@ -321,8 +333,9 @@ impl<'a> Writing<'a> {
         let open = existing.as_ref().filter(|alert| alert.state != AlertState::Resolved);
         if let Some(name) = &site.sanctioned {
             let what = format!("the place is sanctioned: {name}");
-            let written =
-                open.and_then(|alert| life::note(alert, "The place is sanctioned since ", &what, self.now));
+            let written = open.and_then(|alert| life::settle(alert, &what, self.now));
+            // Nobody comes under it any more.
+            self.standing.extend(written.as_ref().map(|written| written.alert.clone()));
             self.write(written);
             return Ok(());
         }

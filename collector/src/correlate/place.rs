@@ -46,6 +46,8 @@ pub struct Subject {
     pub judged: Judged,
     /// It or its place is under suspicion.
     pub suspect: bool,
+    /// Keys of its open alerts about things that are still there and that IT allows now.
+    pub allowed: BTreeSet<String>,
     /// What it has as so many laptops elsewhere do that it may be the fleet's, by [`farmwatch_shared::rules::common::what`].
     pub common: BTreeMap<String, Share>,
     /// What it has shown, now and before.

@@ -223,7 +223,11 @@ fn days_on_which_nobody_is_heard_add_nothing() {
     five.members.iter_mut().for_each(|one| one.last_seen = day(1));
     assert_eq!(says(&five, day(7)).to_bits(), after_a_day.to_bits());
     five.members[0].last_seen = day(7);
-    assert_eq!(says(&five, day(7)).to_bits(), after_a_day.to_bits(), "one of five knows nothing of the others");
+    assert_eq!(
+        says(&five, day(7)).to_bits(),
+        after_a_day.to_bits(),
+        "one of five knows nothing of the others"
+    );
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! The policy alerts of a device: each of its own things, and one for all laptops about a tool that the fleet has.
 
+use std::collections::BTreeSet;
+
+use farmwatch_shared::finding::Finding;
 use farmwatch_shared::id::SiteId;
 use farmwatch_shared::rules::common::Share;
-use farmwatch_shared::rules::remote_control;
+use farmwatch_shared::rules::{self, Context, Evidence, remote_control};
+use farmwatch_shared::weights::Weights;
 
 use super::super::known::Known;
 use super::super::place::Subject;
@@ -11,7 +15,7 @@ use super::Writing;
 use crate::alerts::fleet_tool::{self, MANY};
 use crate::alerts::life::{self, no_longer_seen};
 use crate::alerts::{Draft, policy};
-use crate::store::{Alert, AlertKind, AlertState, Result};
+use crate::store::{Alert, AlertKind, AlertState, Device, Result};
 
 /// Most laptops that an alert about the fleet's tool names.
 const NAMED: u32 = 50;
@@ -32,6 +36,8 @@ impl Writing<'_> {
                 self.write(written);
             } else if let Some(tool) = fleet_tool::of_key(&open.key) {
                 self.fleets_tool_noted(known, open, tool).await?;
+            } else if subject.allowed.contains(&open.key) {
+                self.write(life::settle(open, "IT allows it now", self.now));
             } else if policy::is_about_a_thing(&open.key) && drafts.iter().all(|d| d.key != open.key) {
                 self.write(no_longer_seen(open, self.now));
             }
@@ -90,7 +96,7 @@ impl Writing<'_> {
     /// What has become of a tool that was the fleet's, as one of those laptops shows that the alert names.
     async fn fleets_tool_noted(&mut self, known: &Known, open: &Alert, tool: &str) -> Result<()> {
         if known.sanctions_everywhere(tool) {
-            self.write(life::note(open, "Sanctioned since ", "IT sanctions the tool", self.now));
+            self.write(life::settle(open, "IT sanctions the tool", self.now));
             return Ok(());
         }
         let each = |rule: &&str| prevalence::trait_of(&format!("{rule}/{tool}"));
@@ -102,6 +108,31 @@ impl Writing<'_> {
         }
         Ok(())
     }
+}
+
+/// Of a device's open alerts about things, those about what is still there and IT allows now, by their keys.
+pub(super) fn allowed(
+    device: &Device,
+    open: &[Alert],
+    findings: &[Finding],
+    evidence: &Evidence<'_>,
+    weights: &Weights,
+) -> BTreeSet<String> {
+    let keys = |findings: &[Finding]| -> BTreeSet<String> {
+        policy::drafts(device, findings, evidence.state).into_iter().map(|draft| draft.key).collect()
+    };
+    let told = keys(findings);
+    let untold = |alert: &&Alert| policy::is_about_a_thing(&alert.key) && !told.contains(&alert.key);
+    let of_things = open.iter().filter(|alert| alert.kind == AlertKind::Policy).filter(untold);
+    let untold: BTreeSet<String> = of_things.map(|alert| alert.key.clone()).collect();
+    if untold.is_empty() {
+        return untold;
+    }
+    let (sanctioned_tools, sanctioned_accounts, sanctioned_things) = Default::default();
+    let context =
+        Context { sanctioned_tools, sanctioned_accounts, sanctioned_things, ..evidence.context.clone() };
+    let all = keys(&rules::findings(&Evidence { context: &context, ..*evidence }, weights));
+    untold.intersection(&all).cloned().collect()
 }
 
 fn is_open(alert: &Alert) -> bool {
