@@ -93,6 +93,9 @@ async fn a_farm_of_five_in_one_home_is_one_site_alert_that_takes_in_its_laptops(
     assert_eq!(sites.len(), 1);
     assert_eq!(sites[0].devices.len(), 5);
     assert!(sites[0].posterior.unwrap() > 0.9);
+    let laptop = sites[0].waterfall.iter().find(|bar| bar.device.is_some()).unwrap();
+    assert!(laptop.why.contains("PiKVM") && !laptop.facts.is_empty(), "{laptop:?}");
+    assert!(sites[0].summary.contains("LAP-1, more than"), "{}", sites[0].summary);
     let mut taken_in = open(&store, AlertKind::Device).await;
     taken_in.extend(open(&store, AlertKind::Policy).await);
     assert!(taken_in.len() >= 5);

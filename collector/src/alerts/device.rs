@@ -60,20 +60,27 @@ fn summary(device: &Device, judged: &Judged, weights: &Weights) -> String {
         format!("What {name} shows has fallen below the threshold for an alert")
     };
     let supports = words::list(judged.bars.iter().filter(|bar| bar.llr > 0.0));
-    let against = words::list(judged.bars.iter().filter(|bar| bar.llr < 0.0));
+    // With what honest remote use explains, as the waterfall has it.
+    let bars = waterfall::of_device(judged, weights);
+    let against = words::list(bars.iter().skip(1).filter(|bar| bar.llr < 0.0));
     let against = if against.is_empty() {
         "Nothing speaks against it.".to_owned()
     } else {
         format!("Against it:\n{against}")
     };
+    let now = if judged.posterior >= weights.threshold.device { NOW } else { BELOW };
     format!(
         "{opening}: probability {}, where 1 laptop in {:.0} is one before anything is seen. This says how the laptop is \
          worked on, not by whom.\n\nFor it:\n{supports}\n\n{against}\n\n\
          What would clear it: weeks of work with the laptop's own keyboard and touchpad, the devices or tools \
          above explained by IT, or its person seen at the laptop (a call with the camera on, a visit).\n\n\
-         What to do now: do not contact the person through this laptop. Check with their manager and HR, compare \
-         sign-ins, then isolate if the doubt stands.",
+         What to do now: {now}.",
         words::probability(judged.posterior),
         1.0 / weights.prior.farm_operated,
     )
 }
+
+const NOW: &str = "do not contact the person through this laptop. Check with their manager and HR, compare sign-ins, then \
+                   isolate if the doubt stands";
+const BELOW: &str =
+    "nothing more; resolve this alert unless you know better. It is opened again by what is new";

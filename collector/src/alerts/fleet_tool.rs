@@ -6,12 +6,10 @@ use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::rules::common::Share;
 use farmwatch_shared::state::State;
 
-use super::life::{AGAIN, Draft, Piece};
-use super::words;
-use crate::store::{Alert, AlertKind, Severity};
+use super::life::Draft;
+use super::{fleet, words};
+use crate::store::{AlertKind, Severity};
 
-/// What so many laptops elsewhere have is the fleet's.
-pub const MANY: u64 = 20;
 const KEY: &str = "policy/tool/";
 
 /// Key of the alert about a tool, by its id in the catalogue.
@@ -24,32 +22,10 @@ pub fn of_key(key: &str) -> Option<&str> {
     key.strip_prefix(KEY)
 }
 
-/// Whether an alert takes others in: a place's those of its laptops, that of a tool those of the laptops that have it.
-pub fn takes_in(alert: &Alert) -> bool {
-    alert.kind == AlertKind::Site || of_key(&alert.key).is_some()
-}
-
-/// Numbers of laptops at which the alert is told anew, each twice the last, up to those that have it.
-fn steps(with: u64) -> impl Iterator<Item = u64> {
-    std::iter::successors(Some(MANY), |step| step.checked_mul(2))
-        .take_while(move |step| *step <= with.max(MANY))
-}
-
-fn piece(tool: &str, step: u64) -> Piece {
-    let again = if step > MANY { AGAIN } else { "" };
-    Piece { id: format!("{again}{}|{step}", key(tool)), why: format!("{step} laptops or more have it") }
-}
-
-/// The alert says that so many have the tool already, or that more do.
-pub fn says(alert: &Alert, tool: &str, share: Share) -> bool {
-    let last = steps(share.with).last().map(|step| piece(tool, step).id);
-    last.is_some_and(|id| alert.evidence.contains(&id))
-}
-
 /// The draft, as seen from one of the laptops with that state; `listed` are the first of them.
 pub fn draft(tool: &str, state: &State, share: Share, listed: Vec<DeviceId>) -> Draft {
     let name = words::tool(&state.get::<RemoteTool>(tool).unwrap_or_default());
-    let at_least = steps(share.with).last().unwrap_or(MANY);
+    let (key, at_least) = (key(tool), fleet::at_least(share.with));
     let why = format!("{name} is on {at_least} laptops or more, and IT has not said whose it is");
     let summary = format!(
         "{} This is one alert for all of them, whoever comes; the first are listed here. A laptop that is suspected, by \
@@ -62,7 +38,8 @@ pub fn draft(tool: &str, state: &State, share: Share, listed: Vec<DeviceId>) -> 
         words::sentence(&why)
     );
     Draft {
-        key: key(tool),
+        evidence: fleet::pieces(&key, share.with, "have it"),
+        key,
         kind: AlertKind::Policy,
         severity: Severity::Medium,
         title: format!("{name} is on {at_least} laptops or more, and nobody has sanctioned it"),
@@ -71,7 +48,6 @@ pub fn draft(tool: &str, state: &State, share: Share, listed: Vec<DeviceId>) -> 
         site: None,
         posterior: None,
         waterfall: Vec::new(),
-        evidence: steps(share.with).map(|step| piece(tool, step)).collect(),
         absorbed_by: None,
     }
 }

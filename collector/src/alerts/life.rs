@@ -104,6 +104,18 @@ pub fn note(old: &Alert, opening: &str, what: &str, now: Timestamp) -> Option<Wr
     Some(Written { alert, events: vec![event(old, now, what)], material: false })
 }
 
+/// What an alert is about is over: an open one says so once, and what it rested on is forgotten, so that the next time is
+/// news. What is said: the beginning of a sentence, and what happened.
+pub fn over(old: &Alert, (opening, what): (&str, &str), now: Timestamp) -> Option<Written> {
+    if old.evidence.is_empty() {
+        return None;
+    }
+    let noted = note(old, opening, what, now);
+    let written =
+        noted.unwrap_or_else(|| Written { alert: next(old, now), events: Vec::new(), material: false });
+    Some(Written { alert: Alert { evidence: Vec::new(), ..written.alert }, ..written })
+}
+
 /// What IT allows now is settled: an open alert is resolved as authorised. What it rested on is forgotten, so that all of it
 /// is news once IT allows it no more.
 pub fn settle(old: &Alert, what: &str, now: Timestamp) -> Option<Written> {

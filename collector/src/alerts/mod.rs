@@ -5,6 +5,8 @@
 //! [`change`].
 
 pub mod device;
+pub mod fleet;
+pub mod fleet_silence;
 pub mod fleet_tool;
 pub mod learning;
 pub mod life;

@@ -3,7 +3,7 @@
 use farmwatch_shared::id::AlertId;
 use jiff::Timestamp;
 
-use super::fleet_tool::takes_in;
+use super::fleet::takes_in;
 use super::life::{self, Written, digest, next};
 use crate::app::App;
 use crate::store::{

@@ -260,7 +260,9 @@ fn summary(device: &Device, group: Group, found: &[&Finding], tool: Option<&Remo
             "ask the laptop's person; look at the laptop's page for what else there is",
         ),
     };
-    let since = tool.and_then(|t| t.running_since).map(|at| format!(" It runs since {}.", minute(at)));
+    let since = tool.and_then(|tool| tool.running_since).map(minute);
+    let said = |since: &String| why.iter().any(|why| why.contains(since.as_str()));
+    let since = since.filter(|since| !said(since)).map(|since| format!(" It runs since {since}."));
     format!(
         "{}{}\n\nPolicy forbids this on {name}. By itself it does not say who works at the laptop: people use such \
          things for good reasons too.\n\nWhat would clear it: {clears}.\n\nWhat to do now: {now}.",

@@ -1,9 +1,11 @@
 //! Site alerts: what laptops in one place, or with one operator, show together crosses the threshold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::Judged;
+use farmwatch_shared::state::FactKey;
+use farmwatch_shared::waterfall::Bar;
 use farmwatch_shared::weights::Weights;
 
 use super::life::{Draft, Piece, minute};
@@ -43,7 +45,7 @@ pub fn draft(site: &Site, members: &[Member], weights: &Weights) -> Draft {
         devices: site.devices.clone(),
         site: Some(site.id.clone()),
         posterior: Some(site.judged.farm),
-        waterfall: site.judged.bars.clone(),
+        waterfall: waterfall(site, members),
         evidence: evidence(site, members),
         absorbed_by: None,
     }
@@ -77,12 +79,49 @@ fn evidence(site: &Site, members: &[Member]) -> Vec<Piece> {
 }
 
 fn severity(posterior: f64, threshold: f64) -> Severity {
-    if posterior >= threshold { Severity::Critical } else { Severity::High }
+    if posterior >= threshold { Severity::Critical } else { Severity::Medium }
+}
+
+/// Most findings of a laptop that are named beside its bar, and what each weighs at least, in nats.
+const NAMED: usize = 3;
+const WORTH_NAMING: f64 = 0.5;
+
+/// A laptop's strongest bars, as a site's alert names them.
+fn strongest(judged: &Judged) -> Vec<&Bar> {
+    let mut bars: Vec<&Bar> = judged.bars.iter().filter(|bar| bar.llr >= WORTH_NAMING).collect();
+    bars.sort_by(|a, b| b.llr.total_cmp(&a.llr));
+    bars.truncate(NAMED);
+    bars
+}
+
+/// What was seen on a laptop, in a few words.
+fn seen(judged: &Judged) -> String {
+    strongest(judged).into_iter().map(|bar| words::short(&bar.why)).collect::<Vec<_>>().join("; ")
+}
+
+/// The site's bars, those of laptops with what was seen on them.
+fn waterfall(site: &Site, members: &[Member]) -> Vec<Bar> {
+    let named = |bar: &Bar| {
+        let member = members.iter().find(|member| Some(&member.id) == bar.device.as_ref());
+        let Some(judged) = member.map(|member| &member.judged).filter(|judged| !strongest(judged).is_empty())
+        else {
+            return bar.clone();
+        };
+        let facts: BTreeSet<FactKey> =
+            strongest(judged).into_iter().flat_map(|bar| bar.facts.iter().cloned()).collect();
+        Bar {
+            why: format!("{}; {}", seen(judged), bar.why),
+            facts: facts.into_iter().collect(),
+            ..bar.clone()
+        }
+    };
+    site.judged.bars.iter().map(named).collect()
 }
 
 fn summary(site: &Site, members: &[Member], weights: &Weights) -> String {
-    let names: BTreeMap<&DeviceId, &str> = members.iter().map(|m| (&m.id, m.name.as_str())).collect();
-    let opening = if site.judged.farm >= weights.threshold.site {
+    let known: BTreeMap<&DeviceId, &Member> = members.iter().map(|member| (&member.id, member)).collect();
+    let stands = site.judged.farm >= weights.threshold.site;
+    let opening = if stands {
         "together they are consistent with laptops that somebody keeps running for others to work on from afar"
     } else {
         "together they have fallen below the threshold for an alert"
@@ -93,13 +132,18 @@ fn summary(site: &Site, members: &[Member], weights: &Weights) -> String {
         kinds.dedup();
         kinds
     };
-    let place =
-        words::list(site.judged.bars.iter().filter(|b| b.rule != "site.device" && !b.rule.is_empty()));
+    let of_place = || site.judged.bars.iter().filter(|bar| bar.device.is_none() && !bar.rule.is_empty());
+    let place = words::list(of_place().filter(|bar| bar.llr > 0.0));
     let place = if place.is_empty() { "- nothing that ordinary places lack".to_owned() } else { place };
+    let against = words::list(of_place().filter(|bar| bar.llr < 0.0));
+    let against = if against.is_empty() { against } else { format!("\n\nAgainst it:\n{against}") };
     let laptops = site.judged.bars.iter().filter_map(|bar| {
-        let name = names.get(bar.device.as_ref()?)?;
+        let member = known.get(bar.device.as_ref()?)?;
         let own = site.judged.devices.get(bar.device.as_ref()?).copied().unwrap_or(0.0);
-        Some((bar.llr, format!("- {name}: {} ({:+.1})", words::probability(own), bar.llr)))
+        let seen = seen(&member.judged);
+        let seen = if seen.is_empty() { seen } else { format!(": {seen}") };
+        let line = format!("- {}, {} ({:+.1}){seen}", member.name, words::probability(own), bar.llr);
+        Some((bar.llr, line))
     });
     let mut laptops: Vec<(f64, String)> = laptops.collect();
     laptops.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -113,10 +157,9 @@ fn summary(site: &Site, members: &[Member], weights: &Weights) -> String {
     format!(
         "{} {} (shared: {}; first seen together {}), and {opening}: probability {} {} (before anything is seen, {}). \
          {}This says how the laptops are worked on, not by whom.\n\n\
-         {}:\n{place}\n\nEach laptop, with the probability that it is remotely operated given the others:\n{}\n\n\
+         {}:\n{place}\n\nEach laptop, with the probability that it is remotely operated given the others:\n{}{against}\n\n\
          What would clear it: {}, or each is seen at the own laptop.\n\n\
-         What to do now: do not contact the people through these laptops. Compare where each laptop was shipped \
-         with who lives there, check sign-ins, then isolate them together.",
+         What to do now: {}.",
         words::laptops(site.devices.len()),
         said.joined,
         if shared.is_empty() { "nothing now".to_owned() } else { shared.join(", ") },
@@ -128,8 +171,14 @@ fn summary(site: &Site, members: &[Member], weights: &Weights) -> String {
         said.shows,
         laptops.join("\n"),
         said.clears,
+        if stands { NOW } else { BELOW },
     )
 }
+
+const NOW: &str = "do not contact the people through these laptops. Compare where each laptop was shipped with who \
+                   lives there, check sign-ins, then isolate them together";
+const BELOW: &str =
+    "nothing more; resolve this alert unless you know better. It is opened again by what is new";
 
 /// What is said otherwise of laptops in one place than of those that only who works on them joins.
 struct Said {

@@ -64,6 +64,12 @@ pub fn probability(p: f64) -> String {
     }
 }
 
+/// What was found in its first words: what stands in brackets is for who looks closer.
+pub fn short(why: &str) -> &str {
+    let end = [" (", "; "].into_iter().filter_map(|sign| why.find(sign)).min();
+    why[..end.unwrap_or(why.len())].trim_end_matches('.')
+}
+
 /// What adds less reads as nothing.
 const SHOWN: f64 = 0.05;
 
@@ -95,5 +101,7 @@ mod tests {
         assert_eq!(finding(&found("x11vnc is running"), Some(&tool)), "x11vnc is running.");
         assert_eq!(finding(&found("2 unrelated tools run"), Some(&tool)), "2 unrelated tools run.");
         assert_eq!(capital(""), "");
+        assert_eq!(short("AnyDesk runs (seen as process `anydesk`); about 2 % have it"), "AnyDesk runs");
+        assert_eq!(short("nothing more."), "nothing more");
     }
 }

@@ -17,7 +17,7 @@ use super::look_back;
 use super::place::{Around, Gone, SiteNow, Subject, around};
 use super::prevalence::{self, Commonness};
 use super::{history, operator, outages};
-use crate::alerts::fleet_tool::takes_in;
+use crate::alerts::fleet::takes_in;
 use crate::alerts::life::{self, Written, bring};
 use crate::alerts::{Draft, device as device_alert, learning, policy, report, site as site_alert};
 use crate::app::App;

@@ -44,8 +44,8 @@ const DAY: i64 = 86_400;
 const BATCH: u32 = 64;
 /// After the store failed.
 const BREATHE: Duration = Duration::from_secs(2);
-/// Between looks for silent agents.
-const SILENCE: Duration = Duration::from_mins(5);
+/// Between looks for silent agents. The first is one of these later: agents come back after a collector that was away.
+const SILENCE: Duration = Duration::from_mins(10);
 /// Times that a judgement is tried when somebody else wrote what it rests on meanwhile.
 const TRIES: usize = 10;
 

@@ -20,7 +20,7 @@ use farmwatch_shared::state::State;
 use jiff::{SignedDuration, Timestamp};
 
 use super::history::KEPT_FROM;
-use crate::alerts::fleet_tool::MANY;
+use crate::alerts::fleet::MANY;
 use crate::app::App;
 use crate::store::{Anchor, AnchorKind, AnchorSeen, Device, Result, SiteGlance};
 

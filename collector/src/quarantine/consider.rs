@@ -23,6 +23,8 @@ use crate::store::{
 
 /// The audit's word for what was decided.
 const DECISION: &str = "quarantine_decision";
+/// The decision of a dry run to isolate: counted, as isolations are.
+const WOULD_ISOLATE: &str = "quarantine_would_isolate";
 /// The audit's word for an isolation.
 const ISOLATE: &str = "isolate";
 /// What a person has released stays with people for so long.
@@ -55,8 +57,10 @@ pub async fn consider(
         if !is_news(app, &device.id, &alert.id, &why).await? {
             continue;
         }
-        changes.push(audit(&device.id, DECISION, format!("{why} ({})", alert.id), now));
+        let action = if decision == Decision::DryRun { WOULD_ISOLATE } else { DECISION };
+        changes.push(audit(&device.id, action, format!("{why} ({})", alert.id), now));
         match decision {
+            Decision::DryRun => drop(batch.isolated.insert(device.id.clone())),
             Decision::Auto => {
                 changes.extend(isolation(app, alert, &device.id, now).await?);
                 batch.isolated.insert(device.id.clone());
@@ -112,6 +116,7 @@ async fn decided(
     let believed = belief(&orders, says.as_ref(), now);
     let in_last_hour = match policy.mode {
         QuarantineMode::Auto => app.store.audit_count(ISOLATE, FARMWATCH, now - HOUR).await?,
+        QuarantineMode::DryRun => app.store.audit_count(WOULD_ISOLATE, FARMWATCH, now - HOUR).await?,
         _ => 0,
     };
     let case = Case {
@@ -168,8 +173,9 @@ fn had_its_time(orders: &[StoredOrder], alert: &AlertId) -> bool {
 /// The last decision about this laptop and this alert in the audit reads otherwise, or there is none.
 async fn is_news(app: &App, device: &DeviceId, alert: &AlertId, why: &str) -> Result<bool> {
     let entries = app.store.audit_entries(Some(device.as_str()), &Page::first(50)).await?;
-    let last =
-        entries.iter().map(|e| &e.entry).find(|e| e.action == DECISION && e.why.contains(alert.as_str()));
+    let mut entries = entries.iter().map(|e| &e.entry);
+    let decides = |action: &str| [DECISION, WOULD_ISOLATE].contains(&action);
+    let last = entries.find(|e| decides(&e.action) && e.why.contains(alert.as_str()));
     Ok(last.is_none_or(|last| last.why != format!("{why} ({alert})")))
 }
 

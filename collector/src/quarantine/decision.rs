@@ -96,13 +96,12 @@ pub fn decide(case: &Case<'_>) -> Decision {
     if let Some((_, why)) = refusals.into_iter().find(|(applies, _)| *applies) {
         return Decision::Refused(why);
     }
+    let capped = case.in_last_hour >= u64::from(policy.cap_per_hour);
     match policy.mode {
         QuarantineMode::Off => Decision::Off,
-        QuarantineMode::DryRun => Decision::DryRun,
         QuarantineMode::Ask => Decision::Ask,
-        QuarantineMode::Auto if case.in_last_hour >= u64::from(policy.cap_per_hour) => {
-            Decision::Refused(Refused::Cap)
-        }
+        QuarantineMode::Auto | QuarantineMode::DryRun if capped => Decision::Refused(Refused::Cap),
+        QuarantineMode::DryRun => Decision::DryRun,
         QuarantineMode::Auto => Decision::Auto,
     }
 }

@@ -35,6 +35,14 @@ fn the_reason_that_lasts_is_told_first() {
     let auto = policy(QuarantineMode::Auto);
     let exempt = Case { exempt: true, in_last_hour: 9, ..clear(&auto) };
     assert_eq!(decide(&exempt), Decision::Refused(Refused::Exempt));
+    for (mode, decision) in
+        [(QuarantineMode::Auto, Decision::Auto), (QuarantineMode::DryRun, Decision::DryRun)]
+    {
+        let policy = policy(mode);
+        assert_eq!(decide(&Case { in_last_hour: 2, ..clear(&policy) }), decision);
+        let capped = decide(&Case { in_last_hour: 3, ..clear(&policy) });
+        assert_eq!(capped, Decision::Refused(Refused::Cap), "a dry run says what would happen");
+    }
     let nan = Case { probability: Some(f64::NAN), ..clear(&auto) };
     assert_eq!(decide(&nan), Decision::Refused(Refused::BelowThreshold));
 }

@@ -12,9 +12,9 @@ use super::super::known::Known;
 use super::super::place::Subject;
 use super::super::prevalence;
 use super::Writing;
-use crate::alerts::fleet_tool::{self, MANY};
+use crate::alerts::fleet::{self, MANY};
 use crate::alerts::life::{self, no_longer_seen};
-use crate::alerts::{Draft, policy};
+use crate::alerts::{Draft, fleet_tool, policy};
 use crate::store::{Alert, AlertKind, AlertState, Device, Result};
 
 /// Most laptops that an alert about the fleet's tool names.
@@ -85,7 +85,7 @@ impl Writing<'_> {
         if existing.is_none() && share.with < MANY {
             return Ok(None);
         }
-        if existing.as_ref().is_some_and(|alert| fleet_tool::says(alert, &id, share)) {
+        if existing.as_ref().is_some_and(|alert| fleet::says(alert, share.with)) {
             return Ok(Some(existing));
         }
         let named = self.app.store.devices_at(&[prevalence::trait_of(&what)], NAMED).await?.concat();
