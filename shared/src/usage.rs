@@ -101,6 +101,16 @@ impl Usage {
         self.day(number).is_some_and(|day| day.counted.contains(slot))
     }
 
+    /// Counts a window that is counted as it is now instead of as it was, for more of it has come.
+    pub fn replace(&mut self, was: &Window, is: &Window) {
+        let (number, slot) = place(was);
+        let found = self.days.binary_search_by_key(&number, |day| day.number).ok();
+        if let Some(day) = found.and_then(|at| self.days.get_mut(at)) {
+            day.count(slot, was, -1);
+            day.count(slot, is, 1);
+        }
+    }
+
     /// Forgets days before one.
     pub fn forget_before(&mut self, number: i64) {
         self.days.drain(..self.days.partition_point(|day| day.number < number));
@@ -139,38 +149,41 @@ impl Usage {
 
 impl Day {
     fn add(&mut self, slot: usize, window: &Window) -> bool {
-        if !self.counted.insert(slot) {
-            return false;
+        let is_new = self.counted.insert(slot);
+        if is_new {
+            self.count(slot, window, 1);
         }
+        is_new
+    }
+
+    /// Counts a window so many times: once, or once less.
+    fn count(&mut self, slot: usize, window: &Window, times: i32) {
         let seconds = |kind| window.sources.get(&kind).map_or(0, |source| source.active_seconds);
         let active = window.active_seconds();
         let (software, absolute) = (by_software(window), is_absolute(window));
         let session = seconds(SourceKind::RemoteSession);
-        if active >= WORK_SECONDS {
-            self.work.insert(slot);
-        }
-        if seconds(SourceKind::BuiltIn) >= TOUCH_SECONDS {
-            self.own.insert(slot);
-        }
-        self.active += u32::from(active);
-        self.built_in += u32::from(seconds(SourceKind::BuiltIn));
-        self.untold += u32::from(seconds(SourceKind::Other));
-        self.injected += u32::from(window.injected_seconds);
-        self.software += u32::from(software);
-        self.session += u32::from(session);
-        self.absolute += u32::from(absolute);
+        self.work.set(slot, active >= WORK_SECONDS);
+        self.own.set(slot, seconds(SourceKind::BuiltIn) >= TOUCH_SECONDS);
+        let of = |sum: &mut u32, by: u16| *sum = sum.saturating_add_signed(times * i32::from(by));
+        of(&mut self.active, active);
+        of(&mut self.built_in, seconds(SourceKind::BuiltIn));
+        of(&mut self.untold, seconds(SourceKind::Other));
+        of(&mut self.injected, window.injected_seconds);
+        of(&mut self.software, software);
+        of(&mut self.session, session);
+        of(&mut self.absolute, u16::from(absolute));
         if is_jiggled(window) {
-            self.jiggled += 1;
+            of(&mut self.jiggled, 1);
         } else {
-            self.calm.active += u32::from(active);
-            self.calm.software += u32::from(software);
-            self.calm.session += u32::from(session);
-            self.calm.absolute += if absolute { u32::from(active) } else { 0 };
+            of(&mut self.calm.active, active);
+            of(&mut self.calm.software, software);
+            of(&mut self.calm.session, session);
+            of(&mut self.calm.absolute, if absolute { active } else { 0 });
         }
         if let Some(centinats) = window.pointer_centinats {
-            self.timed = (self.timed.0 + 1, self.timed.1 + i64::from(centinats));
+            of(&mut self.timed.0, 1);
+            self.timed.1 += i64::from(times) * i64::from(centinats);
         }
-        true
     }
 }
 
@@ -219,6 +232,13 @@ impl Slots {
         let new = *word & bit == 0;
         *word |= bit;
         new
+    }
+
+    /// A window is among them, or not.
+    fn set(&mut self, slot: usize, is_there: bool) {
+        let Some(word) = self.0.get_mut(slot / 64) else { return };
+        let bit = 1 << (slot % 64);
+        *word = if is_there { *word | bit } else { *word & !bit };
     }
 
     /// How many.

@@ -22,11 +22,30 @@ pub fn of_key(key: &str) -> Option<&str> {
     key.strip_prefix(KEY)
 }
 
-/// The draft, as seen from one of the laptops with that state; `listed` are the first of them.
-pub fn draft(tool: &str, state: &State, share: Share, listed: Vec<DeviceId>) -> Draft {
+/// Most accounts that are named.
+const ACCOUNTS: usize = 5;
+
+/// The draft, as seen from one of the laptops with that state; `listed` are the first of them,
+/// `accounts` are hashes of the tool's accounts on these, with on how many.
+pub fn draft(
+    tool: &str,
+    state: &State,
+    share: Share,
+    listed: Vec<DeviceId>,
+    accounts: &[(String, usize)],
+) -> Draft {
     let name = words::tool(&state.get::<RemoteTool>(tool).unwrap_or_default());
     let (key, at_least) = (key(tool), fleet::at_least(share.with));
     let why = format!("{name} is on {at_least} laptops or more, and IT has not said whose it is");
+    let each = accounts.iter().take(ACCOUNTS);
+    let each = each
+        .map(|(hash, count)| format!("- `sanctioned_accounts = [\"{hash}\"]`: on {count} of those listed"));
+    let each = each.collect::<Vec<_>>().join("\n");
+    let each = if each.is_empty() {
+        String::new()
+    } else {
+        format!("\n\nIts accounts, as the policy file would have them:\n{each}")
+    };
     let summary = format!(
         "{} This is one alert for all of them, whoever comes; the first are listed here. A laptop that is suspected, by \
          itself or with its place, has one of its own.\n\n\
@@ -34,7 +53,7 @@ pub fn draft(tool: &str, state: &State, share: Share, listed: Vec<DeviceId>) -> 
          What would clear it: IT sanctions its own account of the tool, or the tool, in the policy file; or it is \
          removed.\n\n\
          What to do now: ask IT whether it rolled {name} out. If so, sanction the account rather than the tool, so that \
-         another one's shows; if not, find out how it came to so many laptops.",
+         another one's shows; if not, find out how it came to so many laptops.{each}",
         words::sentence(&why)
     );
     Draft {

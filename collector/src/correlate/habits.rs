@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::mem::size_of;
 use std::sync::{Mutex, PoisonError};
 
-use farmwatch_shared::facts::Transition;
+use farmwatch_shared::facts::{Transition, Window};
 use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::usage::Usage;
 use jiff::Timestamp;
 
 use super::DAY;
-use crate::store::{Recorded, Result, SharedStore};
+use crate::store::{Recorded, Result, SharedStore, merge_windows};
 
 /// Most bytes remembered, of all devices together.
 const MOST: usize = 512 << 20;
@@ -43,6 +43,8 @@ pub struct Habit {
     pub usage: Usage,
     /// Transitions, oldest first.
     pub transitions: Vec<Transition>,
+    /// The newest window: one in which a laptop was locked, or its agent ended, comes in parts.
+    last: Option<Window>,
 }
 
 impl Default for Habits {
@@ -88,9 +90,10 @@ impl Habits {
         let after = (habit.upto > 0).then_some(habit.upto);
         if let Some(anew) = habit.learn(store.recorded(device, since, after).await?, since) {
             habit.usage.forget_from(anew.as_second().div_euclid(DAY));
-            store.windows(device, anew.max(since)).await?.iter().for_each(|window| {
-                habit.usage.add(window);
-            });
+            for window in store.windows(device, anew.max(since)).await? {
+                habit.usage.add(&window);
+                habit.last = Some(window);
+            }
         }
         Ok(habit)
     }
@@ -102,7 +105,7 @@ impl Habits {
         let is_fresh = fresh.contains_key(device);
         let Some(habit) = fresh.get_mut(device).or_else(|| stale.get_mut(device)) else { return };
         let follows = habit.upto + 1 == report.upto;
-        if !follows || report.windows.iter().any(|window| habit.usage.has(window)) {
+        if !follows || report.windows.iter().any(|window| habit.usage.has(window) && !habit.goes_on(window)) {
             return;
         }
         let before = habit.bytes();
@@ -110,7 +113,7 @@ impl Habits {
         if is_fresh {
             *bytes = (*bytes + habit.bytes()).saturating_sub(before);
         }
-        // Two windows of one report have one start.
+        // Two windows of one report have one start that is not the last.
         if again.is_some() {
             drop(kept);
             self.take(device);
@@ -159,11 +162,20 @@ impl Habit {
         self.upto = upto;
         if whole {
             (self.usage, self.transitions) = (Usage::of(&windows), transitions);
+            self.last = windows.into_iter().next_back();
             return None;
         }
         let mut again: Option<Timestamp> = None;
-        for window in windows.iter().filter(|window| window.start >= since) {
-            if !self.usage.add(window) {
+        for window in windows.into_iter().filter(|window| window.start >= since) {
+            if self.usage.add(&window) {
+                if self.last.as_ref().is_none_or(|last| last.start < window.start) {
+                    self.last = Some(window);
+                }
+            } else if let Some(was) = self.last.take_if(|last| last.start == window.start) {
+                let is = merge_windows(was.clone(), window);
+                self.usage.replace(&was, &is);
+                self.last = Some(is);
+            } else {
                 again = Some(again.map_or(window.start, |first| first.min(window.start)));
             }
         }
@@ -175,6 +187,11 @@ impl Habit {
         }
         self.forget_before(since);
         again.map(midnight)
+    }
+
+    /// It is a part of the newest window.
+    fn goes_on(&self, window: &Window) -> bool {
+        self.last.as_ref().is_some_and(|last| last.start == window.start)
     }
 
     fn forget_before(&mut self, since: Timestamp) {
@@ -199,7 +216,7 @@ fn in_order(first: &Transition, second: &Transition) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use farmwatch_shared::facts::{TransitionKind, Window};
+    use farmwatch_shared::facts::TransitionKind;
     use farmwatch_shared::report::Report;
     use farmwatch_shared::state::Digest;
     use jiff::SignedDuration;
@@ -264,7 +281,9 @@ mod tests {
     type Told = (Vec<(i64, u16)>, Vec<(i64, usize)>, bool, bool);
 
     fn told() -> impl Strategy<Value = Vec<Told>> {
-        let windows = prop::collection::vec((0..900i64, 0..9u16), 0..4);
+        // Now and then one that goes on.
+        let number = prop_oneof![0..900i64, 880..900i64];
+        let windows = prop::collection::vec((number, 0..9u16), 0..4);
         let transitions = prop::collection::vec((0..4500i64, 0..3usize), 0..4);
         prop::collection::vec((windows, transitions, prop::bool::weighted(0.8), any::<bool>()), 1..30)
     }
@@ -302,7 +321,7 @@ mod tests {
     #[test]
     fn it_does_not_grow_without_bound() {
         let usage = Usage::of(&(0..20).map(|n| window(n, 0)).collect::<Vec<_>>());
-        let habit = Habit { upto: 1, usage, transitions: Vec::new() };
+        let habit = Habit { upto: 1, usage, ..Habit::default() };
         let habits = Habits::of_bytes(5 * habit.bytes());
         for n in 0..1000 {
             habits.keep(&DeviceId::new(1, n), habit.clone());

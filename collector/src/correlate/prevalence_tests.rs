@@ -1,5 +1,5 @@
 use farmwatch_shared::facts::{RemoteTool, Seen, SeenBy, SensorStatus, ToolClass, UsbDevice};
-use farmwatch_shared::id::DeviceId;
+use farmwatch_shared::id::{DeviceId, HashKey};
 use serde_json::json;
 
 use super::*;
@@ -41,7 +41,9 @@ impl Laptop {
         if self.tool {
             let seen = vec![Seen { by: SeenBy::Process, what: "anydesk".into() }];
             let (name, class) = ("AnyDesk".into(), ToolClass::RemoteDesktop);
-            state.put("anydesk", &RemoteTool { name, class, seen, serving: true, ..RemoteTool::default() });
+            let account = Some(HashKey::new([3; 32]).hash("account", &self.address));
+            let tool = RemoteTool { name, class, seen, serving: true, account, ..RemoteTool::default() };
+            state.put("anydesk", &tool);
         }
         if self.kvm {
             let traits = vec!["known_kvm:PiKVM".to_owned()];
@@ -108,6 +110,8 @@ async fn a_tool_that_the_fleet_has_says_little_and_is_one_alert_for_all() {
     assert_eq!(all.key, "policy/tool/anydesk");
     insta::assert_snapshot!(all.title, @"AnyDesk is on 80 laptops or more, and nobody has sanctioned it");
     assert!(all.summary.contains("sanction the account"), "{}", all.summary);
+    assert!(all.summary.contains(r#"sanctioned_accounts = [""#), "{}", all.summary);
+    assert!(all.summary.ends_with("on 1 of those listed"), "{}", all.summary);
     let taken_in = AlertFilter { absorbed_by: Some(all.id.clone()), ..AlertFilter::default() };
     let own = store.alerts(&taken_in, &Page::first(200)).await.unwrap();
     let unnamed = |own: &Alert| own.devices.iter().all(|device| !all.devices.contains(device));

@@ -38,6 +38,7 @@ pub use context::{Asset, Exception, ExceptionScope, Operator, Place};
 pub use devices::{Device, DeviceFilter, Devices, Standing};
 pub use dossier::{Dossier, Dossiers};
 pub use orders::{OrderState, Orders, StoredOrder};
+pub(crate) use prepared::merge as merge_windows;
 pub use reports::{Arrival, Observed, Receipt, Recorded, Reports, SentReport};
 pub use sites::{
     AWAY_DAYS, Anchor, AnchorKind, AnchorSeen, Occupant, SITE_WAIT, Site, SiteEvent, SiteGlance, SiteStep,

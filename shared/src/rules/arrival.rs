@@ -38,13 +38,13 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
     if is_guest(evidence.state) {
         return Vec::new();
     }
-    let devices: Vec<(&FactKey, UsbDevice)> = evidence.state.all::<UsbDevice>().collect();
     let screens = evidence.state.all::<Display>().filter(|(_, screen)| !screen.built_in);
     let came: Vec<(&FactKey, Display, Timestamp)> =
         screens.filter_map(|(key, screen)| screen.since.map(|since| (key, screen, since))).collect();
     let [(screen_key, screen, at)] = came.as_slice() else { return Vec::new() };
-    let with_it: Vec<&(&FactKey, UsbDevice)> = devices
-        .iter()
+    let with_it: Vec<(&FactKey, UsbDevice)> = evidence
+        .state
+        .all::<UsbDevice>()
         .filter(|(_, device)| device.since.is_some_and(|since| apart(since, *at) <= TOGETHER))
         .collect();
     let [(key, device)] = with_it.as_slice() else { return Vec::new() };

@@ -25,6 +25,9 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
 }
 
 fn blind(evidence: &Evidence<'_>, weights: &Weights) -> Option<Finding> {
+    if evidence.context.unusually_blind.is_empty() {
+        return None;
+    }
     let unusual = |key: &FactKey| evidence.context.unusually_blind.iter().any(|name| name == key.name());
     let sensors = evidence.state.all::<SensorStatus>();
     let blind: Vec<FactKey> = sensors

@@ -34,6 +34,10 @@ const WEIGHS: f64 = 0.5;
 /// What is not there, of what all other rules `found`.
 pub fn rule(evidence: &Evidence<'_>, found: &[Finding], weights: &Weights) -> Option<Finding> {
     let active = evidence.usage.sum(|day| day.active);
+    let way = found.iter().any(|finding| WAYS.contains(&finding.group) && finding.llr > WEIGHS);
+    if active < SECONDS || way {
+        return None;
+    }
     let software = evidence.usage.sum(|day| day.software.saturating_add(day.session));
     let blind = EYES.iter().any(|eye| {
         let status = evidence.state.get::<SensorStatus>(eye);
@@ -44,8 +48,7 @@ pub fn rule(evidence: &Evidence<'_>, found: &[Finding], weights: &Weights) -> Op
     });
     let innocent_share = if meets { IN_A_MEETING_SHARE } else { SOFTWARE_SHARE };
     let by_software = f64::from(software) > innocent_share * f64::from(active);
-    let way = found.iter().any(|finding| WAYS.contains(&finding.group) && finding.llr > WEIGHS);
-    if active < SECONDS || by_software || blind || way {
+    if by_software || blind {
         return None;
     }
     let why = format!(

@@ -1,12 +1,15 @@
 //! The policy alerts of a device: each of its own things, and one for all laptops about a tool that the fleet has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use farmwatch_shared::facts::RemoteTool;
 use farmwatch_shared::finding::Finding;
-use farmwatch_shared::id::SiteId;
+use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::rules::common::Share;
 use farmwatch_shared::rules::{self, Context, Evidence, remote_control};
+use farmwatch_shared::state::FactKey;
 use farmwatch_shared::weights::Weights;
+use serde::Deserialize as _;
 
 use super::super::known::Known;
 use super::super::place::Subject;
@@ -89,8 +92,26 @@ impl Writing<'_> {
             return Ok(Some(existing));
         }
         let named = self.app.store.devices_at(&[prevalence::trait_of(&what)], NAMED).await?.concat();
-        let about = fleet_tool::draft(&id, &subject.state, share, named);
+        let accounts = self.accounts(&id, &named).await?;
+        let about = fleet_tool::draft(&id, &subject.state, share, named, &accounts);
         Ok(Some(self.bring(existing, about).await?))
+    }
+
+    /// The hashes of a tool's accounts on some laptops, on most of them first, with on how many.
+    async fn accounts(&self, tool: &str, devices: &[DeviceId]) -> Result<Vec<(String, usize)>> {
+        let key = FactKey::of::<RemoteTool>(tool);
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for device in devices {
+            let fact = self.app.store.fact(device, &key).await?;
+            let account =
+                fact.and_then(|fact| RemoteTool::deserialize(fact).ok()).and_then(|tool| tool.account);
+            if let Some(account) = account {
+                *counts.entry(account.as_str().to_owned()).or_default() += 1;
+            }
+        }
+        let mut accounts: Vec<(String, usize)> = counts.into_iter().collect();
+        accounts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        Ok(accounts)
     }
 
     /// What has become of a tool that was the fleet's, as one of those laptops shows that the alert names.
