@@ -168,6 +168,7 @@ fn laptops_table(
     html! {
         section aria-labelledby="laptops" {
             h2 id="laptops" { @if laptops.len() == 1 { "The laptop" } @else { "The laptops" } }
+            (listed(alert))
             (isolate_all::offer(alert))
             div.scroll { table.list {
                 thead { tr {
@@ -180,12 +181,12 @@ fn laptops_table(
                 tbody {
                     @for laptop in laptops {
                         tr {
-                            td { a href={ "/devices/" (laptop.device.id) } { (words::name(&laptop.device)) }
+                            td data-label="Laptop" { a href={ "/devices/" (laptop.device.id) } { (words::name(&laptop.device)) }
                                  " " (words::standing(laptop.device.standing)) }
-                            td { (assigned(laptop.asset.as_ref())) }
-                            td { @if let Some(seen) = laptop.device.last_seen { (words::time(seen, now)) } }
-                            td { (from(&laptop.device)) }
-                            td {
+                            td data-label="Assigned to" { (assigned(laptop.asset.as_ref())) }
+                            td data-label="Last seen" { @if let Some(seen) = laptop.device.last_seen { (words::time(seen, now)) } }
+                            td data-label="From" { (from(&laptop.device)) }
+                            td data-label="Network" {
                                 @if proposals.contains(&laptop.device.id) {
                                     p.proposal { "Farmwatch proposes to isolate it." }
                                 }
@@ -195,6 +196,29 @@ fn laptops_table(
                     }
                 }
             } }
+        }
+    }
+}
+
+/// How many laptops an alert about the whole fleet is about, at least: its evidence counts them, and it lists the first of
+/// them only.
+pub fn of_fleet(alert: &Alert) -> Option<usize> {
+    let count = |piece: &String| -> Option<usize> {
+        let (_, count) = piece.rsplit_once('|').filter(|(about, _)| about.ends_with(&alert.key))?;
+        count.parse().ok()
+    };
+    let many = alert.evidence.iter().filter_map(count).max()?;
+    Some(many.max(alert.devices.len()))
+}
+
+/// That others are concerned, too, where an alert is about the whole fleet.
+fn listed(alert: &Alert) -> Markup {
+    let shown = alert.devices.len();
+    html! {
+        @match of_fleet(alert) {
+            Some(many) if many > shown => p.dim { "The first " (shown) " of " (many) " or more are listed." },
+            Some(_) => p.dim { "The first " (shown) " are listed." },
+            None => {}
         }
     }
 }
@@ -260,13 +284,13 @@ pub fn bars<'a>(
                 @for bar in bars {
                     tr {
                         th scope="row" { (bar.label) @if let Some(name) = name_of(bar) { br; span.dim { (name) } } }
-                        td {
+                        td data-label="What was seen" {
                             (bar.why)
                             @if let Some(state) = facts_of(bar) { (facts::fold(state, &bar.facts)) }
                         }
-                        td.number { (waterfall::signed(bar.llr)) }
+                        td.number data-label="Farm Λ" { (waterfall::signed(bar.llr)) }
                         @if honest {
-                            td.number { @if let Some(honest) = bar.honest_llr { (waterfall::signed(honest)) } }
+                            td.number data-label="Honest B" { @if let Some(honest) = bar.honest_llr { (waterfall::signed(honest)) } }
                         }
                     }
                 }

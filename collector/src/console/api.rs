@@ -3,31 +3,41 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use farmwatch_shared::id::AlertId;
+use farmwatch_shared::id::{AlertId, DeviceId};
 use serde::Serialize;
 
 use super::error::Failure;
 use super::session::ApiPerson;
-use super::{Console, devices, queue, sites};
-use crate::store::{Alert, AlertEvent, Device, Site};
+use super::{Console, device, devices, queue, sites};
+use crate::store::{Alert, AlertEvent, Device, Page, Site, StoreError};
 
 /// Most rows of an answer.
 const ROWS: u32 = 500;
-
-fn rows(limit: Option<u32>) -> u32 {
-    limit.unwrap_or(50).clamp(1, ROWS)
-}
+/// Where the store keeps no count, rows are counted up to here.
+const MOST_COUNTED: u64 = 5000;
 
 /// A page of a list.
 #[derive(Serialize)]
 pub struct List<T> {
-    /// How many there are in all, where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// How many match, on whatever page; none where there are more than [`MOST_COUNTED`] and the store keeps no count.
     count: Option<u64>,
     /// The rows.
     items: Vec<T>,
+    /// What to pass as `after` for the next page; none on the last.
+    next: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A list of `rows` rows at most, from up to one more: that one says that there is a next page.
+    fn of(count: Option<u64>, mut items: Vec<T>, rows: u32, id: impl Fn(&T) -> String) -> Json<Self> {
+        let more = items.len() > rows as usize;
+        items.truncate(rows as usize);
+        let next = items.last().filter(|_| more).map(id);
+        Json(Self { count, items, next })
+    }
 }
 
 /// An alert with its life.
@@ -38,17 +48,40 @@ pub struct Whole {
     events: Vec<AlertEvent>,
 }
 
+/// A laptop with how likely it is farm-operated, in both senses.
+#[derive(Serialize)]
+pub struct WholeDevice {
+    #[serde(flatten)]
+    device: Device,
+    farm_operated: FarmOperated,
+}
+
+/// P(farm-operated) of a laptop.
+#[derive(Serialize)]
+struct FarmOperated {
+    /// By what it shows alone, the same as `judged.posterior`; none before it was judged.
+    by_itself: Option<f64>,
+    /// Given those that it stands together with; none where it stands alone or IT has sanctioned the place.
+    given_its_place: Option<f64>,
+}
+
 /// `GET /api/v1/alerts`: the queue, with the parameters of its page.
 pub async fn alerts(
     State(console): State<Arc<Console>>,
     _person: ApiPerson,
-    Query(wanted): Query<queue::Wanted>,
+    wanted: Result<Query<queue::Wanted>, QueryRejection>,
 ) -> Result<Json<List<Alert>>, Response> {
-    let filter = wanted.filter();
+    let wanted = read(wanted).map_err(json)?;
+    one_of("state", &wanted.state, &queue::STATES).map_err(json)?;
+    one_of("kind", &wanted.kind, &queue::KINDS).map_err(json)?;
+    if !wanted.device.is_empty() && wanted.device.parse::<DeviceId>().is_err() {
+        return Err(json(Failure::Wrong("`device` should be a laptop's id, `dev_…`".into())));
+    }
+    let (filter, rows) = (wanted.filter(), rows(wanted.limit).map_err(json)?);
     let store = &console.app.store;
-    let items = store.alerts(&filter, &wanted.page(rows(wanted.limit))).await.map_err(json)?;
-    let count = Some(store.alert_count(&filter).await.map_err(json)?);
-    Ok(Json(List { count, items }))
+    let items = store.alerts(&filter, &wanted.page(rows + 1)).await.map_err(json)?;
+    let count = store.alert_count(&filter).await.map_err(json)?;
+    Ok(List::of(Some(count), items, rows, |alert| alert.id.to_string()))
 }
 
 /// `GET /api/v1/alerts/{id}`: one alert with its life.
@@ -57,9 +90,9 @@ pub async fn alert(
     _person: ApiPerson,
     Path(id): Path<String>,
 ) -> Result<Json<Whole>, Response> {
-    let id: AlertId = id.parse().map_err(|_| Failure::NotFound.into_json())?;
+    let id: AlertId = id.parse().map_err(|_| json(Failure::NotFound))?;
     let found = console.app.store.alert(&id).await.map_err(json)?;
-    let alert = found.ok_or_else(|| Failure::NotFound.into_json())?;
+    let alert = found.ok_or_else(|| json(Failure::NotFound))?;
     let events = console.app.store.alert_events(&id).await.map_err(json)?;
     Ok(Json(Whole { alert, events }))
 }
@@ -68,23 +101,77 @@ pub async fn alert(
 pub async fn devices(
     State(console): State<Arc<Console>>,
     _person: ApiPerson,
-    Query(wanted): Query<devices::Wanted>,
+    wanted: Result<Query<devices::Wanted>, QueryRejection>,
 ) -> Result<Json<List<Device>>, Response> {
-    let page = wanted.page(rows(wanted.limit));
-    let items = console.app.store.devices(&wanted.filter(), &page).await.map_err(json)?;
-    Ok(Json(List { count: None, items }))
+    let wanted = read(wanted).map_err(json)?;
+    one_of("standing", &wanted.standing, &devices::STANDINGS.map(|(word, ..)| word)).map_err(json)?;
+    let (filter, rows) = (wanted.filter(), rows(wanted.limit).map_err(json)?);
+    let items = console.app.store.devices(&filter, &wanted.page(rows + 1)).await.map_err(json)?;
+    let count = devices::count(&console, &filter, MOST_COUNTED).await.map_err(json)?;
+    Ok(List::of(count, items, rows, |device| device.id.to_string()))
+}
+
+/// `GET /api/v1/devices/{id}`: one laptop.
+pub async fn device(
+    State(console): State<Arc<Console>>,
+    _person: ApiPerson,
+    Path(id): Path<String>,
+) -> Result<Json<WholeDevice>, Response> {
+    let id: DeviceId = id.parse().map_err(|_| json(Failure::NotFound))?;
+    let found = console.app.store.device(&id).await.map_err(json)?;
+    let device = found.ok_or_else(|| json(Failure::NotFound))?;
+    let place = device::given_its_place(&console, &device).await.map_err(json)?;
+    let farm_operated = FarmOperated {
+        by_itself: device.judged.as_ref().map(|judged| judged.posterior),
+        given_its_place: place.map(|(_, p)| p),
+    };
+    Ok(Json(WholeDevice { device, farm_operated }))
 }
 
 /// `GET /api/v1/sites`: the places.
 pub async fn sites(
     State(console): State<Arc<Console>>,
     _person: ApiPerson,
-    Query(wanted): Query<sites::Wanted>,
+    wanted: Result<Query<sites::Wanted>, QueryRejection>,
 ) -> Result<Json<List<Site>>, Response> {
-    let items = console.app.store.sites(&wanted.page(rows(wanted.limit))).await.map_err(json)?;
-    Ok(Json(List { count: None, items }))
+    let wanted = read(wanted).map_err(json)?;
+    let rows = rows(wanted.limit).map_err(json)?;
+    let items = console.app.store.sites(&wanted.page(rows + 1)).await.map_err(json)?;
+    let count = site_count(&console).await.map_err(json)?;
+    Ok(List::of(count, items, rows, |site| site.id.to_string()))
 }
 
-fn json(error: crate::store::StoreError) -> Response {
-    Failure::from(error).into_json()
+async fn site_count(console: &Console) -> Result<Option<u64>, StoreError> {
+    let mut page = Page::first(ROWS);
+    let mut count = 0;
+    loop {
+        let found = console.app.store.sites(&page).await?;
+        count += found.len() as u64;
+        let more = page.turn(&found, |site| site.id.to_string());
+        if count > MOST_COUNTED || !more {
+            return Ok((count <= MOST_COUNTED).then_some(count));
+        }
+    }
+}
+
+fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Failure> {
+    query.map(|Query(wanted)| wanted).map_err(|error| Failure::Wrong(error.body_text()))
+}
+
+fn rows(limit: Option<u32>) -> Result<u32, Failure> {
+    let limit = limit.unwrap_or(50);
+    let fits = (1..=ROWS).contains(&limit);
+    fits.then_some(limit).ok_or_else(|| Failure::Wrong(format!("`limit` should be 1 to {ROWS}")))
+}
+
+/// A value is one of those there are, or empty.
+fn one_of(name: &str, value: &str, allowed: &[&str]) -> Result<(), Failure> {
+    if value.is_empty() || allowed.contains(&value) {
+        return Ok(());
+    }
+    Err(Failure::Wrong(format!("`{name}` should be one of {}", allowed.join(", "))))
+}
+
+fn json(error: impl Into<Failure>) -> Response {
+    error.into().into_json()
 }

@@ -17,12 +17,12 @@ use serde::Deserialize;
 
 use super::error::Failure;
 use super::session::Person;
-use super::{Console, alert, facts, frame, words};
+use super::{Console, alert, facts, frame, sites, words};
 use crate::correlate::same_place::MOST_AT_ANCHOR;
 use crate::quarantine::{self, Belief, Stage};
 use crate::store::{
-    Alert, AlertFilter, Anchor, AnchorSeen, AuditEntry, Device, OrderState, Page, SentReport, Standing,
-    StoredOrder,
+    Alert, AlertFilter, Anchor, AnchorSeen, AuditEntry, Device, OrderState, Page, SentReport, Site, Standing,
+    StoreError, StoredOrder,
 };
 
 /// The page.
@@ -37,6 +37,7 @@ pub async fn page(
     let device = store.device(&id).await?.ok_or(Failure::NotFound)?;
     let asset = store.asset_of(&device).await?;
     let facts = store.state(&id).await?;
+    let place = given_its_place(&console, &device).await?;
     let belief = quarantine::status(&console.app, &id, now).await?;
     let filter = AlertFilter { device: Some(id.clone()), absorbed: true, ..AlertFilter::default() };
     let alerts = store.alerts(&filter, &Page::first(20)).await?;
@@ -57,7 +58,7 @@ pub async fn page(
             }
         }
         (alert_list(&alerts, now))
-        @if let Some(judged) = &device.judged { (judgement(judged, &facts)) }
+        @if let Some(judged) = &device.judged { (judgement(judged, &facts, place.as_ref())) }
         (coverage(&facts))
         (all_facts(&facts))
         (anchor_list(&anchors, now))
@@ -143,13 +144,27 @@ fn alert_list(alerts: &[Alert], now: Timestamp) -> Markup {
     }
 }
 
-fn judgement(judged: &Judged, facts: &Facts) -> Markup {
+/// The place of a laptop and its P(farm-operated) there; none where it stands alone or IT has sanctioned the place.
+pub async fn given_its_place(console: &Console, device: &Device) -> Result<Option<(Site, f64)>, StoreError> {
+    let Some(id) = &device.site else { return Ok(None) };
+    let site = console.app.store.site(id).await?.filter(|site| site.sanctioned.is_none());
+    Ok(site.and_then(|site| {
+        let p = site.judged.devices.get(&device.id).copied()?;
+        Some((site, p))
+    }))
+}
+
+fn judgement(judged: &Judged, facts: &Facts, place: Option<&(Site, f64)>) -> Markup {
     html! {
         section aria-labelledby="judgement" {
             h2 id="judgement" { "Judgement" }
-            p { "P(farm-operated) = " strong { (words::probability(judged.posterior)) }
+            p { "P(farm-operated), by itself: " strong { (words::probability(judged.posterior)) }
                 ", from Λ = " (super::waterfall::signed(judged.llr)) " and B = "
                 (super::waterfall::signed(judged.honest_llr)) "." }
+            @if let Some((site, p)) = place {
+                p { "P(farm-operated), given its place: " strong { (words::probability(*p)) }
+                    ", as it stands together with others in " a href={ "/sites/" (site.id) } { (sites::name(site)) } "." }
+            }
             @if judged.bars.is_empty() { p.dim { "Nothing speaks for or against remote hands." } } @else {
                 (alert::bars(&judged.bars, |_| Some(facts), |_| None))
             }
@@ -180,8 +195,8 @@ fn coverage(facts: &Facts) -> Markup {
                     @for (key, status) in facts.all::<SensorStatus>() {
                         tr {
                             th scope="row" { (key.name().replace('_', " ")) }
-                            td { (words::sensor(status.state)) }
-                            td { (status.reason.unwrap_or_default()) }
+                            td data-label="State" { (words::sensor(status.state)) }
+                            td data-label="Why" { (status.reason.unwrap_or_default()) }
                         }
                     }
                 }
@@ -235,13 +250,13 @@ fn anchor_list(anchors: &[(AnchorSeen, u64)], now: Timestamp) -> Markup {
                 } }
                 tbody { @for (seen, count) in anchors {
                     tr {
-                        td { (seen.anchor.kind.label()) @if !seen.current { " " span.dim { "(past)" } } }
-                        td { code { (seen.anchor.value) } @if *count > MOST_AT_ANCHOR && seen.anchor.kind.joins() {
+                        td data-label="Kind" { (seen.anchor.kind.label()) @if !seen.current { " " span.dim { "(past)" } } }
+                        td data-label="Value" { code { (seen.anchor.value) } @if *count > MOST_AT_ANCHOR && seen.anchor.kind.joins() {
                             " " span.dim { "of a crowd: carrier NAT, a VPN's exit, an office; joins nobody" }
                         } }
-                        td.number { (count) }
-                        td { (words::time(seen.first_seen, now)) }
-                        td { (words::time(seen.last_seen, now)) }
+                        td.number data-label="Laptops" { (count) }
+                        td data-label="First seen" { (words::time(seen.first_seen, now)) }
+                        td data-label="Last seen" { (words::time(seen.last_seen, now)) }
                     }
                 } }
             } }

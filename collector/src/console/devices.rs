@@ -11,9 +11,18 @@ use super::error::Failure;
 use super::session::Person;
 use super::{Console, alert, frame, words};
 use crate::quarantine;
-use crate::store::{Device, DeviceFilter, Page};
+use crate::store::{Device, DeviceFilter, Page, Standing, StoreError};
 
 const ROWS: u32 = 50;
+/// The page counts those that are to be checked up to here: one reading.
+const MOST_TO_CHECK: u64 = 500;
+
+/// What a laptop can be, by the word in the address, as people read it; what IT should look at first.
+pub const STANDINGS: [(&str, Standing, &str); 3] = [
+    ("pending", Standing::Pending, "To be checked"),
+    ("enrolled", Standing::Enrolled, "Enrolled"),
+    ("revoked", Standing::Revoked, "Revoked"),
+];
 
 /// The address is the state of the page.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -21,6 +30,8 @@ const ROWS: u32 = 50;
 pub struct Wanted {
     /// Part of id, serial, host name or user.
     pub q: String,
+    /// Word of [`STANDINGS`]; empty for all.
+    pub standing: String,
     /// Last id of the page before.
     pub after: String,
     /// Most rows, for programs.
@@ -31,7 +42,8 @@ impl Wanted {
     /// As the store asks for it.
     pub fn filter(&self) -> DeviceFilter {
         let text = (!self.q.trim().is_empty()).then(|| self.q.trim().to_owned());
-        DeviceFilter { text, ..DeviceFilter::default() }
+        let standing = STANDINGS.iter().find(|(word, ..)| *word == self.standing).map(|found| found.1);
+        DeviceFilter { text, standing, ..DeviceFilter::default() }
     }
 
     /// The page that is asked for.
@@ -49,7 +61,7 @@ pub async fn page(
     let now = Timestamp::now();
     let store = &console.app.store;
     let devices = store.devices(&wanted.filter(), &wanted.page(ROWS)).await?;
-    let (enrolled, revoked) = store.device_count().await?;
+    let counts = counts(&console).await?;
     let mut rows = Vec::with_capacity(devices.len());
     for device in &devices {
         let asset = store.asset_of(device).await?;
@@ -59,13 +71,22 @@ pub async fn page(
     let body = html! {
         h1 { "Devices" }
         form.filters method="get" action="/devices" role="search" {
+            label { "Standing" select name="standing" {
+                option value="" { "All" }
+                @for (word, _, label) in STANDINGS {
+                    option value=(word) selected[word == wanted.standing] { (label) }
+                }
+            } }
             label { "Contains" input type="search" name="q" value=(wanted.q) data-key="/"; }
             button type="submit" { "Show" }
-            span.dim { (enrolled) " enrolled" @if revoked > 0 { ", " (revoked) " revoked" } }
+            (counts)
         }
         @if rows.is_empty() {
             div.empty {
-                @if wanted.q.is_empty() {
+                @if !wanted.standing.is_empty() {
+                    p.lead { "No laptop is like that." }
+                    p { a href="/devices" { "Show all" } "." }
+                } @else if wanted.q.is_empty() {
                     p.lead { "No laptop has enrolled yet." }
                     p { "Make a token with " code { "farmwatch-collector tokens add" } " and enrol a laptop with "
                         code { "farmwatch-agent enrol" } "." }
@@ -77,30 +98,71 @@ pub async fn page(
             div.scroll { table.list {
                 thead { tr {
                     th scope="col" { "Laptop" } th scope="col" { "Assigned to" } th scope="col" { "System" }
-                    th scope="col" { "P(farm-operated)" } th scope="col" { "From" } th scope="col" { "Last seen" }
+                    th.number scope="col" { "P(farm-operated)," br; "by itself" } th scope="col" { "From" } th scope="col" { "Last seen" }
                 } }
                 tbody {
                     @for (device, assigned, stage) in &rows { (row(device, assigned, stage, now)) }
                 }
             } }
             @if devices.len() == ROWS as usize && let Some(last) = devices.last() {
-                p.next { a rel="next" href={ "/devices?q=" (words::query(&wanted.q)) "&after=" (last.id) } { "Next page" } }
+                p.next { a rel="next" href={ "/devices?standing=" (words::query(&wanted.standing)) "&q=" (words::query(&wanted.q)) "&after=" (last.id) } { "Next page" } }
             }
         }
     };
     Ok(frame::page(&person, "/devices", "Devices", &body))
 }
 
+/// How many there are of each standing, with a link to those that IT should look at.
+async fn counts(console: &Console) -> Result<Markup, Failure> {
+    let (good, revoked) = console.app.store.device_count().await?;
+    let pending = DeviceFilter { standing: Some(Standing::Pending), ..DeviceFilter::default() };
+    let pending = count(console, &pending, MOST_TO_CHECK).await?;
+    let to_check = match pending {
+        Some(0) => String::new(),
+        Some(pending) => format!("{pending} to be checked"),
+        None => format!("more than {MOST_TO_CHECK} of them to be checked"),
+    };
+    Ok(html! {
+        span.dim {
+            (good - pending.unwrap_or(0).min(good)) " enrolled"
+            @if !to_check.is_empty() { ", " a href="/devices?standing=pending" { (to_check) } }
+            @if revoked > 0 { ", " (revoked) " revoked" }
+        }
+    })
+}
+
+/// How many laptops a filter matches; none where there are more than `most`, which would take too long to read.
+pub async fn count(console: &Console, filter: &DeviceFilter, most: u64) -> Result<Option<u64>, StoreError> {
+    let store = &console.app.store;
+    if filter.text.is_none() {
+        match (filter.standing, store.device_count().await?) {
+            (None, (good, revoked)) => return Ok(Some(good + revoked)),
+            (Some(Standing::Revoked), (_, revoked)) => return Ok(Some(revoked)),
+            (Some(_), _) => {}
+        }
+    }
+    let mut page = Page::first(500);
+    let mut count = 0;
+    loop {
+        let found = store.devices(filter, &page).await?;
+        count += found.len() as u64;
+        let more = page.turn(&found, |device| device.id.to_string());
+        if count > most || !more {
+            return Ok((count <= most).then_some(count));
+        }
+    }
+}
+
 fn row(device: &Device, assigned: &Markup, stage: &Markup, now: Timestamp) -> Markup {
     html! {
         tr {
-            td.title { a href={ "/devices/" (device.id) } { (words::name(device)) } " " (words::standing(device.standing)) " " (stage)
+            td.title data-label="Laptop" { a href={ "/devices/" (device.id) } { (words::name(device)) } " " (words::standing(device.standing)) " " (stage)
                 @if let Some(serial) = &device.serial { br; span.dim { (serial) } } }
-            td { (assigned) }
-            td { (device.os) }
-            td.number { @match &device.judged { Some(judged) => (words::probability(judged.posterior)), None => { span.dim { "–" } } } }
-            td { (alert::from(device)) }
-            td { @match device.last_seen { Some(at) => (words::time(at, now)), None => { span.dim { "never" } } } }
+            td data-label="Assigned to" { (assigned) }
+            td data-label="System" { (device.os) }
+            td.number data-label="P, by itself" { @match &device.judged { Some(judged) => (words::probability(judged.posterior)), None => { span.dim { "–" } } } }
+            td data-label="From" { (alert::from(device)) }
+            td data-label="Last seen" { @match device.last_seen { Some(at) => (words::time(at, now)), None => { span.dim { "never" } } } }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What people see when something is not there or does not work.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use farmwatch_shared::wire::ErrorBody;
 use maud::html;
@@ -17,6 +17,9 @@ pub enum Failure {
     /// Nothing under this address.
     #[error("There is nothing under this address.")]
     NotFound,
+    /// A program asked for what there cannot be; the sentence says what there can.
+    #[error("{0}")]
+    Wrong(String),
     /// No session.
     #[error("Log in first.")]
     NoSession,
@@ -38,6 +41,7 @@ impl Failure {
     fn status(&self) -> (StatusCode, &'static str) {
         match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Wrong(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::NoSession => (StatusCode::UNAUTHORIZED, "no_session"),
             Self::Forged => (StatusCode::FORBIDDEN, "forged"),
             Self::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
@@ -96,7 +100,10 @@ impl From<QuarantineError> for Failure {
     }
 }
 
-/// The page for addresses that lead nowhere.
-pub async fn not_found() -> Response {
+/// The answer of addresses that lead nowhere: a page, and to programs JSON.
+pub async fn not_found(address: Uri) -> Response {
+    if address.path() == "/api" || address.path().starts_with("/api/") {
+        return Failure::NotFound.into_json();
+    }
     Failure::NotFound.into_response()
 }

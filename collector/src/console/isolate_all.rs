@@ -117,8 +117,8 @@ fn table(rows: &[Row<'_>], hit: &str, spared: &str) -> Markup {
             thead { tr { th scope="col" { "Laptop" } th scope="col" { "What happens" } } }
             tbody { @for row in rows {
                 tr {
-                    td { a href={ "/devices/" (row.device.id) } { (words::name(row.device)) } }
-                    td { @match row.spared {
+                    td data-label="Laptop" { a href={ "/devices/" (row.device.id) } { (words::name(row.device)) } }
+                    td data-label="What happens" { @match row.spared {
                         None => { strong { (hit) } }
                         Some(why) => { (spared) ": " (why) }
                     } }

@@ -82,6 +82,7 @@ pub fn router(app: Arc<App>, secure: bool) -> Router {
         .route("/api/v1/alerts", get(api::alerts))
         .route("/api/v1/alerts/{id}", get(api::alert))
         .route("/api/v1/devices", get(api::devices))
+        .route("/api/v1/devices/{id}", get(api::device))
         .route("/api/v1/sites", get(api::sites))
         .route("/icon.svg", get(|| async { asset("image/svg+xml", include_str!("icon.svg")) }))
         .route("/style.css", get(|| async { asset("text/css; charset=utf-8", include_str!("style.css")) }))

@@ -8,12 +8,15 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::Console;
 use super::error::Failure;
-use super::frame;
 use super::session::Person;
-use super::words;
+use super::{Console, alert, frame, words};
 use crate::store::{Alert, AlertFilter, AlertKind, AlertState, Page};
+
+/// What `state` and `kind` may be; empty, they are `open` and all kinds.
+pub const STATES: [&str; 5] = ["open", "new", "in_progress", "resolved", "all"];
+/// See [`STATES`].
+pub const KINDS: [&str; 3] = ["policy", "device", "site"];
 
 /// Rows on a page.
 const ROWS: u32 = 50;
@@ -22,9 +25,9 @@ const ROWS: u32 = 50;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Wanted {
-    /// `open` (default), `new`, `in_progress`, `resolved`, `all`.
+    /// One of [`STATES`].
     pub state: String,
-    /// `policy`, `device`, `site`; empty for all.
+    /// One of [`KINDS`].
     pub kind: String,
     /// Part of title or summary.
     pub q: String,
@@ -158,7 +161,10 @@ async fn row(console: &Console, alert: Alert, now: Timestamp) -> Result<Row, Fai
             who = format!("{who} · {}", asset.user);
         }
         if alert.devices.len() > 1 {
-            who = format!("{who} and {} more", alert.devices.len() - 1);
+            who = match alert::of_fleet(&alert) {
+                Some(many) => format!("{who} and at least {} more", many - 1),
+                None => format!("{who} and {} more", alert.devices.len() - 1),
+            };
         }
     }
     Ok(Row { alert, who, isolation })
@@ -179,23 +185,23 @@ fn table(rows: &[Row], now: Timestamp) -> Markup {
             tbody {
                 @for row in rows {
                     tr {
-                        td { (words::severity(row.alert.severity)) }
-                        td.title {
+                        td data-label="Severity" { (words::severity(row.alert.severity)) }
+                        td.title data-label="Alert" {
                             a href={ "/alerts/" (row.alert.id) } { (row.alert.title) }
                             " " span.dim { (words::kind(row.alert.kind)) }
                         }
-                        td { (row.who) " " (row.isolation) }
-                        td.number {
+                        td data-label="Laptop" { (row.who) " " (row.isolation) }
+                        td.number data-label="Probability" {
                             @match row.alert.posterior {
                                 Some(p) => (words::probability(p)),
                                 None => { span.dim title="A policy alert is about a rule of yours, not a probability" { "–" } }
                             }
                         }
-                        td {
+                        td data-label="State" {
                             (words::state(&row.alert))
                             @if let Some(who) = &row.alert.assignee { " " span.dim { (who) } }
                         }
-                        td { (words::time(row.alert.updated_at, now)) }
+                        td data-label="Changed" { (words::time(row.alert.updated_at, now)) }
                     }
                 }
             }

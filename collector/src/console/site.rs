@@ -87,7 +87,7 @@ pub async fn page(
             table.list {
                 thead { tr { th scope="col" { "Kind" } th scope="col" { "Value" } } }
                 tbody { @for anchor in &site.anchors {
-                    tr { td { (anchor.kind.label()) } td { code { (anchor.value) } } }
+                    tr { td data-label="Kind" { (anchor.kind.label()) } td data-label="Value" { code { (anchor.value) } } }
                 } }
             }
         }
@@ -155,11 +155,11 @@ async fn steps(console: &Console, history: &[SiteEvent], now: Timestamp) -> Resu
 fn member(device: &Device, assigned: &Markup, stage: &Markup, p: Option<f64>, now: Timestamp) -> Markup {
     html! {
         tr {
-            td.title { a href={ "/devices/" (device.id) } { (words::name(device)) } " " (stage) }
-            td { (assigned) }
-            td.number { @match p { Some(p) => (words::probability(p)), None => { span.dim { "–" } } } }
-            td { (alert::from(device)) }
-            td { @if let Some(at) = device.last_seen { (words::time(at, now)) } }
+            td.title data-label="Laptop" { a href={ "/devices/" (device.id) } { (words::name(device)) } " " (stage) }
+            td data-label="Assigned to" { (assigned) }
+            td.number data-label="P, given its place" { @match p { Some(p) => (words::probability(p)), None => { span.dim { "–" } } } }
+            td data-label="From" { (alert::from(device)) }
+            td data-label="Last seen" { @if let Some(at) = device.last_seen { (words::time(at, now)) } }
         }
     }
 }

@@ -48,7 +48,7 @@ pub async fn page(
         } @else {
             div.scroll { table.list {
                 thead { tr {
-                    th scope="col" { "Place" } th scope="col" { "Laptops" } th scope="col" { "P(farm)" }
+                    th scope="col" { "Place" } th.number scope="col" { "Laptops" } th.number scope="col" { "P(farm)" }
                     th scope="col" { "Held together by" } th scope="col" { "Since" } th scope="col" { "Changed" }
                 } }
                 tbody { @for site in &sites { (row(site, now)) } }
@@ -64,15 +64,15 @@ pub async fn page(
 fn row(site: &Site, now: Timestamp) -> Markup {
     html! {
         tr {
-            td.title { a href={ "/sites/" (site.id) } { (name(site)) } }
-            td.number { (site.devices.len()) }
-            td.number {
+            td.title data-label="Place" { a href={ "/sites/" (site.id) } { (name(site)) } }
+            td.number data-label="Laptops" { (site.devices.len()) }
+            td.number data-label="P(farm)" {
                 @if site.sanctioned.is_some() { span.dim { "sanctioned" } } @else { (words::probability(site.judged.farm)) }
                 @if learnt(site) { " " span.dim { "workplace (learnt)" } }
             }
-            td { (held(site)) }
-            td { (words::time(site.created_at, now)) }
-            td { (words::time(site.updated_at, now)) }
+            td data-label="Held by" { (held(site)) }
+            td data-label="Since" { (words::time(site.created_at, now)) }
+            td data-label="Changed" { (words::time(site.updated_at, now)) }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The console as a browser meets it, without a browser.
 
 mod isolate_all;
+mod lists;
+mod place;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode, header};
