@@ -14,7 +14,7 @@ pub const COMMENTED: &str = include_str!("policy.toml");
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// Grows with each change that agents should take; they fetch what is above theirs.
+    /// Grows with each change that agents should take (see [`Self::for_agents`]); they fetch what is above theirs.
     pub version: u64,
     /// Only count what would alert; raise nothing.
     pub learning: bool,
@@ -22,7 +22,7 @@ pub struct Policy {
     pub sanctioned_tools: Vec<String>,
     /// Hashes of tool accounts that IT sanctions: its own tenants.
     pub sanctioned_accounts: Vec<String>,
-    /// Hashes of serials that IT sanctions: its own KVMs.
+    /// Hashes of serials, or keys of facts, that IT sanctions: its own KVMs.
     pub sanctioned_things: Vec<String>,
     /// Keyboard layout and languages may be judged, against what IT recorded.
     pub judge_locale: bool,
@@ -99,6 +99,10 @@ impl Default for Retention {
     }
 }
 
+/// Where in the file [`Policy::for_agents`] comes from, for people who change it.
+pub const AGENTS_GET: &str =
+    "[agent], sanctioned_tools, and those of sanctioned_things that are a fact's key";
+
 impl Policy {
     /// What agents are told: their own part, and what IT sanctions, so that nothing more is sent for it.
     pub fn for_agents(&self) -> AgentPolicy {
@@ -173,6 +177,27 @@ mod tests {
     fn the_commented_file_says_the_defaults() {
         let said = Policy::parse(COMMENTED).unwrap();
         assert_eq!(said, Policy { version: 1, silent_after_hours: 72, ..Policy::default() });
+    }
+
+    #[test]
+    fn all_that_agents_get_is_named_where_people_are_told_to_raise_the_version() {
+        let agent = AgentPolicy { heartbeat_seconds: 60, ..AgentPolicy::default() };
+        let list = || vec!["display/HDMI-A-1".to_owned()];
+        let changes = [
+            ("learning", Policy { learning: true, ..Policy::default() }),
+            ("sanctioned_tools", Policy { sanctioned_tools: list(), ..Policy::default() }),
+            ("sanctioned_accounts", Policy { sanctioned_accounts: list(), ..Policy::default() }),
+            ("sanctioned_things", Policy { sanctioned_things: list(), ..Policy::default() }),
+            ("judge_locale", Policy { judge_locale: true, ..Policy::default() }),
+            ("silent_after_hours", Policy { silent_after_hours: 1, ..Policy::default() }),
+            ("[agent]", Policy { agent, ..Policy::default() }),
+        ];
+        let above_version = COMMENTED.split("version =").next().unwrap();
+        for (setting, changed) in changes {
+            let told = changed.for_agents() != Policy::default().for_agents();
+            assert_eq!(AGENTS_GET.contains(setting), told, "{setting}");
+            assert_eq!(above_version.contains(setting), told, "{setting}");
+        }
     }
 
     #[test]

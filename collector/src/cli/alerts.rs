@@ -1,12 +1,16 @@
 //! `alerts`: list, show, take, resolve, reopen, comment, export.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
+use comfy_table::Table;
 use farmwatch_shared::id::{AlertId, DeviceId};
 use farmwatch_shared::waterfall::Bar;
 use jiff::Timestamp;
 
-use super::{Context, output};
+use super::laptop::Laptop;
+use super::{Context, laptop, output};
 use crate::alerts::{Action, change};
 use crate::export::ocsf;
 use crate::store::{Alert, AlertFilter, AlertKind, AlertState, Disposition, Page, SharedStore};
@@ -75,9 +79,9 @@ struct ListArgs {
     /// Only of this kind
     #[arg(long, value_enum)]
     kind: Option<KindArg>,
-    /// Only about this device
+    /// Only about this device: its id, its serial number, or its host name
     #[arg(long)]
-    device: Option<DeviceId>,
+    device: Option<String>,
     /// With those that a site alert has taken in
     #[arg(long)]
     absorbed: bool,
@@ -155,7 +159,11 @@ async fn list(args: ListArgs, context: &Context, store: &SharedStore) -> anyhow:
         KindArg::Device => AlertKind::Device,
         KindArg::Site => AlertKind::Site,
     });
-    let (text, device, absorbed) = (args.text, args.device, args.absorbed);
+    let device = match &args.device {
+        Some(name) => Some(laptop::find(name, store).await?.id),
+        None => None,
+    };
+    let (text, absorbed) = (args.text, args.absorbed);
     let filter = AlertFilter { states, kind, device, text, absorbed, ..AlertFilter::default() };
     let alerts = store.alerts(&filter, &Page::first(args.limit)).await?;
     if context.json() {
@@ -214,8 +222,9 @@ async fn export(args: &ExportArgs, store: &SharedStore) -> anyhow::Result<()> {
 async fn show(id: &AlertId, context: &Context, store: &SharedStore) -> anyhow::Result<()> {
     let alert = find(id, store).await?;
     let events = store.alert_events(id).await?;
+    let laptops = laptop::laptops(&alert.devices, store).await?;
     if context.json() {
-        return output::json(&serde_json::json!({ "alert": alert, "events": events }));
+        return output::json(&serde_json::json!({ "alert": alert, "events": events, "laptops": laptops }));
     }
     let disposition = alert.disposition.map(|d| format!(" as {}", d.words())).unwrap_or_default();
     let assignee = alert.assignee.as_deref().map(|who| format!(", {who} works on it")).unwrap_or_default();
@@ -228,8 +237,11 @@ async fn show(id: &AlertId, context: &Context, store: &SharedStore) -> anyhow::R
         alert.state.words()
     ));
     output::line(&alert.summary);
+    if !laptops.is_empty() {
+        output::line(format!("\n{}", laptop_table(&laptops)));
+    }
     if !alert.waterfall.is_empty() {
-        output::line(format!("\n{}", bars(&alert.waterfall)));
+        output::line(format!("\n{}", bars(&alert.waterfall, &laptop::short_names(&laptops))));
     }
     output::line("");
     for event in events {
@@ -238,8 +250,24 @@ async fn show(id: &AlertId, context: &Context, store: &SharedStore) -> anyhow::R
     Ok(())
 }
 
-/// A waterfall as text: each bar from where the one before ended.
-pub fn bars(waterfall: &[Bar]) -> String {
+/// Whose an alert is.
+fn laptop_table(laptops: &[Laptop]) -> Table {
+    let mut table = output::table(&["host", "serial", "person", "device"]);
+    for laptop in laptops {
+        let or_dash = |text: Option<&str>| text.unwrap_or("–").to_owned();
+        let host = Some(&*laptop.hostname).filter(|host| !host.is_empty());
+        table.add_row([
+            or_dash(host),
+            or_dash(laptop.serial.as_deref()),
+            or_dash(laptop.user.as_deref()),
+            laptop.id.to_string(),
+        ]);
+    }
+    table
+}
+
+/// A waterfall as text: each bar from where the one before ended. A laptop goes by its name, where `names` has one.
+pub fn bars(waterfall: &[Bar], names: &BTreeMap<DeviceId, String>) -> String {
     const WIDTH: f64 = 40.0;
     let mut sum = 0.0;
     let steps: Vec<(f64, f64, &Bar)> = waterfall
@@ -261,7 +289,9 @@ pub fn bars(waterfall: &[Bar]) -> String {
         let (start, end) = (start.round() as usize, end.round() as usize);
         let mark = if bar.llr < 0.0 { "░" } else { "█" };
         let drawn = format!("{}{}", " ".repeat(start), mark.repeat((end - start).max(1)));
-        let whose = bar.device.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
+        let whose =
+            bar.device.as_ref().map(|id| format!(" {}", names.get(id).map_or(id.as_str(), String::as_str)));
+        let whose = whose.unwrap_or_default();
         lines.push(format!("{:+6.1}  {drawn:<41} {}{whose}: {}", bar.llr, bar.label, bar.why));
     }
     lines.push(format!("{sum:+6.1}  in all"));
@@ -318,9 +348,8 @@ impl From<DispositionArg> for Disposition {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_waterfall_reads_as_text() {
-        let bar = |label: &str, llr| Bar {
+    fn bar(label: &str, llr: f64) -> Bar {
+        Bar {
             label: label.into(),
             rule: String::new(),
             llr,
@@ -328,12 +357,37 @@ mod tests {
             why: "why".into(),
             device: None,
             facts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_waterfall_reads_as_text() {
+        let bars = bars(
+            &[bar("Prior", -9.2), bar("Place", 5.0), bar("Laptop", 8.0), bar("Hands", -1.0)],
+            &BTreeMap::new(),
+        );
+        insta::assert_snapshot!(bars);
+    }
+
+    #[test]
+    fn a_waterfall_calls_laptops_by_their_names() {
+        let of = |n| Bar { device: Some(DeviceId::new(1, n)), ..bar("Laptop", 1.0) };
+        let text = bars(&[of(1), of(2)], &BTreeMap::from([(DeviceId::new(1, 1), "LAP-1".to_owned())]));
+        assert!(text.contains("Laptop LAP-1: why"), "{text}");
+        assert!(text.contains(&format!("Laptop {}: why", DeviceId::new(1, 2))), "no name is known: {text}");
+    }
+
+    #[test]
+    fn an_alerts_laptops_stand_with_host_serial_person_and_id() {
+        let laptop = Laptop {
+            id: DeviceId::new(1, 1),
+            hostname: "LAP-1".into(),
+            serial: Some("PF1".into()),
+            user: Some("Ana Berg".into()),
         };
-        insta::assert_snapshot!(bars(&[
-            bar("Prior", -9.2),
-            bar("Place", 5.0),
-            bar("Laptop", 8.0),
-            bar("Hands", -1.0)
-        ]));
+        let table = laptop_table(&[laptop]).to_string();
+        for told in ["LAP-1", "PF1", "Ana Berg", DeviceId::new(1, 1).as_str()] {
+            assert!(table.contains(told), "{table}");
+        }
     }
 }

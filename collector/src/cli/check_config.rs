@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use farmwatch_shared::weights::Weights;
 
+use super::sanctioned::{self, Tools};
 use super::{Context, output};
 use crate::config::{self, Config, Problem};
 use crate::ingest::Places;
@@ -19,7 +20,7 @@ pub struct CheckConfigArgs {}
 pub fn run(_: &CheckConfigArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let globals = context.globals();
     let found = match Config::load(globals.config.as_deref(), globals.state_dir.as_deref()) {
-        Ok(config) => problems(&config),
+        Ok(config) => problems(&config).into_iter().chain(slips(&config)).collect(),
         Err(error) => match error.downcast::<Problem>() {
             Ok(problem) => vec![problem],
             Err(error) => return Err(error),
@@ -52,6 +53,16 @@ pub fn problems(config: &Config) -> Vec<Problem> {
         Some(Problem { file: path.clone(), line: None, why })
     });
     of_config.chain(data).chain(weights).chain(policy_problem(&config.policy)).collect()
+}
+
+/// What the policy sanctions that nobody knows. No reason not to run: a newer catalogue may know it.
+pub fn slips(config: &Config) -> Vec<Problem> {
+    let file = &config.policy;
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    // A policy that does not read is told by `problems`.
+    let Ok(policy) = Policy::parse(&text) else { return Vec::new() };
+    let slips = sanctioned::slips(&policy, &Tools::of(config)).into_iter();
+    slips.map(|(setting, why)| config::about(file, &text, setting, &why)).collect()
 }
 
 fn policy_problem(file: &Path) -> Option<Problem> {
@@ -87,6 +98,20 @@ mod tests {
         assert_eq!(policy_problem(&file).unwrap().line, Some(2));
         std::fs::write(&file, crate::policy::COMMENTED).unwrap();
         assert_eq!(policy_problem(&file), None);
+    }
+
+    #[test]
+    fn a_mistyped_tool_or_hash_is_told_and_keeps_no_collector_from_running() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = folder.path().join("policy.toml");
+        let text = "version = 1\nsanctioned_tools = [\"screenconect\"]\nsanctioned_accounts = [\"724d\"]\n";
+        std::fs::write(&policy, text).unwrap();
+        let config = Config { policy, state_dir: folder.path().to_owned(), ..Config::default() };
+        assert_eq!(problems(&config), []);
+        let slips = slips(&config);
+        assert_eq!(slips.iter().map(|slip| slip.line).collect::<Vec<_>>(), [Some(2), Some(3)]);
+        assert!(slips[0].why.contains("nearest: `screenconnect`"), "{}", slips[0]);
+        assert!(slips[1].why.contains("724d"), "{}", slips[1]);
     }
 
     #[test]

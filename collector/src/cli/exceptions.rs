@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 
-use super::{Context, output};
+use super::sanctioned::{self, Tools};
+use super::{Context, laptop, output};
 use crate::store::{Exception, ExceptionScope, NewAudit, SharedStore, queue_all};
 
 /// Options of `exceptions`.
@@ -29,7 +30,7 @@ enum ExceptionsCommand {
 
 #[derive(Args)]
 struct AddArgs {
-    /// A device, by id: all about it, or with --tool only that tool on it
+    /// A device, by its id, serial number or host name: all about it, or with --tool only that tool on it
     #[arg(long)]
     device: Option<String>,
     /// A tool of the catalogue, by id
@@ -92,15 +93,12 @@ async fn list(context: &Context, store: &SharedStore) -> anyhow::Result<()> {
 }
 
 async fn add(args: AddArgs, context: &Context, store: &SharedStore) -> anyhow::Result<()> {
-    let scope = match (args.device, args.tool, args.account, args.place, args.thing) {
-        (Some(device), Some(tool), ..) => ExceptionScope::DeviceTool(known(device, store).await?, tool),
-        (Some(device), ..) => ExceptionScope::Device(known(device, store).await?),
-        (_, Some(tool), ..) => ExceptionScope::Tool(tool),
-        (_, _, Some(account), ..) => ExceptionScope::Account(account),
-        (_, _, _, Some(place), _) => ExceptionScope::Place(place),
-        (.., Some(thing)) => ExceptionScope::Thing(thing),
-        _ => anyhow::bail!("say what it covers: --device, --tool, both, --account, --place or --thing"),
+    let device = match &args.device {
+        Some(name) => Some(known(name, store).await?),
+        None => None,
     };
+    let tools = Tools::of(&context.config()?);
+    let scope = scope(&args, device, &tools).map_err(|why| anyhow::anyhow!("{why}"))?;
     anyhow::ensure!(!args.reason.trim().is_empty(), "say why: --reason");
     let now = context.now();
     let why = format!("{}: {}", covers(&scope), args.reason);
@@ -116,8 +114,30 @@ async fn add(args: AddArgs, context: &Context, store: &SharedStore) -> anyhow::R
     changed(id, "add_exception", &why, context, store).await
 }
 
-async fn known(device: String, store: &SharedStore) -> anyhow::Result<String> {
-    Ok(super::devices::find(&device, store).await.context("no exception was added")?.id.to_string())
+async fn known(device: &str, store: &SharedStore) -> anyhow::Result<String> {
+    Ok(laptop::find(device, store).await.context("no exception was added")?.id.to_string())
+}
+
+/// What the exception covers, if it names what can be met. `device` is the id of the one that the arguments name.
+fn scope(args: &AddArgs, device: Option<String>, tools: &Tools) -> Result<ExceptionScope, String> {
+    if let Some(tool) = &args.tool {
+        tools.check(tool)?;
+    }
+    Ok(match (device, &args.tool, &args.account, &args.place, &args.thing) {
+        (Some(device), Some(tool), ..) => ExceptionScope::DeviceTool(device, tool.clone()),
+        (Some(device), ..) => ExceptionScope::Device(device),
+        (_, Some(tool), ..) => ExceptionScope::Tool(tool.clone()),
+        (_, _, Some(account), ..) => {
+            sanctioned::hash(account)?;
+            ExceptionScope::Account(account.clone())
+        }
+        (_, _, _, Some(place), _) => ExceptionScope::Place(sanctioned::place(place)?),
+        (.., Some(thing)) => {
+            sanctioned::thing(thing)?;
+            ExceptionScope::Thing(thing.clone())
+        }
+        _ => return Err("say what it covers: --device, --tool, both, --account, --place or --thing".into()),
+    })
 }
 
 fn covers(scope: &ExceptionScope) -> String {
@@ -154,4 +174,37 @@ async fn changed(
     }
     output::line(format!("{} {id}", action.replace('_', " ")));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exception_for_what_nobody_knows_is_refused() {
+        let tools = Tools::of(&crate::config::Config::default());
+        let none = || AddArgs {
+            device: None,
+            tool: None,
+            account: None,
+            place: None,
+            thing: None,
+            reason: "drill".into(),
+            days: 1,
+        };
+        let tool = |id: &str| AddArgs { tool: Some(id.into()), ..none() };
+        let device = || Some("dev_1".to_owned());
+        let good = scope(&tool("teamviewer"), device(), &tools);
+        assert_eq!(good, Ok(ExceptionScope::DeviceTool("dev_1".into(), "teamviewer".into())));
+        let error = scope(&tool("teamviewr"), device(), &tools).unwrap_err();
+        assert!(error.contains("nearest: `teamviewer`"), "{error}");
+        for wrong in [
+            AddArgs { account: Some("724d".into()), ..none() },
+            AddArgs { place: Some("zzz".into()), ..none() },
+            AddArgs { thing: Some("724d".into()), ..none() },
+            none(),
+        ] {
+            assert!(scope(&wrong, None, &tools).is_err());
+        }
+    }
 }

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
+use futures_util::future::try_join_all;
+
 use super::{Context, output};
 use crate::correlate::known::ASSETS_AT;
-use crate::store::{Asset, NewAudit, queue_all};
+use crate::store::{Asset, NewAudit, SharedStore, queue_all};
 
 /// Options of `import`.
 #[derive(Args)]
@@ -18,7 +20,8 @@ pub struct ImportArgs {
 
 #[derive(Subcommand)]
 enum ImportCommand {
-    /// Read the asset list: CSV with a header of serial, user, department, shipped_to, expected_country
+    /// Read the asset list: CSV with a header of serial, user, department, shipped_to, expected_country. What the file
+    /// has no column for stays as it is
     Assets {
         /// The file
         file: PathBuf,
@@ -28,15 +31,18 @@ enum ImportCommand {
 /// Most faults that are told of one file.
 const MOST_FAULTS: usize = 20;
 
+/// Lines whose stored likes are asked for at once.
+const ASKED_AT_ONCE: usize = 16;
+
 /// Runs `import`.
 pub async fn run(args: ImportArgs, context: &Context) -> anyhow::Result<()> {
     let ImportCommand::Assets { file } = args.command;
-    let assets = read_assets(&file)?;
+    let list = read_assets(&file)?;
     let store = context.store().await?;
-    let count = assets.len();
-    let now = context.now();
-    store.put_assets(assets).await?;
-    let why = format!("{count} lines of {}", file.display());
+    let (count, lacks, now) = (list.lines.len(), list.lacks.clone(), context.now());
+    store.put_assets(list.over_stored(&store).await?).await?;
+    let lines = if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
+    let why = format!("{lines} of {}", file.display());
     let (actor, action, object) = (context.actor(), "import_assets".into(), "assets".into());
     store.audit(NewAudit { at: now, actor, action, object, why }).await?;
     store.put_value(ASSETS_AT, &now.to_string()).await?;
@@ -44,14 +50,61 @@ pub async fn run(args: ImportArgs, context: &Context) -> anyhow::Result<()> {
     queue_all(&store, now).await?;
     let total = store.asset_count().await?;
     if context.json() {
-        return output::json(&serde_json::json!({ "imported": count, "assets": total }));
+        let told = serde_json::json!({ "imported": count, "assets": total, "not_in_file": lacks });
+        return output::json(&told);
     }
-    output::line(format!("{count} lines imported; the asset list has {total} now"));
+    output::line(format!("{lines} imported; the asset list has {total} now"));
+    if !lacks.is_empty() {
+        output::line(format!("not in the file, so it stays as it was: {}", lacks.join(", ")));
+    }
     Ok(())
 }
 
+/// An asset list as a file has it.
+#[derive(Debug)]
+pub struct AssetList {
+    /// Its lines; fields without a column are empty.
+    pub lines: Vec<Asset>,
+    /// Columns that the file does not have. An empty field in a column that it has is said; these are not.
+    pub lacks: Vec<&'static str>,
+}
+
+impl AssetList {
+    /// The lines as they should be stored: with what the store knows already in place of what the file does not say.
+    pub async fn over_stored(self, store: &SharedStore) -> crate::store::Result<Vec<Asset>> {
+        let Self { mut lines, lacks } = self;
+        if lacks.is_empty() {
+            return Ok(lines);
+        }
+        for some in lines.chunks_mut(ASKED_AT_ONCE) {
+            let stored = try_join_all(some.iter().map(|line| store.asset(&line.serial))).await?;
+            for (line, stored) in some.iter_mut().zip(stored) {
+                let Some(mut stored) = stored else { continue };
+                for column in &lacks {
+                    if let (Some(to), Some(from)) = (field(line, column), field(&mut stored, column)) {
+                        std::mem::swap(to, from);
+                    }
+                }
+            }
+        }
+        Ok(lines)
+    }
+}
+
+/// A line's field of one of [`COLUMNS`].
+fn field<'a>(line: &'a mut Asset, column: &str) -> Option<&'a mut String> {
+    match column {
+        "serial" => Some(&mut line.serial),
+        "user" => Some(&mut line.user),
+        "department" => Some(&mut line.department),
+        "shipped_to" => Some(&mut line.shipped_to),
+        "expected_country" => Some(&mut line.expected_country),
+        _ => None,
+    }
+}
+
 /// Reads an asset list. All faults are told with their lines; nothing is given if there is one.
-pub fn read_assets(file: &Path) -> anyhow::Result<Vec<Asset>> {
+pub fn read_assets(file: &Path) -> anyhow::Result<AssetList> {
     let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     parse_assets(&text)
         .with_context(|| format!("{} is not an asset list; nothing was imported", file.display()))
@@ -72,7 +125,7 @@ const COLUMNS: [(&str, &[&str]); 5] = [
     ("expected_country", &["expectedcountry", "country", "countrycode", "homecountry"]),
 ];
 
-fn parse_assets(text: &[u8]) -> anyhow::Result<Vec<Asset>> {
+fn parse_assets(text: &[u8]) -> anyhow::Result<AssetList> {
     // What spreadsheets put in front of UTF-8.
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let first = text.split(|b| *b == b'\n').next().unwrap_or_default();
@@ -91,6 +144,7 @@ fn parse_assets(text: &[u8]) -> anyhow::Result<Vec<Asset>> {
         "line 1: no column `serial`; the header is serial,user,department,shipped_to,expected_country",
     )?;
     let others = ["user", "department", "shipped_to", "expected_country"].map(column);
+    let lacks = COLUMNS.iter().map(|(name, _)| *name).filter(|name| column(name).is_none()).collect();
 
     let mut seen = std::collections::BTreeMap::new();
     let (mut assets, mut faults) = (Vec::new(), Vec::new());
@@ -133,7 +187,7 @@ fn parse_assets(text: &[u8]) -> anyhow::Result<Vec<Asset>> {
         });
     }
     if faults.is_empty() {
-        return Ok(assets);
+        return Ok(AssetList { lines: assets, lacks });
     }
     let rest = faults.len().saturating_sub(MOST_FAULTS);
     faults.truncate(MOST_FAULTS);
@@ -162,13 +216,16 @@ mod tests {
         let ours = parse_assets(
             b"serial,user,department,shipped_to,expected_country\nPF1,Ana Berg,IT,\"1 Rua, Porto\",pt\n",
         );
-        let ours = ours.unwrap();
+        let AssetList { lines: ours, lacks } = ours.unwrap();
+        assert_eq!(lacks, [""; 0]);
         assert_eq!((ours[0].serial.as_str(), ours[0].shipped_to.as_str()), ("PF1", "1 Rua, Porto"));
         assert_eq!(ours[0].expected_country, "PT");
         let theirs = parse_assets(
             b"\xef\xbb\xbfAsset Tag;Serial Number;Assigned To;Country\r\nA1;PF1;Ana Berg;PT\r\n\r\n",
         );
-        assert_eq!(theirs.unwrap()[0].user, "Ana Berg");
+        let theirs = theirs.unwrap();
+        assert_eq!(theirs.lines[0].user, "Ana Berg");
+        assert_eq!(theirs.lacks, ["department", "shipped_to"], "said nowhere, not empty");
     }
 
     #[test]

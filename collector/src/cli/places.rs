@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Context, output};
+use super::{Context, output, sanctioned};
 use crate::correlate::known::network;
 use crate::store::{NewAudit, Place, SharedStore, queue_all};
 
@@ -70,6 +70,9 @@ pub fn check(place: &Place) -> anyhow::Result<()> {
             place.name
         );
     }
+    for text in &place.gateways {
+        sanctioned::hash(text).map_err(|why| anyhow::anyhow!("place `{}`: gateway {why}", place.name))?;
+    }
     anyhow::ensure!(
         !place.networks.is_empty() || !place.gateways.is_empty(),
         "place `{}` needs a network or a gateway",
@@ -113,4 +116,23 @@ async fn changed(name: &str, action: &str, context: &Context, store: &SharedStor
     }
     output::line(format!("{}: {name}", action.replace('_', " ")));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_with_a_mistyped_gateway_or_network_is_refused() {
+        let place = |network: &str, gateway: &str| Place {
+            name: "Porto".into(),
+            networks: vec![network.into()],
+            gateways: vec![gateway.into()],
+            ..Place::default()
+        };
+        assert!(check(&place("203.0.113.0/24", "0123456789abcdef0123456789abcdef")).is_ok());
+        let error = check(&place("203.0.113.0/24", "zzz")).unwrap_err().to_string();
+        assert!(error.contains("Porto") && error.contains("`zzz`"), "{error}");
+        assert!(check(&place("203.0.113", "0123456789abcdef0123456789abcdef")).is_err());
+    }
 }

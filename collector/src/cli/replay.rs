@@ -127,8 +127,8 @@ fn read_file(path: &Path, lines: &mpsc::SyncSender<Read>) -> anyhow::Result<()> 
 
 async fn start(args: &ReplayArgs, context: &Context) -> anyhow::Result<Replay> {
     let assets = match &args.assets {
-        Some(file) => super::import::read_assets(file)?,
-        None => Vec::new(),
+        Some(file) => Some(super::import::read_assets(file)?),
+        None => None,
     };
     let places = match &args.places {
         Some(file) => {
@@ -143,6 +143,10 @@ async fn start(args: &ReplayArgs, context: &Context) -> anyhow::Result<Replay> {
     if args.into_state {
         let config = context.config()?;
         let app = context.app_of(&config, &context.ready_folder(&config)?).await?;
+        let assets = match assets {
+            Some(list) => list.over_stored(&app.store).await?,
+            None => Vec::new(),
+        };
         return Replay::new(app, args.judge, assets, places).await;
     }
     let policy = match &args.policy {
@@ -155,7 +159,7 @@ async fn start(args: &ReplayArgs, context: &Context) -> anyhow::Result<Replay> {
             .with_context(|| format!("the weights file {} is wrong", file.display()))?;
         app.weights = weights.into();
     }
-    Replay::new(app, true, assets, places).await
+    Replay::new(app, true, assets.map(|list| list.lines).unwrap_or_default(), places).await
 }
 
 fn tell(told: &[Told], context: &Context) -> anyhow::Result<()> {

@@ -61,6 +61,7 @@ pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<()> {
     if let Some(file) = &catalogue {
         app.catalogue = signed::catalogue_counter(&app.store, &file.text).await?;
     }
+    reload::tell_slips(&config);
     reload::tell_silent_change(&app, &config).await?;
     let app = Arc::new(app);
     let https = config.console.certificate.is_some() || config.console.behind_tls_proxy;

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use farmwatch_shared::id::SiteId;
 
-use super::{Context, output};
+use super::{Context, laptop, output};
 use crate::store::{Page, SharedStore};
 
 /// Options of `sites`.
@@ -80,12 +80,12 @@ async fn show(id: &SiteId, context: &Context, store: &SharedStore) -> anyhow::Re
         "farm {:.4} · ordinary {:.4} · bench {:.4}\n",
         judged.farm, judged.ordinary, judged.bench
     ));
-    output::line(super::alerts::bars(&judged.bars));
+    let laptops = laptop::laptops(&site.devices, store).await?;
+    output::line(super::alerts::bars(&judged.bars, &laptop::short_names(&laptops)));
     let mut table = output::table(&["laptop", "host", "P(farm-operated)"]);
-    for device in &site.devices {
-        let host = store.device(device).await?.map(|device| device.hostname).unwrap_or_default();
-        let p = judged.devices.get(device).map(|p| format!("{p:.3}")).unwrap_or_default();
-        table.add_row([device.to_string(), host, p]);
+    for laptop in laptops {
+        let p = judged.devices.get(&laptop.id).map(|p| format!("{p:.3}")).unwrap_or_default();
+        table.add_row([laptop.id.to_string(), laptop.hostname, p]);
     }
     output::line(table);
     let mut table = output::table(&["shared", "value"]);

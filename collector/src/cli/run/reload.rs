@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use crate::access::signed;
 use crate::app::App;
 use crate::cli::Context;
-use crate::cli::check_config::problems;
+use crate::cli::check_config::{problems, slips};
 use crate::config::Config;
 use crate::ingest::{Ingest, Places};
-use crate::policy::Policy;
+use crate::policy::{AGENTS_GET, Policy};
 use crate::store::queue_all;
 use crate::telemetry::LogLevel;
 
@@ -48,6 +48,7 @@ impl Reload {
         self.config.policy = config.policy;
         self.config.weights = config.weights;
         self.config.addresses = config.addresses;
+        tell_slips(&self.config);
         tell_silent_change(&self.app, &self.config).await?;
         if rejudge {
             let devices = queue_all(&self.app.store, Timestamp::now()).await?;
@@ -57,13 +58,26 @@ impl Reload {
     }
 }
 
+/// What the policy sanctions and this collector does not know: mostly misspelt, and then without effect.
+pub fn tell_slips(config: &Config) {
+    for slip in slips(config) {
+        tracing::warn!(
+            policy = %config.policy.display(),
+            line = slip.line,
+            why = slip.why,
+            "the policy sanctions what is not known here, which has no effect unless a newer catalogue knows it"
+        );
+    }
+}
+
 /// Agents fetch a policy only under a version above theirs.
 pub async fn tell_silent_change(app: &App, config: &Config) -> anyhow::Result<()> {
     if signed::policy_changed_silently(&app.store, &app.policy).await? {
         tracing::warn!(
             policy = %config.policy.display(),
             version = app.policy.version,
-            "[agent] in the policy changed and `version` did not: agents will not fetch it; raise `version`"
+            "what agents get of the policy ({AGENTS_GET}) changed and `version` did not: agents will not fetch it; raise \
+             `version`"
         );
     }
     Ok(())

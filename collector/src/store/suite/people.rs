@@ -2,6 +2,7 @@
 
 use super::super::{Asset, Exception, ExceptionScope, Place, SharedStore, Token, User, WebSession};
 use super::{Case, minute};
+use crate::cli::import::AssetList;
 
 pub const CASES: &[Case] = &[
     ("a token's uses are given out once each", |s| Box::pin(tokens(s))),
@@ -9,6 +10,7 @@ pub const CASES: &[Case] = &[
     ("sessions and tokens are kept for a while after their end", |s| Box::pin(ended(s))),
     ("a new password ends a user's sessions", |s| Box::pin(users(s))),
     ("assets are replaced by serial number", |s| Box::pin(assets(s))),
+    ("what an asset list has no column for stays as it is", |s| Box::pin(assets_in_part(s))),
     ("places are kept by name", |s| Box::pin(places(s))),
     ("exceptions hold until they end", |s| Box::pin(exceptions(s))),
     ("values are kept by name", |s| Box::pin(values(s))),
@@ -95,6 +97,33 @@ async fn assets(store: SharedStore) {
     assert!(store.has_assets().await.unwrap());
     assert_eq!(store.asset("2").await.unwrap(), Some(asset("2", "eve")));
     assert_eq!(store.asset("3").await.unwrap(), None);
+}
+
+async fn assets_in_part(store: SharedStore) {
+    let known = |serial: &str| Asset {
+        serial: serial.into(),
+        user: "ann".into(),
+        department: "Payroll".into(),
+        shipped_to: "1 Rua, Porto".into(),
+        expected_country: "PT".into(),
+    };
+    store.put_assets(vec![known("1"), known("2"), known("3")]).await.unwrap();
+    let line =
+        |serial: &str, user: &str| Asset { serial: serial.into(), user: user.into(), ..Asset::default() };
+    let lines = vec![line("1", "bob"), line("2", ""), line("4", "eve")];
+    let list = AssetList { lines, lacks: vec!["department", "shipped_to", "expected_country"] };
+    store.put_assets(list.over_stored(&store).await.unwrap()).await.unwrap();
+    assert_eq!(store.asset("1").await.unwrap(), Some(Asset { user: "bob".into(), ..known("1") }));
+    assert_eq!(
+        store.asset("2").await.unwrap(),
+        Some(Asset { user: String::new(), ..known("2") }),
+        "said empty"
+    );
+    assert_eq!(store.asset("3").await.unwrap(), Some(known("3")), "not in the file");
+    assert_eq!(store.asset("4").await.unwrap(), Some(line("4", "eve")), "new");
+    let list = AssetList { lines: vec![line("1", "bob")], lacks: Vec::new() };
+    store.put_assets(list.over_stored(&store).await.unwrap()).await.unwrap();
+    assert_eq!(store.asset("1").await.unwrap(), Some(line("1", "bob")), "every column is there, and empty");
 }
 
 async fn places(store: SharedStore) {
