@@ -135,6 +135,15 @@ pub fn sightings(
     differs.then(|| all.into_values().collect())
 }
 
+/// What a device shows now was seen again when it was last heard; whether that is worth writing.
+pub fn again(shown: &mut [AnchorSeen], heard: Timestamp) -> bool {
+    let stale = shown.iter().any(|seen| seen.current && is_stale(seen.last_seen, heard));
+    if stale {
+        shown.iter_mut().filter(|seen| seen.current).for_each(|seen| seen.last_seen = heard);
+    }
+    stale
+}
+
 /// A sighting that is to be written again.
 pub fn is_stale(last_seen: Timestamp, now: Timestamp) -> bool {
     last_seen + REFRESH <= now

@@ -64,7 +64,8 @@ pub async fn entered(
     if !(FEW..MOST_AT_ANCHOR).contains(&most) {
         return Ok(None);
     }
-    let anchors: Vec<Anchor> = shown.iter().map(|(anchor, _)| anchor.clone()).collect();
+    let shared = shown.iter().filter(|shown| subject.meets_others_at(shown));
+    let anchors: Vec<Anchor> = shared.map(|(anchor, _)| anchor.clone()).collect();
     let near = app.store.devices_at(&anchors, SAMPLE).await?;
     let mut near: BTreeSet<DeviceId> = near.into_iter().flatten().collect();
     near.remove(&subject.device.id);

@@ -59,13 +59,8 @@ impl Habits {
         Self { most, kept: Mutex::default() }
     }
 
-    /// What a device did since a midnight: what is remembered, and what the store has since.
-    pub async fn of(&self, store: &SharedStore, device: &DeviceId, since: Timestamp) -> Result<Habit> {
-        let habit = self.take(device).unwrap_or_default();
-        Self::brought_up(habit, store, device, since).await
-    }
-
-    /// The same of a device of which the store has reports up to this number: it is asked only for what is not remembered.
+    /// What a device did since a midnight, of which the store has reports up to this number: it is asked only for what is not
+    /// remembered.
     pub async fn upto(
         &self,
         store: &SharedStore,

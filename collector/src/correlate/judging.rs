@@ -42,11 +42,9 @@ pub async fn judge(app: &App, known: &Known, taken: &Taken, now: Timestamp) -> a
         Some(site) => app.store.site_glance(site).await?,
         None => None,
     };
-    let subject = subject(app, known, dossier, glance.as_ref(), now).await?;
+    let mut subject = subject(app, known, dossier, glance.as_ref(), now).await?;
     let mut writing = Writing::new(app, id, known.fingerprint, now);
-    if subject.refreshed {
-        writing.changes.push(Change::Anchors(id.clone(), subject.anchors.clone()));
-    }
+    writing.changes.extend(subject.sightings.take());
     if subject.device.judged.as_ref() != Some(&subject.judged) {
         writing.changes.push(Change::Judged(id.clone(), Box::new(subject.judged.clone())));
     }
@@ -132,11 +130,17 @@ async fn subject(
     }
     // To come to a list that joins nobody is no move.
     let joins = |anchor: &&Anchor| anchor.kind.joins();
-    let moved = anchors::current(&before).iter().filter(joins).ne(shown.iter().filter(joins));
-    let sightings = anchors::sightings(&before, &shown, heard);
+    let was = anchors::current(&before);
+    let moved = was.iter().filter(joins).ne(shown.iter().filter(joins));
+    let (mut anchors, mut sightings) = (before, None);
+    if was == shown {
+        let again = anchors::again(&mut anchors, heard);
+        sightings = again.then(|| Change::SeenAgain(device.id.clone(), heard));
+    } else if let Some(all) = anchors::sightings(&anchors, &shown, heard) {
+        sightings = Some(Change::Anchors(device.id.clone(), all.clone()));
+        anchors = all;
+    }
     app.habits.keep(&device.id, habit);
-    let refreshed = sightings.is_some();
-    let anchors = sightings.unwrap_or(before);
     Ok(Subject {
         device,
         state,
@@ -148,9 +152,10 @@ async fn subject(
         allowed,
         common,
         anchors,
+        was,
         sanctioned,
         moved,
-        refreshed,
+        sightings,
     })
 }
 

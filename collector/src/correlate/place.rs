@@ -19,8 +19,8 @@ use super::sites::{Old, groups, regroup};
 use super::view::{Beside, Member, SiteView};
 use crate::app::App;
 use crate::store::{
-    Alert, Anchor, AnchorKind, AnchorSeen, Asset, AuditEntry, Device, Occupant, Result, Site, SiteGlance,
-    Stood,
+    Alert, Anchor, AnchorKind, AnchorSeen, Asset, AuditEntry, Change, Device, Occupant, Result, Site,
+    SiteGlance, Stood,
 };
 
 /// When laptops were worked on is read where it could carry a place's P(farm) over the threshold, and nowhere else.
@@ -52,12 +52,14 @@ pub struct Subject {
     pub common: BTreeMap<String, Share>,
     /// What it has shown, now and before.
     pub anchors: Vec<AnchorSeen>,
+    /// What it showed when it was judged before, as the store counts it.
+    pub was: BTreeSet<Anchor>,
     /// Name of the sanctioned place in which it stands by itself.
     pub sanctioned: Option<String>,
     /// What it shows now differs from what it showed before.
     pub moved: bool,
-    /// What it has shown is to be written.
-    pub refreshed: bool,
+    /// What is to be written of what it shows.
+    pub sightings: Option<Change>,
 }
 
 impl Subject {
@@ -70,6 +72,11 @@ impl Subject {
             llr: judged.llr,
             honest_llr: judged.honest_llr,
         }
+    }
+
+    /// Others show an anchor too, of which the store counts so many.
+    pub fn meets_others_at(&self, (anchor, count): &(Anchor, u64)) -> bool {
+        *count > u64::from(self.was.contains(anchor))
     }
 
     /// As one of those in one place.
@@ -168,6 +175,9 @@ pub async fn around(
     if entered.is_some() {
         occupants.remove(&subject.device.id);
     }
+    if occupants.len() < 2 && old.is_empty() {
+        return Ok(Around { met, left, entered, due, ..Around::default() });
+    }
     let counts = counts(app, subject, &occupants).await?;
     let since = super::look_back(now);
     let standers: Vec<Stander<'_>> = occupants.values().map(|one| stander(one, since)).collect();
@@ -237,8 +247,10 @@ async fn near(app: &App, subject: &Subject, shown: Vec<(Anchor, u64)>) -> Result
     let (mut shared, mut let_go): (BTreeMap<DeviceId, Vec<&Anchor>>, BTreeSet<DeviceId>) = Default::default();
     // The subject itself, all that may be looked at, and one more, by which a crowd is told.
     let limit = u32::try_from(MOST_AT_ANCHOR + 2).unwrap_or(u32::MAX);
+    let (shown, own): (Vec<_>, Vec<_>) = shown.into_iter().partition(|shown| subject.meets_others_at(shown));
+    met.extend(own.into_iter().map(|(anchor, _)| (anchor, 1)));
     let shown: Vec<Anchor> = shown.into_iter().map(|(anchor, _)| anchor).collect();
-    let all = app.store.devices_at(&shown, limit).await?;
+    let all = if shown.is_empty() { Vec::new() } else { app.store.devices_at(&shown, limit).await? };
     for (anchor, mut others) in shown.iter().zip(all) {
         others.retain(|other| *other != subject.device.id);
         let count = others.len() as u64;
@@ -270,7 +282,8 @@ async fn occupants(
     let own: Vec<DeviceId> = old.iter().flat_map(|site| site.devices.clone()).collect();
     add(app, &mut all, &own).await?;
     let near: Vec<DeviceId> = near.into_iter().filter(|id| !all.contains_key(id)).collect();
-    for one in app.store.occupants(&near).await? {
+    let near = if near.is_empty() { Vec::new() } else { app.store.occupants(&near).await? };
+    for one in near {
         if all.contains_key(&one.id) {
             continue;
         }
@@ -302,7 +315,8 @@ async fn add(app: &App, all: &mut BTreeMap<DeviceId, Occupant>, ids: &[DeviceId]
 /// yet what the subject shows only since this change.
 async fn counts(app: &App, subject: &Subject, occupants: &BTreeMap<DeviceId, Occupant>) -> Result<Counts> {
     let mut here: BTreeMap<&Anchor, u64> = BTreeMap::new();
-    for seen in occupants.values().flat_map(|one| &one.anchors).filter(|seen| seen.current) {
+    let joins = |seen: &&AnchorSeen| seen.current && seen.anchor.kind.joins();
+    for seen in occupants.values().flat_map(|one| &one.anchors).filter(joins) {
         *here.entry(&seen.anchor).or_default() += 1;
     }
     here.retain(|_, here| *here > 1);
@@ -331,10 +345,11 @@ fn stander_by(one: &Occupant, since: Timestamp, kinds: impl Fn(AnchorKind) -> bo
 /// When each was worked on.
 async fn rhythms(app: &App, occupants: &[Occupant], since: Timestamp) -> Result<Rhythms> {
     let mut all = Rhythms::new();
-    for Occupant { id, .. } in occupants {
-        let habit = app.habits.of(&app.store, id, since).await?;
+    let ids: Vec<DeviceId> = occupants.iter().map(|one| one.id.clone()).collect();
+    for (id, upto) in app.store.last_reports(&ids).await? {
+        let habit = app.habits.upto(&app.store, &id, since, upto).await?;
         all.insert(id.clone(), habit.usage.clone());
-        app.habits.keep(id, habit);
+        app.habits.keep(&id, habit);
     }
     Ok(all)
 }

@@ -25,6 +25,8 @@ pub enum Change {
     /// A device's anchors, all of them: what is not listed is no longer current, and its first and last
     /// sighting stay.
     Anchors(DeviceId, Vec<AnchorSeen>),
+    /// What a device shows now was seen again at a time; nothing else of its anchors is other than it is stored.
+    SeenAgain(DeviceId, Timestamp),
     /// Refused, and all of the transaction with it, unless each of these devices is still as it was seen: so several
     /// collectors that judge the laptops of one place at the same time make one site of it, judged by what all show. Comes
     /// after [`Change::Judged`] of one of them.

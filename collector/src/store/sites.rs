@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
@@ -217,20 +216,6 @@ impl Site {
     pub fn is_place(&self) -> bool {
         self.anchors.is_empty() || self.anchors.iter().any(|anchor| anchor.kind.says_where())
     }
-}
-
-/// Where a device shows what it showed before and nothing else: since when it was seen again.
-pub(super) fn seen_again(before: &[AnchorSeen], now: &[AnchorSeen]) -> Option<Timestamp> {
-    let known: BTreeMap<&Anchor, &AnchorSeen> = before.iter().map(|seen| (&seen.anchor, seen)).collect();
-    let at = now.iter().find(|seen| seen.current)?.last_seen;
-    let same = |now: &AnchorSeen| {
-        known.get(&now.anchor).is_some_and(|then| {
-            let again =
-                if now.current { now.last_seen == at } else { ms(now.last_seen) == ms(then.last_seen) };
-            again && then.current == now.current && ms(then.first_seen) <= ms(now.first_seen)
-        })
-    };
-    (before.len() == now.len() && now.iter().all(same)).then_some(at)
 }
 
 /// A sighting says nothing beside what is stored of it.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use farmwatch_shared::id::{DeviceId, SiteId};
+use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::super::convert::{count, from_word, id, ms, plain, time, uncount, word};
-use super::super::sites::{is_written, seen_again};
+use super::super::sites::is_written;
 use super::super::{Anchor, AnchorKind, AnchorSeen, StoreError};
 use super::devices;
 use super::fault::Fault;
@@ -14,15 +15,8 @@ use super::line::{Line, get};
 
 /// Writes all anchors of a device; see [`super::super::Change::Anchors`].
 pub async fn put(line: &Line, number: i64, seen: &[AnchorSeen]) -> Result<(), Fault> {
-    let stored = of(line, number).await?;
-    if let Some(at) = seen_again(&stored, seen) {
-        // primary key
-        let again = "UPDATE anchor SET last_seen = $2 WHERE device = $1 AND current";
-        line.change(again, &[&number, &ms(at)]).await?;
-        return Ok(());
-    }
     let mut before: BTreeMap<(String, String), AnchorSeen> = BTreeMap::new();
-    for then in stored {
+    for then in of(line, number).await? {
         before.insert(name(&then.anchor)?, then);
     }
     // In order of kind and value: two transactions that count at the same anchors take turns.
@@ -76,6 +70,13 @@ pub async fn put(line: &Line, number: i64, seen: &[AnchorSeen]) -> Result<(), Fa
     )
     .await?;
     count_changes(line, &counts).await
+}
+
+/// What a device shows now was seen again.
+pub async fn see_again(line: &Line, number: i64, at: Timestamp) -> Result<(), Fault> {
+    // primary key
+    let again = "UPDATE anchor SET last_seen = $2 WHERE device = $1 AND current";
+    line.change(again, &[&number, &ms(at)]).await.map(drop)
 }
 
 /// A kind's word and a value: what a row is named by.

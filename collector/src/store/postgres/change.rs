@@ -41,6 +41,7 @@ async fn lock(line: &Line, changes: &[Change]) -> Result<(), Fault> {
     for change in changes {
         match change {
             Change::Anchors(device, _)
+            | Change::SeenAgain(device, _)
             | Change::Judged(device, _)
             | Change::Come(device, _)
             | Change::Leave(device) => ids.push(device.as_str()),
@@ -77,6 +78,9 @@ async fn apply(line: &Line, change: &Change) -> Result<(), Fault> {
             devices::put_judged(line, number, judged).await
         }
         Change::Anchors(device, seen) => anchors::put(line, devices::number(line, device).await?, seen).await,
+        Change::SeenAgain(device, at) => {
+            anchors::see_again(line, devices::number(line, device).await?, *at).await
+        }
         Change::Stand(seen) => sites::stand(line, seen).await,
         Change::NoMoreThan(seen) => anchors::no_more_than(line, seen).await,
         Change::PutSite(site, said) => sites::put(line, site, *said, false).await,

@@ -3,23 +3,17 @@
 use std::collections::BTreeMap;
 
 use farmwatch_shared::id::{DeviceId, SiteId};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::super::sites::{is_written, seen_again};
+use super::super::sites::is_written;
 use super::super::{Anchor, AnchorSeen, Result, StoreError};
 use super::convert::{from_word, ms, time, uncount, word};
 
 /// Writes all anchors of a device; see [`super::super::Change::Anchors`].
 pub fn put(conn: &Connection, number: i64, seen: &[AnchorSeen]) -> Result<()> {
-    let before = of(conn, number)?;
-    if let Some(at) = seen_again(&before, seen) {
-        // primary key
-        conn.prepare_cached("UPDATE anchor SET last_seen = ?2 WHERE device = ?1 AND current = 1")?
-            .execute(params![number, ms(at)])?;
-        return Ok(());
-    }
-    let mut before: BTreeMap<Anchor, AnchorSeen> =
-        before.into_iter().map(|seen| (seen.anchor.clone(), seen)).collect();
+    let before = of(conn, number)?.into_iter().map(|seen| (seen.anchor.clone(), seen));
+    let mut before: BTreeMap<Anchor, AnchorSeen> = before.collect();
     for now in seen {
         let then = before.remove(&now.anchor);
         let was_current = then.as_ref().is_some_and(|then| then.current);
@@ -45,6 +39,14 @@ pub fn put(conn: &Connection, number: i64, seen: &[AnchorSeen]) -> Result<()> {
         conn.prepare_cached(write)?.execute(params![number, word(gone.anchor.kind)?, gone.anchor.value])?;
         count_change(conn, &gone.anchor, gone.current, false)?;
     }
+    Ok(())
+}
+
+/// What a device shows now was seen again.
+pub fn see_again(conn: &Connection, number: i64, at: Timestamp) -> Result<()> {
+    // primary key
+    conn.prepare_cached("UPDATE anchor SET last_seen = ?2 WHERE device = ?1 AND current = 1")?
+        .execute(params![number, ms(at)])?;
     Ok(())
 }
 

@@ -14,6 +14,7 @@ pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
     match change {
         Change::Judged(device, judged) => devices::put_judged(conn, number(conn, device)?, judged),
         Change::Anchors(device, seen) => anchors::put(conn, number(conn, device)?, seen),
+        Change::SeenAgain(device, at) => anchors::see_again(conn, number(conn, device)?, *at),
         Change::Stand(seen) => sites::stand(conn, seen),
         Change::NoMoreThan(seen) => anchors::no_more_than(conn, seen),
         Change::PutSite(site, said) => sites::put(conn, site, *said, false),

@@ -111,6 +111,9 @@ async fn left(store: SharedStore) {
     show(&store, &device, vec![seen("home", 9, 9)]).await;
     assert_eq!(store.counts_at(from_ref(&home)).await.unwrap(), [1]);
     assert_eq!(store.anchors_of(&device).await.unwrap()[0], seen("home", 1, 9));
+    store.apply(vec![Change::SeenAgain(device.clone(), minute(10))]).await.unwrap();
+    let hotel = AnchorSeen { current: false, ..seen("hotel", 6, 6) };
+    assert_eq!(store.anchors_of(&device).await.unwrap(), [seen("home", 1, 10), hotel]);
     // What is common is not kept once it is gone.
     let common = Anchor { kind: AnchorKind::Trait, value: "tool".into() };
     let tool = AnchorSeen { anchor: common.clone(), ..seen("", 10, 10) };
