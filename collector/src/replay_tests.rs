@@ -333,6 +333,31 @@ async fn auto_isolates_up_to_its_cap_and_audits_what_it_did_not_do() {
 }
 
 #[tokio::test]
+async fn a_dry_run_says_of_each_once_that_it_would_isolate_it_and_no_more_than_the_cap() {
+    for (cap, would) in [(5, 5), (2, 2)] {
+        let mut policy = Policy::default();
+        policy.quarantine.threshold = 0.9;
+        (policy.quarantine.cap_per_hour, policy.quarantine.expiry_hours) = (cap, 72);
+        let app = App::fixed(sqlite::in_memory().unwrap(), policy);
+        let store = Arc::clone(&app.store);
+        let mut replay = Replay::new(app, true, Vec::new(), Vec::new()).await.unwrap();
+        // Judged again and again within an hour.
+        for seq in 1..=4 {
+            for laptop in home(5, true) {
+                let at = Laptop { docks: usize::try_from(seq).unwrap(), ..laptop };
+                replay.line(&at.line(seq, 0)).await.unwrap();
+            }
+            replay.finish().await.unwrap();
+        }
+        let audit = store.audit_entries(None, &Page::first(200)).await.unwrap();
+        let count = |text: &str| audit.iter().filter(|entry| entry.entry.why.contains(text)).count();
+        assert_eq!(count("would isolate"), would, "{audit:?}");
+        assert_eq!(count("the cap of") > 0, would < 5, "{audit:?}");
+        assert_eq!(count("isolated already"), 0);
+    }
+}
+
+#[tokio::test]
 async fn what_it_allows_is_resolved_and_open_again_once_it_allows_it_no_more() {
     let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
     let store = Arc::clone(&app.store);

@@ -29,11 +29,6 @@ fn piece(key: &str, step: u64, have: &str) -> Piece {
     Piece { id: format!("{again}{key}|{step}"), why: format!("{step} laptops or more {have}") }
 }
 
-/// The alert says that of so many already, or of more.
-pub fn says(alert: &Alert, with: u64) -> bool {
-    alert.evidence.contains(&piece(&alert.key, at_least(with), "").id)
-}
-
 /// Whether an alert takes others in: a place's those of its laptops, one about many those of each.
 pub fn takes_in(alert: &Alert) -> bool {
     alert.kind == AlertKind::Site

@@ -167,6 +167,11 @@ pub(super) fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+/// One of these pieces is new to an alert, as far as it is told.
+pub fn is_news(old: &Alert, pieces: &[Piece]) -> bool {
+    pieces.iter().any(|piece| is_new(old, piece))
+}
+
 fn is_new(old: &Alert, piece: &Piece) -> bool {
     let allowed = matches!(
         old.disposition,

@@ -16,21 +16,23 @@ use crate::policy::Policy;
 #[derive(Args)]
 pub struct CheckConfigArgs {}
 
-/// Checks both files; exit code 1 if anything is wrong.
+/// Checks both files; exit code 1 if anything is wrong. What the policy sanctions and nobody knows is told, and is no reason
+/// not to run.
 pub fn run(_: &CheckConfigArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let globals = context.globals();
-    let found = match Config::load(globals.config.as_deref(), globals.state_dir.as_deref()) {
-        Ok(config) => problems(&config).into_iter().chain(slips(&config)).collect(),
+    let (found, slips) = match Config::load(globals.config.as_deref(), globals.state_dir.as_deref()) {
+        Ok(config) => (problems(&config), slips(&config)),
         Err(error) => match error.downcast::<Problem>() {
-            Ok(problem) => vec![problem],
+            Ok(problem) => (vec![problem], Vec::new()),
             Err(error) => return Err(error),
         },
     };
     if context.json() {
-        output::json(&serde_json::json!({ "problems": found }))?;
+        output::json(&serde_json::json!({ "problems": found, "warnings": slips }))?;
     } else {
         found.iter().for_each(output::line);
-        if found.is_empty() {
+        slips.iter().for_each(|slip| output::line(format!("warning: {slip}")));
+        if found.is_empty() && slips.is_empty() {
             output::line("configuration and policy are fine");
         }
     }

@@ -12,17 +12,15 @@ use serde::Serialize;
 use super::error::Failure;
 use super::session::ApiPerson;
 use super::{Console, device, devices, queue, sites};
-use crate::store::{Alert, AlertEvent, Device, Page, Site, StoreError};
+use crate::store::{Alert, AlertEvent, Device, Site};
 
 /// Most rows of an answer.
 const ROWS: u32 = 500;
-/// Where the store keeps no count, rows are counted up to here.
-const MOST_COUNTED: u64 = 5000;
 
 /// A page of a list.
 #[derive(Serialize)]
 pub struct List<T> {
-    /// How many match, on whatever page; none where there are more than [`MOST_COUNTED`] and the store keeps no count.
+    /// How many match, on whatever page; none of a search for text, which would have to look at all.
     count: Option<u64>,
     /// The rows.
     items: Vec<T>,
@@ -107,7 +105,7 @@ pub async fn devices(
     one_of("standing", &wanted.standing, &devices::STANDINGS.map(|(word, ..)| word)).map_err(json)?;
     let (filter, rows) = (wanted.filter(), rows(wanted.limit).map_err(json)?);
     let items = console.app.store.devices(&filter, &wanted.page(rows + 1)).await.map_err(json)?;
-    let count = devices::count(&console, &filter, MOST_COUNTED).await.map_err(json)?;
+    let count = devices::count(&console, &filter).await.map_err(json)?;
     Ok(List::of(count, items, rows, |device| device.id.to_string()))
 }
 
@@ -137,21 +135,8 @@ pub async fn sites(
     let wanted = read(wanted).map_err(json)?;
     let rows = rows(wanted.limit).map_err(json)?;
     let items = console.app.store.sites(&wanted.page(rows + 1)).await.map_err(json)?;
-    let count = site_count(&console).await.map_err(json)?;
+    let count = Some(console.app.store.site_count().await.map_err(json)?);
     Ok(List::of(count, items, rows, |site| site.id.to_string()))
-}
-
-async fn site_count(console: &Console) -> Result<Option<u64>, StoreError> {
-    let mut page = Page::first(ROWS);
-    let mut count = 0;
-    loop {
-        let found = console.app.store.sites(&page).await?;
-        count += found.len() as u64;
-        let more = page.turn(&found, |site| site.id.to_string());
-        if count > MOST_COUNTED || !more {
-            return Ok((count <= MOST_COUNTED).then_some(count));
-        }
-    }
 }
 
 fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Failure> {

@@ -14,8 +14,6 @@ use crate::quarantine;
 use crate::store::{Device, DeviceFilter, Page, Standing, StoreError};
 
 const ROWS: u32 = 50;
-/// The page counts those that are to be checked up to here: one reading.
-const MOST_TO_CHECK: u64 = 500;
 
 /// What a laptop can be, by the word in the address, as people read it; what IT should look at first.
 pub const STANDINGS: [(&str, Standing, &str); 3] = [
@@ -114,43 +112,23 @@ pub async fn page(
 
 /// How many there are of each standing, with a link to those that IT should look at.
 async fn counts(console: &Console) -> Result<Markup, Failure> {
-    let (good, revoked) = console.app.store.device_count().await?;
-    let pending = DeviceFilter { standing: Some(Standing::Pending), ..DeviceFilter::default() };
-    let pending = count(console, &pending, MOST_TO_CHECK).await?;
-    let to_check = match pending {
-        Some(0) => String::new(),
-        Some(pending) => format!("{pending} to be checked"),
-        None => format!("more than {MOST_TO_CHECK} of them to be checked"),
-    };
+    let count = console.app.store.device_count().await?;
     Ok(html! {
         span.dim {
-            (good - pending.unwrap_or(0).min(good)) " enrolled"
-            @if !to_check.is_empty() { ", " a href="/devices?standing=pending" { (to_check) } }
-            @if revoked > 0 { ", " (revoked) " revoked" }
+            (count.enrolled) " enrolled"
+            @if count.pending > 0 { ", " a href="/devices?standing=pending" { (count.pending) " to be checked" } }
+            @if count.revoked > 0 { ", " (count.revoked) " revoked" }
         }
     })
 }
 
-/// How many laptops a filter matches; none where there are more than `most`, which would take too long to read.
-pub async fn count(console: &Console, filter: &DeviceFilter, most: u64) -> Result<Option<u64>, StoreError> {
-    let store = &console.app.store;
-    if filter.text.is_none() {
-        match (filter.standing, store.device_count().await?) {
-            (None, (good, revoked)) => return Ok(Some(good + revoked)),
-            (Some(Standing::Revoked), (_, revoked)) => return Ok(Some(revoked)),
-            (Some(_), _) => {}
-        }
+/// How many laptops a filter matches; none of a search for text.
+pub async fn count(console: &Console, filter: &DeviceFilter) -> Result<Option<u64>, StoreError> {
+    if filter.text.is_some() {
+        return Ok(None);
     }
-    let mut page = Page::first(500);
-    let mut count = 0;
-    loop {
-        let found = store.devices(filter, &page).await?;
-        count += found.len() as u64;
-        let more = page.turn(&found, |device| device.id.to_string());
-        if count > most || !more {
-            return Ok((count <= most).then_some(count));
-        }
-    }
+    let count = console.app.store.device_count().await?;
+    Ok(Some(filter.standing.map_or(count.good() + count.revoked, |standing| count.of(standing))))
 }
 
 fn row(device: &Device, assigned: &Markup, stage: &Markup, now: Timestamp) -> Markup {

@@ -43,7 +43,8 @@ pub struct Habit {
     pub usage: Usage,
     /// Transitions, oldest first.
     pub transitions: Vec<Transition>,
-    /// The newest window: one in which a laptop was locked, or its agent ended, comes in parts.
+    /// The newest window, if it is known from which reports: one in which a laptop was locked, or its agent ended, comes in
+    /// parts. A part that stands in what the store was read for may come once more.
     last: Option<Window>,
 }
 
@@ -87,8 +88,8 @@ impl Habits {
             habit.usage.forget_from(anew.as_second().div_euclid(DAY));
             for window in store.windows(device, anew.max(since)).await? {
                 habit.usage.add(&window);
-                habit.last = Some(window);
             }
+            habit.last = None;
         }
         Ok(habit)
     }
@@ -124,8 +125,10 @@ impl Habits {
             kept.stale = std::mem::take(&mut kept.fresh);
             kept.bytes = bytes;
         }
-        if bytes <= self.most / 2 {
-            kept.fresh.insert(device.clone(), habit);
+        if bytes <= self.most / 2
+            && let Some(other) = kept.fresh.insert(device.clone(), habit)
+        {
+            kept.bytes = kept.bytes.saturating_sub(other.bytes());
         }
     }
 
@@ -157,7 +160,7 @@ impl Habit {
         self.upto = upto;
         if whole {
             (self.usage, self.transitions) = (Usage::of(&windows), transitions);
-            self.last = windows.into_iter().next_back();
+            self.last = None;
             return None;
         }
         let mut again: Option<Timestamp> = None;

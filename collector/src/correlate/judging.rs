@@ -19,7 +19,7 @@ use super::prevalence::{self, Commonness};
 use super::{history, operator, outages};
 use crate::alerts::fleet::takes_in;
 use crate::alerts::life::{self, Written, bring};
-use crate::alerts::{Draft, device as device_alert, learning, policy, report, site as site_alert};
+use crate::alerts::{Draft, device as device_alert, learning, policy, report, site as site_alert, taken_in};
 use crate::app::App;
 use crate::quarantine::{Batch, consider};
 use crate::store::{
@@ -278,6 +278,21 @@ impl<'a> Writing<'a> {
         Ok(alert)
     }
 
+    /// IT allows what an alert about several laptops is about: it is resolved, and what it had taken in stands alone.
+    async fn settle(&mut self, open: &Alert, what: &str) -> Result<()> {
+        let Some(written) = life::settle(open, what, self.now) else { return Ok(()) };
+        for own in taken_in(self.app, open, &[AlertState::New, AlertState::InProgress]).await? {
+            // Those of the laptop that is judged are written anyway.
+            if !own.devices.contains(&self.subject) {
+                self.write(life::absorb(&own, None, self.now));
+            }
+        }
+        // Nobody comes under it any more.
+        self.standing.push(written.alert.clone());
+        self.write(Some(written));
+        Ok(())
+    }
+
     /// An exception covers all about the device.
     fn covered(&mut self, subject: &Subject) {
         for open in subject.open.iter().filter(|alert| !takes_in(alert)) {
@@ -338,11 +353,10 @@ impl<'a> Writing<'a> {
         let open = existing.as_ref().filter(|alert| alert.state != AlertState::Resolved);
         if let Some(name) = &site.sanctioned {
             let what = format!("the place is sanctioned: {name}");
-            let written = open.and_then(|alert| life::settle(alert, &what, self.now));
-            // Nobody comes under it any more.
-            self.standing.extend(written.as_ref().map(|written| written.alert.clone()));
-            self.write(written);
-            return Ok(());
+            return match open {
+                Some(alert) => self.settle(alert, &what).await,
+                None => Ok(()),
+            };
         }
         if site.judged.farm < self.app.weights.threshold.site && open.is_none() {
             return Ok(());

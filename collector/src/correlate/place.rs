@@ -315,8 +315,8 @@ async fn add(app: &App, all: &mut BTreeMap<DeviceId, Occupant>, ids: &[DeviceId]
 /// yet what the subject shows only since this change.
 async fn counts(app: &App, subject: &Subject, occupants: &BTreeMap<DeviceId, Occupant>) -> Result<Counts> {
     let mut here: BTreeMap<&Anchor, u64> = BTreeMap::new();
-    let joins = |seen: &&AnchorSeen| seen.current && seen.anchor.kind.joins();
-    for seen in occupants.values().flat_map(|one| &one.anchors).filter(joins) {
+    let counts = |seen: &&AnchorSeen| seen.current && seen.anchor.kind != AnchorKind::Trait;
+    for seen in occupants.values().flat_map(|one| &one.anchors).filter(counts) {
         *here.entry(&seen.anchor).or_default() += 1;
     }
     here.retain(|_, here| *here > 1);

@@ -161,7 +161,7 @@ impl Fleet {
         if let Some((_, size)) = known.filter(|(at, _)| now.duration_since(*at).abs() < SIZE_FOR) {
             return Ok(size);
         }
-        let (enrolled, _) = app.store.device_count().await?;
+        let enrolled = app.store.device_count().await?.good();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, enrolled));
         Ok(enrolled)
     }

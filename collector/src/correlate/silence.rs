@@ -3,10 +3,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::look_back;
 use super::prevalence::is_suspect;
-use crate::alerts::fleet::MANY;
+use crate::alerts::fleet::{self, MANY};
 use crate::alerts::{fleet_silence, life, policy, report};
 use crate::app::App;
-use crate::store::{Alert, AlertState, Device, DeviceFilter, ExceptionScope, Page, Result, Standing};
+use crate::store::{
+    Alert, AlertState, Device, DeviceFilter, ExceptionScope, Page, Result, Standing, StoreError,
+};
 
 /// Devices looked at in one step.
 const STEP: u32 = 500;
@@ -110,11 +112,22 @@ async fn of_all(
     if count < MANY / 2 {
         let what = ("Most are heard again since ", "most of them are heard again");
         if let Some(heard) = existing.and_then(|alert| life::over(&alert, what, now)) {
-            app.store.apply(heard.changes()).await?;
+            match app.store.apply(heard.changes()).await {
+                // Somebody else was faster; the next look will do.
+                Err(StoreError::Conflict(_)) => {}
+                done => done?,
+            }
         }
         return Ok(None);
     }
+    // One that is over stands for nobody.
     if count < MANY {
+        return Ok(existing.filter(|alert| !alert.evidence.is_empty()));
+    }
+    if existing
+        .as_ref()
+        .is_some_and(|alert| !life::is_news(alert, &fleet::pieces(fleet_silence::KEY, count, "")))
+    {
         return Ok(existing);
     }
     let listed = silent.iter().filter(|one| !one.suspect).take(NAMED).map(|one| one.device.id.clone());

@@ -75,6 +75,11 @@ async fn many_that_fall_silent_once_more_are_news_whatever_was_made_of_the_last_
         says(&app, number, 2, hour(110)).await;
     }
     assert_eq!(check_silence(&app, hour(111)).await.unwrap(), []);
+    // Few of them fall silent: an alert each, whatever was once of all.
+    for number in 13..=30 {
+        says(&app, number, 3, hour(180)).await;
+    }
+    assert_eq!(check_silence(&app, hour(190)).await.unwrap().len(), 12);
     let again = check_silence(&app, hour(300)).await.unwrap();
     assert_eq!(again.iter().map(|alert| &alert.id).collect::<Vec<_>>(), [&told[0].id]);
 }

@@ -12,7 +12,7 @@ use serde::Deserialize as _;
 
 use super::belief::belief;
 use super::connectors::{BuiltIn, Connector as _, Wanted};
-use super::decision::{Case, Decision, decide};
+use super::decision::{Case, Decision, Refused, decide};
 use crate::alerts::FARMWATCH;
 use crate::app::App;
 use crate::policy::QuarantineMode;
@@ -53,6 +53,9 @@ pub async fn consider(
     for device in &alert.devices {
         let Some(device) = app.store.device(device).await? else { continue };
         let (decision, _) = decided(app, alert, site, &device, batch, now).await?;
+        if decision == Decision::Refused(Refused::AlreadyIsolated) && would_be(app, &device.id, now).await? {
+            continue;
+        }
         let why = decision.why(&app.policy.quarantine);
         if !is_news(app, &device.id, &alert.id, &why).await? {
             continue;
@@ -131,12 +134,25 @@ async fn decided(
             _ => false,
         },
         exempt: is_exempt(&policy.exempt, device, asset.as_ref()),
-        isolated: believed.stage.is_isolation() || batch.isolated.contains(&device.id),
+        isolated: believed.stage.is_isolation()
+            || batch.isolated.contains(&device.id)
+            || would_be(app, &device.id, now).await?,
         released_by_person: released_by_person(&orders, now),
         had_its_time: had_its_time(&orders, &alert.id),
         in_last_hour: in_last_hour + batch.isolated.len() as u64,
     };
     Ok((decide(&case), orders))
+}
+
+/// In a dry run: it would be isolated by now, for as long as isolations last.
+async fn would_be(app: &App, device: &DeviceId, now: Timestamp) -> Result<bool> {
+    let policy = &app.policy.quarantine;
+    if policy.mode != QuarantineMode::DryRun {
+        return Ok(false);
+    }
+    let since = now - SignedDuration::from_hours(i64::from(policy.expiry_hours));
+    let entries = app.store.audit_entries(Some(device.as_str()), &Page::first(50)).await?;
+    Ok(entries.iter().map(|e| &e.entry).any(|entry| entry.action == WOULD_ISOLATE && entry.at > since))
 }
 
 /// It shows now what at least two of a site show and what says where they stand.

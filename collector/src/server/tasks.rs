@@ -61,7 +61,8 @@ pub async fn judge(app: Arc<App>, shutdown: CancellationToken) {
 /// Keeps gauges of what the store holds.
 pub async fn gauges(app: Arc<App>, shutdown: CancellationToken) {
     loop {
-        if let Ok((active, revoked)) = app.store.device_count().await {
+        if let Ok(count) = app.store.device_count().await {
+            let (active, revoked) = (count.good(), count.revoked);
             metrics::gauge!("farmwatch_devices", "state" => "enrolled").set(active as f64);
             metrics::gauge!("farmwatch_devices", "state" => "revoked").set(revoked as f64);
         }

@@ -105,6 +105,42 @@ pub struct DeviceFilter {
     pub silent_since: Option<Timestamp>,
 }
 
+/// How many devices there are, by standing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceCount {
+    /// Enrolled.
+    pub enrolled: u64,
+    /// Enrolled, and IT should look.
+    pub pending: u64,
+    /// Revoked.
+    pub revoked: u64,
+}
+
+impl DeviceCount {
+    /// So many more.
+    pub(super) fn add(&mut self, standing: Standing, count: u64) {
+        *match standing {
+            Standing::Enrolled => &mut self.enrolled,
+            Standing::Pending => &mut self.pending,
+            Standing::Revoked => &mut self.revoked,
+        } += count;
+    }
+
+    /// Of one standing.
+    pub fn of(self, standing: Standing) -> u64 {
+        match standing {
+            Standing::Enrolled => self.enrolled,
+            Standing::Pending => self.pending,
+            Standing::Revoked => self.revoked,
+        }
+    }
+
+    /// Those that may report.
+    pub fn good(self) -> u64 {
+        self.enrolled + self.pending
+    }
+}
+
 /// Devices.
 #[async_trait]
 pub trait Devices {
@@ -116,8 +152,8 @@ pub trait Devices {
     async fn devices_by_serial(&self, serial: &str) -> Result<Vec<Device>>;
     /// Devices, by id; those that are searched for by text in an order of the store's own.
     async fn devices(&self, filter: &DeviceFilter, page: &Page) -> Result<Vec<Device>>;
-    /// How many devices there are, by standing: enrolled and pending together, revoked.
-    async fn device_count(&self) -> Result<(u64, u64)>;
+    /// How many devices there are, by standing.
+    async fn device_count(&self) -> Result<DeviceCount>;
     /// Changes a device's standing.
     async fn set_standing(&self, id: &DeviceId, standing: Standing) -> Result<()>;
     /// Replaces the list of good certificates.

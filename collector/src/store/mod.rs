@@ -35,7 +35,7 @@ pub use alerts::{
 pub use audit::{Audit, AuditEntry, NewAudit};
 pub use change::{Change, Stood};
 pub use context::{Asset, Exception, ExceptionScope, Operator, Place};
-pub use devices::{Device, DeviceFilter, Devices, Standing};
+pub use devices::{Device, DeviceCount, DeviceFilter, Devices, Standing};
 pub use dossier::{Dossier, Dossiers};
 pub use orders::{OrderState, Orders, StoredOrder};
 pub(crate) use prepared::merge as merge_windows;

@@ -245,6 +245,8 @@ pub trait Sites {
     async fn former_site(&self, devices: &[DeviceId]) -> Result<Option<SiteId>>;
     /// The history of a place, oldest first, also of one that is no more; at most `limit` steps.
     async fn site_events(&self, id: &SiteId, limit: u32) -> Result<Vec<SiteEvent>>;
+    /// How many sites there are.
+    async fn site_count(&self) -> Result<u64>;
     /// Sites, most probable farm first.
     async fn sites(&self, page: &Page) -> Result<Vec<Site>>;
 }

@@ -22,6 +22,9 @@ use crate::store::{Alert, AlertKind, AlertState, Device, Result};
 
 /// Most laptops that an alert about the fleet's tool names.
 const NAMED: u32 = 50;
+/// What is said of it when it is the fleet's no more.
+const FEW: (&str, &str) =
+    ("On few laptops since ", "few laptops have the tool, or an account of it that IT has not sanctioned");
 
 impl Writing<'_> {
     pub(super) async fn policy_alerts(
@@ -82,19 +85,35 @@ impl Writing<'_> {
             let forbids = draft.waterfall.iter().any(|bar| bar.rule == rule);
             (same && forbids).then(|| (what.clone(), tool.to_owned(), *share))
         };
-        let Some((what, id, share)) = subject.common.iter().find_map(about) else { return Ok(None) };
-        let existing = self.app.store.alert_by_key(&fleet_tool::key(&id)).await?;
+        let Some((what, id, share)) = subject.common.iter().find_map(about) else {
+            self.fleets_no_more(draft).await?;
+            return Ok(None);
+        };
+        let key = fleet_tool::key(&id);
+        let existing = self.app.store.alert_by_key(&key).await?;
         // What was the fleet's is so until half of them have it no more.
-        if existing.is_none() && share.with < MANY {
+        if share.with < MANY && existing.as_ref().is_none_or(|alert| alert.evidence.is_empty()) {
             return Ok(None);
         }
-        if existing.as_ref().is_some_and(|alert| fleet::says(alert, share.with)) {
+        let pieces = fleet::pieces(&key, share.with, "");
+        if existing.as_ref().is_some_and(|alert| !life::is_news(alert, &pieces)) {
             return Ok(Some(existing));
         }
-        let named = self.app.store.devices_at(&[prevalence::trait_of(&what)], NAMED).await?.concat();
-        let accounts = self.accounts(&id, &named).await?;
+        let (mut named, mut accounts) = (Vec::new(), Vec::new());
+        if !self.app.policy.learning {
+            named = self.app.store.devices_at(&[prevalence::trait_of(&what)], NAMED).await?.concat();
+            accounts = self.accounts(&id, &named).await?;
+        }
         let about = fleet_tool::draft(&id, &subject.state, share, named, &accounts);
         Ok(Some(self.bring(existing, about).await?))
+    }
+
+    /// A tool that a draft is about is on few laptops: what was once said of many is over.
+    async fn fleets_no_more(&mut self, draft: &Draft) -> Result<()> {
+        let Some((_, tool)) = draft.key.split_once("/remote_tool/") else { return Ok(()) };
+        let alert = self.app.store.alert_by_key(&fleet_tool::key(tool)).await?;
+        self.write(alert.and_then(|alert| life::over(&alert, FEW, self.now)));
+        Ok(())
     }
 
     /// The hashes of a tool's accounts on some laptops, on most of them first, with on how many.
@@ -117,15 +136,13 @@ impl Writing<'_> {
     /// What has become of a tool that was the fleet's, as one of those laptops shows that the alert names.
     async fn fleets_tool_noted(&mut self, known: &Known, open: &Alert, tool: &str) -> Result<()> {
         if known.sanctions_everywhere(tool) {
-            self.write(life::settle(open, "IT sanctions the tool", self.now));
-            return Ok(());
+            return self.settle(open, "IT sanctions the tool").await;
         }
         let each = |rule: &&str| prevalence::trait_of(&format!("{rule}/{tool}"));
         let traits: Vec<_> = remote_control::IDS.iter().map(each).collect();
         let left: u64 = self.app.store.counts_at(&traits).await?.into_iter().sum();
         if left < MANY / 2 {
-            let what = "few laptops have the tool, or an account of it that IT has not sanctioned";
-            self.write(life::note(open, "On few laptops since ", what, self.now));
+            self.write(life::over(open, FEW, self.now));
         }
         Ok(())
     }

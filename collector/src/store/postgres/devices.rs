@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::super::convert::{
     DAY, count, from_json, from_word, id, json, like, ms, plain, time, uncount, word,
 };
-use super::super::{Device, DeviceFilter, Devices, Page, Result, Standing, StoreError};
+use super::super::{Device, DeviceCount, DeviceFilter, Devices, Page, Result, Standing, StoreError};
 use super::Postgres;
 use super::fault::Fault;
 use super::filter::Filter;
@@ -126,18 +126,14 @@ impl Devices for Postgres {
         Ok(rows.iter().map(device).collect::<Result<_, _>>()?)
     }
 
-    async fn device_count(&self) -> Result<(u64, u64)> {
+    async fn device_count(&self) -> Result<DeviceCount> {
         let line = self.line().await?;
         // index device_standing
-        let (mut good, mut revoked) = (0, 0);
+        let mut count = DeviceCount::default();
         for row in &line.rows("SELECT standing, count(*) FROM device GROUP BY standing", &[]).await? {
-            let n = uncount(get(row, 1)?);
-            match from_word(get(row, 0)?)? {
-                Standing::Revoked => revoked += n,
-                Standing::Enrolled | Standing::Pending => good += n,
-            }
+            count.add(from_word(get(row, 0)?)?, uncount(get(row, 1)?));
         }
-        Ok((good, revoked))
+        Ok(count)
     }
 
     async fn set_standing(&self, id: &DeviceId, standing: Standing) -> Result<()> {

@@ -145,7 +145,7 @@ async fn recorded(line: &Line, number: i64, since: Timestamp, after: Option<u64>
     let upto = uncount(row.as_ref().map_or(Ok(0), |row| get(row, 0))?);
     let reports = match after {
         Some(after) if after == upto => Some(Vec::new()),
-        Some(after) => reports_after(line, number, after).await?,
+        Some(after) => reports_after(line, number, after, upto).await?,
         None => None,
     };
     let Some(reports) = reports else {
@@ -163,11 +163,16 @@ async fn recorded(line: &Line, number: i64, since: Timestamp, after: Option<u64>
     Ok(recorded)
 }
 
-/// Reports with a number above one; `None` where there are so many that what they amount to is sooner read.
-async fn reports_after(line: &Line, number: i64, after: u64) -> Result<Option<Vec<Happened>>, Fault> {
+/// Reports with a number above one, up to another; `None` where there are so many that what they amount to is sooner read.
+async fn reports_after(
+    line: &Line,
+    number: i64,
+    after: u64,
+    upto: u64,
+) -> Result<Option<Vec<Happened>>, Fault> {
     // primary key
-    let query = "SELECT report FROM sent WHERE device = $1 AND seq > $2 ORDER BY seq LIMIT $3";
-    let rows = line.rows(query, &[&number, &count(after), &i64::from(MOST_FRESH)]).await?;
+    let query = "SELECT report FROM sent WHERE device = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4";
+    let rows = line.rows(query, &[&number, &count(after), &count(upto), &i64::from(MOST_FRESH)]).await?;
     if rows.len() >= MOST_FRESH as usize {
         return Ok(None);
     }

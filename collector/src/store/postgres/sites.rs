@@ -168,6 +168,12 @@ impl Sites for Postgres {
         row.map(|row| id(get(&row, 0)?)).transpose()
     }
 
+    async fn site_count(&self) -> Result<u64> {
+        let line = self.line().await?;
+        let row = line.row("SELECT count(*) FROM site", &[]).await?;
+        Ok(row.map(|row| get(&row, 0)).transpose()?.map_or(0, uncount))
+    }
+
     async fn site_events(&self, id: &SiteId, limit: u32) -> Result<Vec<SiteEvent>> {
         let line = self.line().await?;
         // index site_event_site

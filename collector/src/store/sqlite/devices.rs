@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::super::convert::{DAY, plain};
-use super::super::{Device, DeviceFilter, Devices, Page, Result, Standing, StoreError};
+use super::super::{Device, DeviceCount, DeviceFilter, Devices, Page, Result, Standing, StoreError};
 use super::Sqlite;
 use super::convert::{count, from_json, from_word, id, json, like, ms, time, uncount, word};
 
@@ -177,21 +177,17 @@ impl Devices for Sqlite {
         self.read(move |conn| query(conn, &text, values)).await
     }
 
-    async fn device_count(&self) -> Result<(u64, u64)> {
+    async fn device_count(&self) -> Result<DeviceCount> {
         self.read(|conn| {
             // index device_standing
             let mut statement =
                 conn.prepare_cached("SELECT standing, count(*) FROM device GROUP BY standing")?;
             let mut rows = statement.query([])?;
-            let (mut good, mut revoked) = (0, 0);
+            let mut count = DeviceCount::default();
             while let Some(row) = rows.next()? {
-                let n = uncount(row.get(1)?);
-                match from_word(&row.get::<_, String>(0)?)? {
-                    Standing::Revoked => revoked += n,
-                    Standing::Enrolled | Standing::Pending => good += n,
-                }
+                count.add(from_word(&row.get::<_, String>(0)?)?, uncount(row.get(1)?));
             }
-            Ok((good, revoked))
+            Ok(count)
         })
         .await
     }

@@ -155,13 +155,13 @@ fn transitions(conn: &Connection, number: i64, since: Timestamp) -> Result<Vec<T
 }
 
 fn recorded(conn: &Connection, number: i64, since: Timestamp, after: Option<u64>) -> Result<Recorded> {
-    // Asked first: what is written from here on comes again with the next question and changes nothing then.
+    // Asked first: of what is written from here on a window may stand in what is read, and comes again with the next question.
     let upto = conn
         .prepare_cached("SELECT seq FROM head WHERE device = ?1")?
         .query_row([number], |row| row.get(0).map(uncount))?;
     let reports = match after {
         Some(after) if after == upto => Some(Vec::new()),
-        Some(after) => reports_after(conn, number, after)?,
+        Some(after) => reports_after(conn, number, after, upto)?,
         None => None,
     };
     let Some(reports) = reports else {
@@ -178,12 +178,13 @@ fn recorded(conn: &Connection, number: i64, since: Timestamp, after: Option<u64>
     Ok(recorded)
 }
 
-/// Reports with a number above one; `None` where there are so many that what they amount to is sooner read.
-fn reports_after(conn: &Connection, number: i64, after: u64) -> Result<Option<Vec<Happened>>> {
+/// Reports with a number above one, up to another; `None` where there are so many that what they amount to is sooner read.
+fn reports_after(conn: &Connection, number: i64, after: u64, upto: u64) -> Result<Option<Vec<Happened>>> {
     // primary key
-    let mut statement =
-        conn.prepare_cached("SELECT report FROM sent WHERE device = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
-    let mut rows = statement.query(params![number, count(after), MOST_FRESH])?;
+    let mut statement = conn.prepare_cached(
+        "SELECT report FROM sent WHERE device = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4",
+    )?;
+    let mut rows = statement.query(params![number, count(after), count(upto), MOST_FRESH])?;
     let mut reports = Vec::new();
     while let Some(row) = rows.next()? {
         reports.push(unpack(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?);

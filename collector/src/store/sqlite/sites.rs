@@ -208,6 +208,14 @@ impl Sites for Sqlite {
         .await
     }
 
+    async fn site_count(&self) -> Result<u64> {
+        self.read(|conn| {
+            let n = conn.prepare_cached("SELECT count(*) FROM site")?.query_row([], |row| row.get(0))?;
+            Ok(uncount(n))
+        })
+        .await
+    }
+
     async fn site_events(&self, id: &SiteId, limit: u32) -> Result<Vec<SiteEvent>> {
         let id = id.clone();
         self.read(move |conn| {

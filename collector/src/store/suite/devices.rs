@@ -5,7 +5,9 @@ use farmwatch_shared::id::SiteId;
 use farmwatch_shared::judge::Judged;
 use farmwatch_shared::state::State;
 
-use super::super::{Asset, Change, Device, DeviceFilter, Page, Receipt, SharedStore, Standing, StoreError};
+use super::super::{
+    Asset, Change, Device, DeviceCount, DeviceFilter, Page, Receipt, SharedStore, Standing, StoreError,
+};
 use super::{Case, arrival, change, enrol, enrolled, heartbeat, laptop, minute};
 
 pub const CASES: &[Case] = &[
@@ -53,7 +55,7 @@ async fn standing(store: SharedStore) {
     store.set_certificates(&device, &["0b".into(), "0c".into()]).await.unwrap();
     let known = store.device(&device).await.unwrap().unwrap();
     assert_eq!((known.standing, known.certificates), (Standing::Revoked, vec!["0b".into(), "0c".into()]));
-    assert_eq!(store.device_count().await.unwrap(), (1, 1));
+    assert_eq!(store.device_count().await.unwrap(), DeviceCount { enrolled: 1, pending: 0, revoked: 1 });
     let revoked = DeviceFilter { standing: Some(Standing::Revoked), ..DeviceFilter::default() };
     assert_eq!(listed(&store, revoked).await, [1]);
     assert!(store.set_standing(&laptop(9), Standing::Revoked).await.is_err());
