@@ -73,7 +73,7 @@ pub fn pikvm(laptop: &mut Laptop) {
     let words = [
         "the screen says LNX 7771 \"PiKVM V3\": PiKVM",
         "a USB device says 1d6b:0104 \"PiKVM Composite KVM Device\": PiKVM",
-        "P(farm-operated) = 7.7 %",
+        "P(farm-operated), by itself: 7.7 %",
     ];
     laptop.until_judged("a PiKVM", &words);
     let alerts = laptop.section("Alerts", "Judgement");
