@@ -258,8 +258,13 @@ impl<'a> Writing<'a> {
         self.changes.extend(history::of(around, self.now).into_iter().map(Change::SiteEvent));
     }
 
+    /// An alert is written once: what else there is to say of it is said when one of its laptops is judged again.
     fn write(&mut self, written: Option<Written>) {
         let Some(written) = written else { return };
+        let id = &written.alert.id;
+        if self.changes.iter().any(|change| matches!(change, Change::PutAlert(alert) if alert.id == *id)) {
+            return;
+        }
         if written.material {
             self.told.push(written.alert.clone());
         }

@@ -156,6 +156,28 @@ async fn what_was_the_fleets_tool_is_so_until_half_of_them_have_it_no_more() {
 }
 
 #[tokio::test]
+async fn that_few_have_it_is_told_by_one_that_has_it_too_and_not_by_one_whose_office_has_all_of_it() {
+    let (mut replay, store) = lived(&with_tool(100, |n| n <= 25)).await;
+    hear(&mut replay, &with_tool(25, |n| n <= 9)[9..], 3).await;
+    let fleets = || async { store.alert_by_key("policy/tool/anydesk").await.unwrap().unwrap() };
+    assert!(!fleets().await.summary.contains("On few laptops since"));
+    hear(&mut replay, &with_tool(1, |_| true), 4).await;
+    assert!(fleets().await.summary.contains("On few laptops since"), "it is named there, and has the tool");
+
+    // An office of thirty, and nobody elsewhere: for each of them it is rare elsewhere, and all of it is the fleet's.
+    let mut fleet = with_tool(100, |n| n <= 30);
+    let (mut replay, store) = lived(&fleet).await;
+    let fleets = || async { store.alert_by_key("policy/tool/anydesk").await.unwrap().unwrap() };
+    let raised = fleets().await;
+    fleet[..30].iter_mut().for_each(|laptop| laptop.address = "198.51.100.7".into());
+    for seq in 3..6 {
+        hear(&mut replay, &fleet[..30], seq).await;
+    }
+    let now = fleets().await;
+    assert_eq!((now.version, now.evidence), (raised.version, raised.evidence));
+}
+
+#[tokio::test]
 async fn one_laptop_more_with_the_fleets_tool_changes_nothing_that_is_written_of_the_others() {
     let (mut replay, store) = lived(&with_tool(100, |n| n <= 60)).await;
     let said = || async {

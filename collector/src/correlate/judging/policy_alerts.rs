@@ -41,7 +41,12 @@ impl Writing<'_> {
                 let written = life::note(open, "Heard again ", "the agent is heard again", self.now);
                 self.write(written);
             } else if let Some(tool) = fleet_tool::of_key(&open.key) {
-                self.fleets_tool_noted(known, open, tool).await?;
+                // It names this laptop, whether that has the tool or not.
+                if known.sanctions_everywhere(tool) {
+                    self.settle(open, "IT sanctions the tool").await?;
+                } else {
+                    self.over_if_few(open, tool).await?;
+                }
             } else if subject.allowed.contains(&open.key) {
                 self.write(life::settle(open, "IT allows it now", self.now));
             } else if policy::is_about_a_thing(&open.key) && drafts.iter().all(|d| d.key != open.key) {
@@ -86,7 +91,12 @@ impl Writing<'_> {
             (same && forbids).then(|| (what.clone(), tool.to_owned(), *share))
         };
         let Some((what, id, share)) = subject.common.iter().find_map(about) else {
-            self.fleets_no_more(draft).await?;
+            if let Some((_, tool)) = draft.key.split_once("/remote_tool/")
+                && let Some(alert) = self.app.store.alert_by_key(&fleet_tool::key(tool)).await?
+                && !alert.evidence.is_empty()
+            {
+                self.over_if_few(&alert, tool).await?;
+            }
             return Ok(None);
         };
         let key = fleet_tool::key(&id);
@@ -108,14 +118,6 @@ impl Writing<'_> {
         Ok(Some(self.bring(existing, about).await?))
     }
 
-    /// A tool that a draft is about is on few laptops: what was once said of many is over.
-    async fn fleets_no_more(&mut self, draft: &Draft) -> Result<()> {
-        let Some((_, tool)) = draft.key.split_once("/remote_tool/") else { return Ok(()) };
-        let alert = self.app.store.alert_by_key(&fleet_tool::key(tool)).await?;
-        self.write(alert.and_then(|alert| life::over(&alert, FEW, self.now)));
-        Ok(())
-    }
-
     /// The hashes of a tool's accounts on some laptops, on most of them first, with on how many.
     async fn accounts(&self, tool: &str, devices: &[DeviceId]) -> Result<Vec<(String, usize)>> {
         let key = FactKey::of::<RemoteTool>(tool);
@@ -133,16 +135,13 @@ impl Writing<'_> {
         Ok(accounts)
     }
 
-    /// What has become of a tool that was the fleet's, as one of those laptops shows that the alert names.
-    async fn fleets_tool_noted(&mut self, known: &Known, open: &Alert, tool: &str) -> Result<()> {
-        if known.sanctions_everywhere(tool) {
-            return self.settle(open, "IT sanctions the tool").await;
-        }
+    /// A tool that many laptops had and few do: what was said of many is over.
+    async fn over_if_few(&mut self, alert: &Alert, tool: &str) -> Result<()> {
         let each = |rule: &&str| prevalence::trait_of(&format!("{rule}/{tool}"));
         let traits: Vec<_> = remote_control::IDS.iter().map(each).collect();
         let left: u64 = self.app.store.counts_at(&traits).await?.into_iter().sum();
         if left < MANY / 2 {
-            self.write(life::over(open, FEW, self.now));
+            self.write(life::over(alert, FEW, self.now));
         }
         Ok(())
     }
@@ -156,13 +155,18 @@ pub(super) fn allowed(
     evidence: &Evidence<'_>,
     weights: &Weights,
 ) -> BTreeSet<String> {
+    let of_things =
+        open.iter().filter(|alert| alert.kind == AlertKind::Policy && policy::is_about_a_thing(&alert.key));
+    let mut untold: BTreeSet<String> = of_things.map(|alert| alert.key.clone()).collect();
+    // Most laptops have none.
+    if untold.is_empty() {
+        return untold;
+    }
     let keys = |findings: &[Finding]| -> BTreeSet<String> {
         policy::drafts(device, findings, evidence.state).into_iter().map(|draft| draft.key).collect()
     };
     let told = keys(findings);
-    let untold = |alert: &&Alert| policy::is_about_a_thing(&alert.key) && !told.contains(&alert.key);
-    let of_things = open.iter().filter(|alert| alert.kind == AlertKind::Policy).filter(untold);
-    let untold: BTreeSet<String> = of_things.map(|alert| alert.key.clone()).collect();
+    untold.retain(|key| !told.contains(key));
     if untold.is_empty() {
         return untold;
     }
