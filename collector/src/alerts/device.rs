@@ -68,7 +68,7 @@ fn summary(device: &Device, judged: &Judged, weights: &Weights) -> String {
     } else {
         format!("Against it:\n{against}")
     };
-    let now = if judged.posterior >= weights.threshold.device { NOW } else { BELOW };
+    let now = if judged.posterior >= weights.threshold.device { NOW } else { words::BELOW };
     format!(
         "{opening}: probability {}, where 1 laptop in {:.0} is one before anything is seen. This says how the laptop is \
          worked on, not by whom.\n\nFor it:\n{supports}\n\n{against}\n\n\
@@ -82,5 +82,3 @@ fn summary(device: &Device, judged: &Judged, weights: &Weights) -> String {
 
 const NOW: &str = "do not contact the person through this laptop. Check with their manager and HR, compare sign-ins, then \
                    isolate if the doubt stands";
-const BELOW: &str =
-    "nothing more; resolve this alert unless you know better. It is opened again by what is new";

@@ -2,9 +2,9 @@
 
 use farmwatch_shared::id::DeviceId;
 
-use super::fleet;
 use super::life::Draft;
-use crate::store::{AlertKind, Severity};
+use super::{fleet, policy};
+use crate::store::Severity;
 
 /// Its key.
 pub const KEY: &str = "policy/silent";
@@ -23,17 +23,7 @@ pub fn draft(silent: u64, hours: u32, listed: Vec<DeviceId>) -> Draft {
          rolled out. Otherwise compare the list with MDM or the sign-in log: a laptop that is in use and silent is a reason \
          to call."
     );
-    Draft {
-        key: KEY.to_owned(),
-        kind: AlertKind::Policy,
-        severity: Severity::Medium,
-        title: format!("The agents of {at_least} laptops or more are silent"),
-        summary,
-        devices: listed,
-        site: None,
-        posterior: None,
-        waterfall: Vec::new(),
-        evidence: fleet::pieces(KEY, silent, "are silent"),
-        absorbed_by: None,
-    }
+    let title = format!("The agents of {at_least} laptops or more are silent");
+    let pieces = fleet::pieces(KEY, silent, "are silent");
+    policy::plain(listed, KEY.to_owned(), Severity::Medium, title, summary, pieces)
 }

@@ -7,8 +7,8 @@ use farmwatch_shared::rules::common::Share;
 use farmwatch_shared::state::State;
 
 use super::life::Draft;
-use super::{fleet, words};
-use crate::store::{AlertKind, Severity};
+use super::{fleet, policy, words};
+use crate::store::Severity;
 
 const KEY: &str = "policy/tool/";
 
@@ -56,17 +56,7 @@ pub fn draft(
          another one's shows; if not, find out how it came to so many laptops.{each}",
         words::sentence(&why)
     );
-    Draft {
-        evidence: fleet::pieces(&key, share.with, "have it"),
-        key,
-        kind: AlertKind::Policy,
-        severity: Severity::Medium,
-        title: format!("{name} is on {at_least} laptops or more, and nobody has sanctioned it"),
-        summary,
-        devices: listed,
-        site: None,
-        posterior: None,
-        waterfall: Vec::new(),
-        absorbed_by: None,
-    }
+    let title = format!("{name} is on {at_least} laptops or more, and nobody has sanctioned it");
+    let pieces = fleet::pieces(&key, share.with, "have it");
+    policy::plain(listed, key, Severity::Medium, title, summary, pieces)
 }

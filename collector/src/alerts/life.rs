@@ -122,9 +122,7 @@ pub fn settle(old: &Alert, what: &str, now: Timestamp) -> Option<Written> {
     if old.state == AlertState::Resolved {
         return None;
     }
-    let (state, disposition) = (AlertState::Resolved, Some(Disposition::Authorised));
-    let alert =
-        Alert { state, disposition, resolved_on: Some(digest(&[])), evidence: Vec::new(), ..next(old, now) };
+    let alert = Alert { evidence: Vec::new(), ..resolved(old, Disposition::Authorised, now) };
     Some(Written {
         alert,
         events: vec![event(old, now, &format!("resolved as authorised: {what}"))],
@@ -155,6 +153,16 @@ pub fn digest(evidence: &[String]) -> String {
         hash.update([0]);
     }
     hex::encode(hash.finalize())
+}
+
+/// The alert, resolved on what it rests on.
+pub(super) fn resolved(old: &Alert, disposition: Disposition, now: Timestamp) -> Alert {
+    Alert {
+        state: AlertState::Resolved,
+        disposition: Some(disposition),
+        resolved_on: Some(digest(&old.evidence)),
+        ..next(old, now)
+    }
 }
 
 /// The alert with the next version.

@@ -4,7 +4,7 @@ use farmwatch_shared::id::AlertId;
 use jiff::Timestamp;
 
 use super::fleet::takes_in;
-use super::life::{self, Written, digest, next};
+use super::life::{self, Written, next, resolved};
 use crate::app::App;
 use crate::store::{
     Alert, AlertEvent, AlertFilter, AlertKind, AlertState, Change, Disposition, Page, StoreError,
@@ -129,15 +129,6 @@ fn decided(old: &Alert, action: &Action, actor: &str, now: Timestamp) -> Result<
         }),
         Action::Comment { text } if text.trim().is_empty() => not_now("the comment is empty"),
         Action::Comment { .. } => Ok(next(old, now)),
-    }
-}
-
-fn resolved(old: &Alert, disposition: Disposition, now: Timestamp) -> Alert {
-    Alert {
-        state: AlertState::Resolved,
-        disposition: Some(disposition),
-        resolved_on: Some(digest(&old.evidence)),
-        ..life::next(old, now)
     }
 }
 

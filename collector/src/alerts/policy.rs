@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use farmwatch_shared::facts::{Family as _, Host, RemoteTool, UsbDevice};
 use farmwatch_shared::finding::{Finding, Group};
 use farmwatch_shared::firmware::says_nothing;
+use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::state::State;
 use farmwatch_shared::waterfall::Bar;
 use jiff::{SignedDuration, Timestamp};
@@ -45,7 +46,7 @@ fn other_serial(device: &Device, state: &State) -> Option<Draft> {
     let piece = Piece { id: format!("serial {told}"), why };
     let key = format!("policy/{}/serial", device.id);
     Some(plain(
-        device,
+        vec![device.id.clone()],
         key,
         Severity::Medium,
         format!("Another serial number on {name}"),
@@ -90,7 +91,7 @@ pub fn silence(device: &Device, hours: u32) -> Draft {
     );
     let piece = Piece { id: format!("silent since {last}"), why: format!("silent since {}", minute(last)) };
     let title = format!("Agent silent on {name}");
-    plain(device, silence_key(device), Severity::Medium, title, summary, vec![piece])
+    plain(vec![device.id.clone()], silence_key(device), Severity::Medium, title, summary, vec![piece])
 }
 
 /// What the audit says of a device that IT should hear of: two machines under one name, orders that it did not
@@ -133,7 +134,7 @@ pub fn conflict(device: &Device, what: &str, evidence: &[Piece]) -> Draft {
         words::sentence(what)
     );
     let title = format!("Two machines report as {name}");
-    plain(device, conflict_key(device), Severity::High, title, summary, evidence.to_vec())
+    plain(vec![device.id.clone()], conflict_key(device), Severity::High, title, summary, evidence.to_vec())
 }
 
 /// The device refused an order, or failed at it.
@@ -148,11 +149,19 @@ pub fn refused_order(device: &Device, what: &str, evidence: &[Piece]) -> Draft {
         words::sentence(what)
     );
     let title = format!("Order not carried out by {name}");
-    plain(device, refused_order_key(device), Severity::High, title, summary, evidence.to_vec())
+    plain(
+        vec![device.id.clone()],
+        refused_order_key(device),
+        Severity::High,
+        title,
+        summary,
+        evidence.to_vec(),
+    )
 }
 
-fn plain(
-    device: &Device,
+/// A draft about some devices that rests on no findings.
+pub(super) fn plain(
+    devices: Vec<DeviceId>,
     key: String,
     severity: Severity,
     title: String,
@@ -165,7 +174,7 @@ fn plain(
         severity,
         title,
         summary,
-        devices: vec![device.id.clone()],
+        devices,
         site: None,
         posterior: None,
         waterfall: Vec::new(),

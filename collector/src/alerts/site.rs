@@ -171,14 +171,12 @@ fn summary(site: &Site, members: &[Member], weights: &Weights) -> String {
         said.shows,
         laptops.join("\n"),
         said.clears,
-        if stands { NOW } else { BELOW },
+        if stands { NOW } else { words::BELOW },
     )
 }
 
 const NOW: &str = "do not contact the people through these laptops. Compare where each laptop was shipped with who \
                    lives there, check sign-ins, then isolate them together";
-const BELOW: &str =
-    "nothing more; resolve this alert unless you know better. It is opened again by what is new";
 
 /// What is said otherwise of laptops in one place than of those that only who works on them joins.
 struct Said {

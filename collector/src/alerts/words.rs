@@ -70,6 +70,10 @@ pub fn short(why: &str) -> &str {
     why[..end.unwrap_or(why.len())].trim_end_matches('.')
 }
 
+/// What to do about an alert whose P has fallen below the threshold.
+pub const BELOW: &str =
+    "nothing more; resolve this alert unless you know better. It is opened again by what is new";
+
 /// What adds less reads as nothing.
 const SHOWN: f64 = 0.05;
 

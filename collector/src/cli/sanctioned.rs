@@ -8,6 +8,7 @@ use std::path::Path;
 use farmwatch_shared::catalogue::Catalogue;
 use farmwatch_shared::facts::FAMILIES;
 use farmwatch_shared::id::KeyedHash;
+use strsim::levenshtein;
 
 use crate::access::folder::Folder;
 use crate::config::Config;
@@ -54,27 +55,12 @@ impl Tools {
         let mut near: Vec<(usize, &String)> = self
             .0
             .iter()
-            .map(|known| (distance(&id, &known.replace('_', "-")), known))
+            .map(|known| (levenshtein(&id, &known.replace('_', "-")), known))
             .filter(|(far, known)| *far <= most || (id.len() > 3 && known.contains(&id)))
             .collect();
         near.sort();
         near.into_iter().take(MOST_MEANT).map(|(_, known)| format!("`{known}`")).collect()
     }
-}
-
-/// How many letters must be put in, left out or changed to make one of the other (Levenshtein).
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (line, letter) in from.chars().enumerate() {
-        let mut next = vec![line + 1];
-        for (at, other) in to.iter().enumerate() {
-            let changed = row[at] + usize::from(letter != *other);
-            next.push(changed.min(row[at + 1] + 1).min(next[at] + 1));
-        }
-        row = next;
-    }
-    row[to.len()]
 }
 
 /// Whether it is a hash as pages show it.
@@ -162,13 +148,6 @@ mod tests {
         assert_eq!(tools.check("brand-new"), Ok(()));
         assert_eq!(tools.check("teamviewer"), Ok(()), "agents that have not fetched it yet know this");
         assert!(shipped().check("brand-new").is_err());
-    }
-
-    #[test]
-    fn letters_put_in_left_out_and_changed_are_counted() {
-        for (from, to, far) in [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("abc", "abc", 0)] {
-            assert_eq!(distance(from, to), far, "{from} {to}");
-        }
     }
 
     #[test]

@@ -15,10 +15,10 @@ use super::connectors::{BuiltIn, Connector as _, Wanted};
 use super::decision::{Case, Decision, Refused, decide};
 use crate::alerts::FARMWATCH;
 use crate::app::App;
-use crate::policy::QuarantineMode;
+use crate::policy::{QuarantineMode, QuarantinePolicy};
 use crate::store::{
-    Alert, AlertEvent, AlertKind, AlertState, AnchorSeen, Asset, Change, Device, NewAudit, Page, Result,
-    Site, StoredOrder,
+    Alert, AlertEvent, AlertKind, AlertState, AnchorSeen, Asset, AuditEntry, Change, Device, NewAudit, Page,
+    Result, Site, StoredOrder,
 };
 
 /// The audit's word for what was decided.
@@ -30,6 +30,8 @@ const ISOLATE: &str = "isolate";
 /// What a person has released stays with people for so long.
 const RELEASE_HOLDS: SignedDuration = SignedDuration::from_hours(7 * 24);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// Entries of a laptop's audit that are read, for what was decided of it last.
+const LATELY: u32 = 50;
 
 /// What one transaction isolates, so that two alerts in it do not isolate one laptop twice or pass the cap.
 #[derive(Clone, Debug, Default)]
@@ -52,12 +54,12 @@ pub async fn consider(
     }
     for device in &alert.devices {
         let Some(device) = app.store.device(device).await? else { continue };
-        let (decision, _) = decided(app, alert, site, &device, batch, now).await?;
-        if decision == Decision::Refused(Refused::AlreadyIsolated) && would_be(app, &device.id, now).await? {
-            continue;
-        }
+        let lately = app.store.audit_entries(Some(device.id.as_str()), &Page::first(LATELY)).await?;
+        let would_be = would_be(&app.policy.quarantine, &lately, now);
+        let (decision, _) = decided(app, alert, site, &device, (batch, would_be), now).await?;
         let why = decision.why(&app.policy.quarantine);
-        if !is_news(app, &device.id, &alert.id, &why).await? {
+        let said_already = would_be && decision == Decision::Refused(Refused::AlreadyIsolated);
+        if said_already || !is_news(&lately, &alert.id, &why) {
             continue;
         }
         let action = if decision == Decision::DryRun { WOULD_ISOLATE } else { DECISION };
@@ -90,7 +92,8 @@ pub async fn proposals(app: &App, alert: &Alert, now: Timestamp) -> anyhow::Resu
     let mut proposed = Vec::new();
     for device in &alert.devices {
         let Some(device) = app.store.device(device).await? else { continue };
-        let (decision, _) = decided(app, alert, site.as_ref(), &device, &Batch::default(), now).await?;
+        let (decision, _) =
+            decided(app, alert, site.as_ref(), &device, (&Batch::default(), false), now).await?;
         if decision == Decision::Ask {
             proposed.push(device.id);
         }
@@ -103,7 +106,7 @@ async fn decided(
     alert: &Alert,
     site: Option<&Site>,
     device: &Device,
-    batch: &Batch,
+    (batch, would_be): (&Batch, bool),
     now: Timestamp,
 ) -> Result<(Decision, Vec<StoredOrder>)> {
     let policy = &app.policy.quarantine;
@@ -134,9 +137,7 @@ async fn decided(
             _ => false,
         },
         exempt: is_exempt(&policy.exempt, device, asset.as_ref()),
-        isolated: believed.stage.is_isolation()
-            || batch.isolated.contains(&device.id)
-            || would_be(app, &device.id, now).await?,
+        isolated: believed.stage.is_isolation() || batch.isolated.contains(&device.id) || would_be,
         released_by_person: released_by_person(&orders, now),
         had_its_time: had_its_time(&orders, &alert.id),
         in_last_hour: in_last_hour + batch.isolated.len() as u64,
@@ -145,14 +146,10 @@ async fn decided(
 }
 
 /// In a dry run: it would be isolated by now, for as long as isolations last.
-async fn would_be(app: &App, device: &DeviceId, now: Timestamp) -> Result<bool> {
-    let policy = &app.policy.quarantine;
-    if policy.mode != QuarantineMode::DryRun {
-        return Ok(false);
-    }
+fn would_be(policy: &QuarantinePolicy, audit: &[AuditEntry], now: Timestamp) -> bool {
     let since = now - SignedDuration::from_hours(i64::from(policy.expiry_hours));
-    let entries = app.store.audit_entries(Some(device.as_str()), &Page::first(50)).await?;
-    Ok(entries.iter().map(|e| &e.entry).any(|entry| entry.action == WOULD_ISOLATE && entry.at > since))
+    let would = |entry: &NewAudit| entry.action == WOULD_ISOLATE && entry.at > since;
+    policy.mode == QuarantineMode::DryRun && audit.iter().any(|entry| would(&entry.entry))
 }
 
 /// It shows now what at least two of a site show and what says where they stand.
@@ -186,13 +183,12 @@ fn had_its_time(orders: &[StoredOrder], alert: &AlertId) -> bool {
     })
 }
 
-/// The last decision about this laptop and this alert in the audit reads otherwise, or there is none.
-async fn is_news(app: &App, device: &DeviceId, alert: &AlertId, why: &str) -> Result<bool> {
-    let entries = app.store.audit_entries(Some(device.as_str()), &Page::first(50)).await?;
-    let mut entries = entries.iter().map(|e| &e.entry);
-    let decides = |action: &str| [DECISION, WOULD_ISOLATE].contains(&action);
-    let last = entries.find(|e| decides(&e.action) && e.why.contains(alert.as_str()));
-    Ok(last.is_none_or(|last| last.why != format!("{why} ({alert})")))
+/// The last decision about this laptop and this alert in its audit reads otherwise, or there is none.
+fn is_news(audit: &[AuditEntry], alert: &AlertId, why: &str) -> bool {
+    let decides = |entry: &&NewAudit| [DECISION, WOULD_ISOLATE].contains(&&*entry.action);
+    let mut decisions = audit.iter().map(|e| &e.entry).filter(decides);
+    let last = decisions.find(|entry| entry.why.contains(alert.as_str()));
+    last.is_none_or(|last| last.why != format!("{why} ({alert})"))
 }
 
 async fn isolation(
