@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::life::{Piece, bring};
 use super::{Draft, learning, policy};
 use crate::app::App;
-use crate::store::{Alert, Change, ExceptionScope, StoreError};
+use crate::store::{Alert, Change, StoreError};
 
 /// Times that a write is tried when somebody else was faster.
 const TRIES: usize = 4;
@@ -27,11 +27,8 @@ pub(crate) async fn raise(app: &App, draft: Draft, now: Timestamp) -> anyhow::Re
         learning::count(app, &draft).await?;
         return Ok(None);
     }
-    let covered = |scope: &ExceptionScope| match scope {
-        ExceptionScope::Device(id) => draft.devices.iter().any(|device| device.as_str() == id),
-        _ => false,
-    };
-    if app.store.exceptions(now).await?.iter().any(|exception| covered(&exception.scope)) {
+    let exceptions = app.store.exceptions(now).await?;
+    if draft.devices.iter().any(|device| exceptions.iter().any(|exception| exception.covers(device))) {
         return Ok(None);
     }
     for _ in 0..TRIES {

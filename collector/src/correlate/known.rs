@@ -67,9 +67,7 @@ impl Known {
 
     /// An exception covers all about the device.
     pub fn covers(&self, device: &DeviceId) -> bool {
-        self.exceptions
-            .iter()
-            .any(|e| matches!(&e.scope, ExceptionScope::Device(id) if id == device.as_str()))
+        self.exceptions.iter().any(|exception| exception.covers(device))
     }
 
     /// The address is an exit's: laptops that stand elsewhere come out of it.

@@ -6,9 +6,7 @@ use super::prevalence::is_suspect;
 use crate::alerts::fleet::{self, MANY};
 use crate::alerts::{fleet_silence, life, policy, report};
 use crate::app::App;
-use crate::store::{
-    Alert, AlertState, Device, DeviceFilter, ExceptionScope, Page, Result, Standing, StoreError,
-};
+use crate::store::{Alert, AlertState, Device, DeviceFilter, Page, Result, Standing, StoreError};
 
 /// Devices looked at in one step.
 const STEP: u32 = 500;
@@ -71,11 +69,7 @@ async fn leave_their_sites(app: &App, now: Timestamp) -> Result<()> {
 /// Agents that were not heard since, of laptops that no exception covers.
 async fn silent(app: &App, since: Timestamp, now: Timestamp) -> Result<Vec<Silent>> {
     let exceptions = app.store.exceptions(now).await?;
-    let covered = |device: &Device| {
-        let covers =
-            |scope: &ExceptionScope| matches!(scope, ExceptionScope::Device(id) if id == device.id.as_str());
-        exceptions.iter().any(|exception| covers(&exception.scope))
-    };
+    let covered = |device: &Device| exceptions.iter().any(|exception| exception.covers(&device.id));
     let filter = DeviceFilter { silent_since: Some(since), ..DeviceFilter::default() };
     let (mut page, mut all) = (Page::first(STEP), Vec::new());
     loop {

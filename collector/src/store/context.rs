@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use farmwatch_shared::id::DeviceId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,13 @@ pub struct Exception {
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
+}
+
+impl Exception {
+    /// It covers all about a device.
+    pub fn covers(&self, device: &DeviceId) -> bool {
+        matches!(&self.scope, ExceptionScope::Device(id) if id == device.as_str())
+    }
 }
 
 /// What an exception covers.
