@@ -78,7 +78,7 @@ impl Reporter {
 
     /// Takes what sensors saw. `keep` names families that are not the sensors' and stay.
     pub fn observe(&mut self, mut state: State, keep: &[&str]) {
-        for (key, value) in self.now.raw().iter().filter(|(key, _)| keep.contains(&key.family())) {
+        for (key, value) in self.now.values().filter(|(key, _)| keep.contains(&key.family())) {
             state.set(key.clone(), value.clone());
         }
         self.now = state;
@@ -135,7 +135,7 @@ impl Reporter {
             other: Default::default(),
         };
         if self.whole {
-            report.set = self.now.raw().clone();
+            report.set = self.now.to_map();
         } else if self.spooled.digest() != self.now.digest() {
             let delta = self.spooled.delta(&self.now);
             (report.set, report.gone) = (delta.set, delta.gone);
@@ -171,8 +171,8 @@ impl Reporter {
             (index >= MAX_FACTS || bytes > MAX_SET_BYTES).then(|| key.clone())
         };
         let is_first = |key: &FactKey| FIRST.contains(&key.family());
-        let first = state.raw().iter().filter(|(key, _)| is_first(key));
-        let others = state.raw().iter().filter(|(key, _)| !is_first(key));
+        let first = state.values().filter(|(key, _)| is_first(key));
+        let others = state.values().filter(|(key, _)| !is_first(key));
         let extra: Vec<_> = first.chain(others).enumerate().filter_map(over).collect();
         extra.iter().for_each(|key| state.remove(key));
         extra.len()
@@ -242,7 +242,7 @@ mod tests {
         let key = FactKey::try_from("isolation/self".to_owned()).unwrap();
         reporter.state_mut().set(key.clone(), json!({"state": "isolated"}));
         reporter.observe(state(&[("power/self", 1)]), &["isolation"]);
-        assert!(reporter.state().raw().contains_key(&key));
+        assert!(reporter.state().value(&key).is_some());
     }
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
         let mut endless = State::from(facts.collect::<BTreeMap<_, _>>());
         endless.put("usb_device", &SensorStatus::new(SensorState::Blind, "endless"));
         assert_eq!(Reporter::bound(&mut endless), 11);
-        assert_eq!(endless.raw().len(), MAX_FACTS);
+        assert_eq!(endless.len(), MAX_FACTS);
         assert!(endless.get::<SensorStatus>("usb_device").is_some(), "that it is overrun is told");
     }
 

@@ -2,12 +2,14 @@
 //!
 //! The values are kept as they were sent, so that an old collector loses nothing of a newer agent: unknown
 //! families and fields survive, and the digest is taken over what was sent, not over what was understood.
-//! [`State::all`] gives the typed view that rules use.
+//! [`State::all`] gives the typed view that rules use: each fact is read once, whoever asks for it.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::OnceLock;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -167,12 +169,19 @@ impl Delta {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<FactKey, Value>", into = "BTreeMap<FactKey, Value>")]
 pub struct State {
-    facts: BTreeMap<FactKey, Value>,
+    facts: BTreeMap<FactKey, Fact>,
     /// Taken when it is first asked for, and from then on kept with each change: who only reads facts pays nothing.
     digest: OnceLock<Digest>,
 }
 
 impl State {
+    /// Of facts as they are stored: JSON texts, which are read when they are first asked for. One that is no JSON reads as
+    /// `null`.
+    pub fn of_texts(facts: impl IntoIterator<Item = (FactKey, Box<str>)>) -> Self {
+        let facts = facts.into_iter().map(|(key, text)| (key, Fact { text: Some(text), ..Fact::default() }));
+        Self { facts: facts.collect(), digest: OnceLock::new() }
+    }
+
     /// Sets a fact from its type.
     ///
     /// A fact that cannot become JSON (a map with keys that are not text) is a programming error of its
@@ -185,17 +194,17 @@ impl State {
     /// Sets a fact as it was sent.
     pub fn set(&mut self, key: FactKey, value: Value) {
         if let Some(digest) = self.digest.get_mut() {
-            let old = self.facts.get(&key).map(|old| Digest::of_fact(&key, old)).unwrap_or_default();
+            let old = self.facts.get(&key).map(|old| Digest::of_fact(&key, old.value())).unwrap_or_default();
             *digest = digest.minus(old).plus(Digest::of_fact(&key, &value));
         }
-        self.facts.insert(key, value);
+        self.facts.insert(key, Fact::from(value));
     }
 
     /// Removes a fact; one that is not there is no matter.
     pub fn remove(&mut self, key: &FactKey) {
         let Some(old) = self.facts.remove(key) else { return };
         if let Some(digest) = self.digest.get_mut() {
-            *digest = digest.minus(Digest::of_fact(key, &old));
+            *digest = digest.minus(Digest::of_fact(key, old.value()));
         }
     }
 
@@ -206,36 +215,56 @@ impl State {
     }
 
     /// One fact, typed; `None` if it is not there or not readable as `F`.
-    pub fn get<F: Family>(&self, name: &str) -> Option<F> {
-        self.facts.get(&FactKey::of::<F>(name)).and_then(|value| F::deserialize(value).ok())
+    pub fn get<F: Family>(&self, name: &str) -> Option<&F> {
+        self.facts.get(&FactKey::of::<F>(name)).and_then(Fact::typed)
     }
 
     /// All readable facts of a family, typed, with their keys.
-    pub fn all<F: Family>(&self) -> impl Iterator<Item = (&FactKey, F)> {
+    pub fn all<F: Family>(&self) -> impl Iterator<Item = (&FactKey, &F)> {
         let from = FactKey(format!("{}/", F::NAME));
         self.facts
             .range(from..)
             .take_while(|(key, _)| key.family() == F::NAME)
-            .filter_map(|(key, value)| Some((key, F::deserialize(value).ok()?)))
+            .filter_map(|(key, fact)| Some((key, fact.typed()?)))
     }
 
-    /// Every fact as it was sent.
-    pub fn raw(&self) -> &BTreeMap<FactKey, Value> {
-        &self.facts
+    /// One fact as it was sent.
+    pub fn value(&self, key: &FactKey) -> Option<&Value> {
+        self.facts.get(key).map(Fact::value)
+    }
+
+    /// Every fact as it was sent, in order of the keys.
+    pub fn values(&self) -> impl Iterator<Item = (&FactKey, &Value)> {
+        self.facts.iter().map(|(key, fact)| (key, fact.value()))
+    }
+
+    /// The same as a map of its own.
+    pub fn to_map(&self) -> BTreeMap<FactKey, Value> {
+        self.values().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// How many facts there are.
+    pub fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    /// Nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.facts.is_empty()
     }
 
     /// The digest of this state.
     pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| {
-            let facts = self.facts.iter().map(|(key, value)| Digest::of_fact(key, value));
+            let facts = self.values().map(|(key, value)| Digest::of_fact(key, value));
             facts.fold(Digest::default(), Digest::plus)
         })
     }
 
     /// What leads from `self` to `next`.
     pub fn delta(&self, next: &State) -> Delta {
-        let set = next.facts.iter().filter(|(k, v)| self.facts.get(*k) != Some(v));
-        let gone = self.facts.keys().filter(|k| !next.facts.contains_key(*k));
+        let set = next.values().filter(|(key, value)| self.value(key) != Some(value));
+        let gone = self.facts.keys().filter(|key| !next.facts.contains_key(*key));
         Delta { set: set.map(|(k, v)| (k.clone(), v.clone())).collect(), gone: gone.cloned().collect() }
     }
 
@@ -248,7 +277,8 @@ impl State {
 
 impl From<BTreeMap<FactKey, Value>> for State {
     fn from(facts: BTreeMap<FactKey, Value>) -> Self {
-        Self { facts, digest: OnceLock::new() }
+        let facts = facts.into_iter().map(|(key, value)| (key, Fact::from(value)));
+        Self { facts: facts.collect(), digest: OnceLock::new() }
     }
 }
 
@@ -260,7 +290,62 @@ impl PartialEq for State {
 
 impl From<State> for BTreeMap<FactKey, Value> {
     fn from(state: State) -> Self {
-        state.facts
+        state.facts.into_iter().map(|(key, fact)| (key, fact.into_value())).collect()
+    }
+}
+
+/// A fact as it was sent, and as its family's type reads it, once somebody asked for that. It never changes: another takes
+/// its place.
+#[derive(Debug, Default)]
+struct Fact {
+    /// As it is stored; none of one that never was.
+    text: Option<Box<str>>,
+    value: OnceLock<Value>,
+    /// None where it does not read as its family's type.
+    typed: OnceLock<Option<Box<dyn Any + Send + Sync>>>,
+}
+
+impl Fact {
+    fn value(&self) -> &Value {
+        self.value.get_or_init(|| self.read().unwrap_or_default())
+    }
+
+    fn into_value(mut self) -> Value {
+        self.value.take().or_else(|| self.read()).unwrap_or_default()
+    }
+
+    /// As the type of its family: of another it is none.
+    fn typed<F: Family>(&self) -> Option<&F> {
+        let typed = self.typed.get_or_init(|| {
+            let fact: Option<F> = match self.value.get() {
+                Some(value) => F::deserialize(value).ok(),
+                None => self.read(),
+            };
+            fact.map(|fact| Box::new(fact) as Box<dyn Any + Send + Sync>)
+        });
+        typed.as_ref()?.downcast_ref()
+    }
+
+    fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_str(self.text.as_deref()?).ok()
+    }
+}
+
+impl From<Value> for Fact {
+    fn from(value: Value) -> Self {
+        Self { value: OnceLock::from(value), ..Self::default() }
+    }
+}
+
+impl Clone for Fact {
+    fn clone(&self) -> Self {
+        Self { text: self.text.clone(), value: self.value.clone(), typed: OnceLock::new() }
+    }
+}
+
+impl PartialEq for Fact {
+    fn eq(&self, other: &Self) -> bool {
+        self.value() == other.value()
     }
 }
 
@@ -270,7 +355,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::facts::Power;
+    use crate::facts::{Display, Power};
 
     fn states() -> impl Strategy<Value = State> {
         prop::collection::btree_map("[a-c]/[a-d]", 0..4i32, 0..8).prop_map(|map| {
@@ -290,7 +375,7 @@ mod tests {
 
         #[test]
         fn equal_digests_mean_equal_states(a in states(), b in states()) {
-            prop_assert_eq!(a.digest() == b.digest(), a.raw() == b.raw());
+            prop_assert_eq!(a.digest() == b.digest(), a == b);
         }
     }
 
@@ -302,8 +387,30 @@ mod tests {
         assert_eq!(state.get::<Power>("self").unwrap().mains, Some(true));
         let sent = serde_json::to_string(&state).unwrap();
         let got: State = serde_json::from_str(&sent).unwrap();
-        assert_eq!(got.raw()[&key]["fuel_cell"], "hydrogen");
+        assert_eq!(got.value(&key).unwrap()["fuel_cell"], "hydrogen");
         assert_eq!(got.digest(), state.digest());
+    }
+
+    #[test]
+    fn what_is_stored_reads_as_what_was_sent_and_no_json_as_nothing() {
+        let (mut sent, key) = (State::default(), |text: &str| FactKey::try_from(text.to_owned()).unwrap());
+        sent.set(key("power/self"), json!({"mains": true, "fuel_cell": [1, 2.5]}));
+        sent.set(key("display/1"), json!("no display"));
+        let texts = |state: &State| -> Vec<(FactKey, Box<str>)> {
+            state.values().map(|(key, value)| (key.clone(), value.to_string().into())).collect()
+        };
+        let stored = State::of_texts(texts(&sent));
+        assert_eq!(
+            stored.get::<Power>("self").unwrap().mains,
+            Some(true),
+            "before anybody asked for its value"
+        );
+        assert_eq!(stored.clone(), sent);
+        assert_eq!(stored.digest(), sent.digest());
+        assert_eq!(stored.all::<Display>().count(), 0);
+        assert_eq!(BTreeMap::from(stored), sent.to_map());
+        let bad = State::of_texts([(key("power/self"), "{\"mains\":".into())]);
+        assert_eq!((bad.get::<Power>("self"), bad.value(&key("power/self"))), (None, Some(&Value::Null)));
     }
 
     #[test]

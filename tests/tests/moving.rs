@@ -137,7 +137,7 @@ fn elsewhere(runtime: &Runtime, lost: &Collector, folder: &Path, backup: &str, l
         let ack = runtime.block_on(laptop.send(&[report])).unwrap().ack().unwrap();
         assert_eq!((ack.seq, ack.want_state), (laptop.seq, true), "the whole state is asked for");
         let mut whole = laptop.report();
-        (whole.whole, whole.set) = (true, laptop.state.raw().clone());
+        (whole.whole, whole.set) = (true, laptop.state.to_map());
         let ack = runtime.block_on(laptop.send(&[whole])).unwrap().ack().unwrap();
         assert_eq!((ack.seq, ack.want_state), (laptop.seq, false));
     }

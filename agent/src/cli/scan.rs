@@ -156,7 +156,8 @@ fn said_of(findings: Vec<Finding>, state: State, weights: &Weights) -> Scan {
         judged if judged.findings.iter().any(|finding| finding.llr > 0.0) => "suspicious",
         _ => "unremarkable",
     };
-    let sensors = state.all::<SensorStatus>().map(|(key, status)| (key.name().to_owned(), status)).collect();
+    let sensors =
+        state.all::<SensorStatus>().map(|(key, status)| (key.name().to_owned(), status.clone())).collect();
     let waterfall = waterfall::of_device(&judged, weights);
     Scan { verdict, threshold, judged, waterfall, days_of_use: 0, notes: Vec::new(), sensors, facts: state }
 }
@@ -206,7 +207,7 @@ fn text(scan: &Scan, brief: bool) -> String {
     }
     if !brief {
         text.push_str("\nFacts\n");
-        let facts = scan.facts.raw().iter().filter(|(key, _)| key.family() != SensorStatus::NAME);
+        let facts = scan.facts.values().filter(|(key, _)| key.family() != SensorStatus::NAME);
         text.push_str(&table(facts.map(|(key, value)| vec![key.to_string(), said(value)]).collect()));
     }
     text.push_str("\nSensors\n");

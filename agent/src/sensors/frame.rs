@@ -176,7 +176,7 @@ impl Frame {
             self.state.set(key.clone(), value.clone());
         }
         slot.facts = facts;
-        if self.state.get::<SensorStatus>(slot.name).as_ref() != Some(status) {
+        if self.state.get::<SensorStatus>(slot.name) != Some(status) {
             self.state.put(slot.name, status);
         }
         self.changed |= self.state.digest() != before;
@@ -277,7 +277,7 @@ mod tests {
             seen.push((
                 state.get::<Power>("self").is_some(),
                 status.state,
-                status.reason.unwrap_or_default(),
+                status.reason.clone().unwrap_or_default(),
             ));
         }
         assert_eq!(seen[0], (true, SensorState::Ok, String::new()));
@@ -307,7 +307,7 @@ mod tests {
         let mut frame = frame();
         for (limited, reason) in [(true, Some(LIMITED)), (false, None)] {
             frame.sense(1, now(), limited);
-            let status = frame.take().state.get::<SensorStatus>("locale").unwrap();
+            let status = frame.take().state.get::<SensorStatus>("locale").cloned().unwrap();
             assert_eq!((status.state, status.reason.as_deref()), (SensorState::Ok, reason));
         }
     }

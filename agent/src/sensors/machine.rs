@@ -116,10 +116,10 @@ impl Machine {
     }
 
     /// One look of a family's sensor: its facts by name, and its own state.
-    pub(crate) fn look<F: Family>(&self) -> (Vec<(String, F)>, SensorStatus) {
+    pub(crate) fn look<F: Family + Clone>(&self) -> (Vec<(String, F)>, SensorStatus) {
         let Observation { state, .. } = test::look(F::NAME, self.path());
-        let status = state.get::<SensorStatus>(F::NAME).unwrap();
-        (state.all::<F>().map(|(name, fact)| (name.name().to_owned(), fact)).collect(), status)
+        let status = state.get::<SensorStatus>(F::NAME).cloned().unwrap();
+        (state.all::<F>().map(|(name, fact)| (name.name().to_owned(), fact.clone())).collect(), status)
     }
 }
 

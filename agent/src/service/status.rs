@@ -149,8 +149,8 @@ impl Daemon {
             catalogue: self.adopted.catalogue_counter,
             level: if self.level.is_2() { 2 } else { 1 },
             certificate_expires_at: self.identity.expires_at().ok(),
-            isolation: state.get::<Isolation>("self"),
-            sensors: state.all::<SensorStatus>().map(|(key, s)| (key.name().to_owned(), s)).collect(),
+            isolation: state.get::<Isolation>("self").cloned(),
+            sensors: state.all::<SensorStatus>().map(|(key, s)| (key.name().to_owned(), s.clone())).collect(),
             managed: self.config.managed.clone(),
         }
     }

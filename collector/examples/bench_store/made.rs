@@ -84,7 +84,7 @@ pub fn arrival(n: u64, seq: u64, heartbeat: bool) -> Arrival {
             state.set(key, fact(seq));
         }
         report.digest = state.digest();
-        report.set = state.raw().clone();
+        report.set = state.to_map();
         report.windows = vec![window(seq)];
     }
     Arrival {

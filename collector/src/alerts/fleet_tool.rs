@@ -34,7 +34,7 @@ pub fn draft(
     listed: Vec<DeviceId>,
     accounts: &[(String, usize)],
 ) -> Draft {
-    let name = words::tool(&state.get::<RemoteTool>(tool).unwrap_or_default());
+    let name = words::tool(state.get(tool).unwrap_or(&RemoteTool::default()));
     let (key, at_least) = (key(tool), fleet::at_least(share.with));
     let why = format!("{name} is on {at_least} laptops or more, and IT has not said whose it is");
     let each = accounts.iter().take(ACCOUNTS);

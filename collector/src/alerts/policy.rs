@@ -29,7 +29,7 @@ pub fn drafts(device: &Device, findings: &[Finding], state: &State) -> Vec<Draft
 
 /// The laptop tells another serial number than the one it is known by.
 fn other_serial(device: &Device, state: &State) -> Option<Draft> {
-    let told = state.get::<Host>("self")?.serial.filter(|told| !says_nothing(told))?;
+    let told = state.get::<Host>("self")?.serial.as_ref().filter(|told| !says_nothing(told))?;
     let known = device.serial.as_deref().unwrap_or("none");
     if told.trim().eq_ignore_ascii_case(known.trim()) {
         return None;
@@ -212,8 +212,8 @@ fn draft(device: &Device, thing: &str, found: &[&Finding], state: &State) -> Dra
         key: format!("policy/{}/{thing}", device.id),
         kind: AlertKind::Policy,
         severity: severity(strongest),
-        title: title(device, group, tool.as_ref()),
-        summary: summary(device, group, found, tool.as_ref()),
+        title: title(device, group, tool),
+        summary: summary(device, group, found, tool),
         devices: vec![device.id.clone()],
         site: None,
         posterior: None,

@@ -214,7 +214,7 @@ impl About {
             Standing::Enrolled | Standing::Revoked => Vec::new(),
         };
         let orders = store.orders(&device.id, 20).await?;
-        let isolation = quarantine::belief(&orders, state.get::<Isolation>("self").as_ref(), now);
+        let isolation = quarantine::belief(&orders, state.get::<Isolation>("self"), now);
         Ok(Self {
             asset: store.asset_of(&device).await?,
             site,

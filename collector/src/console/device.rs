@@ -196,7 +196,7 @@ fn coverage(facts: &Facts) -> Markup {
                         tr {
                             th scope="row" { (key.name().replace('_', " ")) }
                             td data-label="State" { (words::sensor(status.state)) }
-                            td data-label="Why" { (status.reason.unwrap_or_default()) }
+                            td data-label="Why" { (status.reason.as_deref().unwrap_or_default()) }
                         }
                     }
                 }
@@ -208,7 +208,7 @@ fn coverage(facts: &Facts) -> Markup {
 fn all_facts(facts: &Facts) -> Markup {
     let known = FAMILIES.iter().filter(|family| **family != SensorStatus::NAME).copied();
     let mut families: Vec<&str> = known.collect();
-    for key in facts.raw().keys() {
+    for (key, _) in facts.values() {
         if !FAMILIES.contains(&key.family()) && !families.contains(&key.family()) {
             families.push(key.family());
         }
@@ -217,7 +217,7 @@ fn all_facts(facts: &Facts) -> Markup {
         section aria-labelledby="facts" {
             h2 id="facts" { "Facts" }
             @for family in families {
-                @let of: Vec<_> = facts.raw().iter().filter(|(key, _)| key.family() == family).collect();
+                @let of: Vec<_> = facts.values().filter(|(key, _)| key.family() == family).collect();
                 @if !of.is_empty() {
                     details.facts {
                         summary { (family.replace('_', " ")) " " span.dim { "(" (of.len()) ")" } }

@@ -12,7 +12,7 @@ pub fn fold(state: &State, keys: &[FactKey]) -> Markup {
                 summary { (keys.len()) @if keys.len() == 1 { " fact" } @else { " facts" } " behind it" }
                 @for key in keys {
                     h4 { code { (key) } }
-                    @match state.raw().get(key) {
+                    @match state.value(key) {
                         Some(value) => (table(value)),
                         None => p.dim { "no longer so" }
                     }

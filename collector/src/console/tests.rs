@@ -42,7 +42,7 @@ async fn desk() -> Desk {
     state.put("x11vnc", &RemoteTool { name: "x11vnc".into(), seen, serving: true, ..RemoteTool::default() });
     let mut report = suite::heartbeat(&device, 1, &state);
     report.whole = true;
-    report.set = state.raw().clone();
+    report.set = state.to_map();
     let received_at = Timestamp::now();
     let arrival = Arrival { received_at, network: Some(HOSTILE.into()), ..suite::arrival(report) };
     store.ingest(vec![arrival]).await.unwrap();

@@ -170,7 +170,8 @@ impl Fleet {
 /// System, maker and model in one word.
 fn model(state: &State) -> String {
     let Some(host) = state.get::<Host>("self") else { return "unknown".into() };
-    let (vendor, model) = (host.vendor.unwrap_or_default(), host.model.unwrap_or_default());
+    let (vendor, model) =
+        (host.vendor.as_deref().unwrap_or_default(), host.model.as_deref().unwrap_or_default());
     let words = format!("{}/{} {}", host.os, vendor.trim(), model.trim());
     words.to_lowercase().chars().take(MODEL).collect()
 }

@@ -61,7 +61,8 @@ async fn what_is_acknowledged_is_stored_hashed_again_and_queued() {
     let (status, ack) = post::<Ack>(&ingest, peer(1), body).await;
     assert_eq!((status, ack), (StatusCode::ACCEPTED, Ack { seq: 2, policy: 7, ..Ack::default() }));
     let store = &ingest.app.store;
-    let stored = store.state(&suite::laptop(1)).await.unwrap().get::<UsbDevice>("1-4").unwrap();
+    let stored = store.state(&suite::laptop(1)).await.unwrap();
+    let stored = stored.get::<UsbDevice>("1-4").unwrap();
     assert_eq!(stored.serial, Some(hash_again(&serial, &ingest.app.hash_key)));
     let device = store.device(&suite::laptop(1)).await.unwrap().unwrap();
     assert_eq!(device.public_address, Some("203.0.113.7".parse().unwrap()));

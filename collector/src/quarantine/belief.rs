@@ -59,8 +59,8 @@ impl Stage {
 /// What is believed of a device now.
 pub async fn status(app: &App, device: &DeviceId, now: Timestamp) -> Result<Belief> {
     let orders = app.store.orders(device, 20).await?;
-    let says = app.store.state(device).await?.get::<Isolation>("self");
-    Ok(belief(&orders, says.as_ref(), now))
+    let state = app.store.state(device).await?;
+    Ok(belief(&orders, state.get::<Isolation>("self"), now))
 }
 
 /// What is believed. `orders` are the device's, newest first; `says` is its own fact.

@@ -38,7 +38,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A family of facts.
-pub trait Family: Serialize + DeserializeOwned {
+pub trait Family: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The word before the `/` in the family's keys.
     const NAME: &'static str;
 }

@@ -39,10 +39,10 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
         return Vec::new();
     }
     let screens = evidence.state.all::<Display>().filter(|(_, screen)| !screen.built_in);
-    let came: Vec<(&FactKey, Display, Timestamp)> =
+    let came: Vec<(&FactKey, &Display, Timestamp)> =
         screens.filter_map(|(key, screen)| screen.since.map(|since| (key, screen, since))).collect();
     let [(screen_key, screen, at)] = came.as_slice() else { return Vec::new() };
-    let with_it: Vec<(&FactKey, UsbDevice)> = evidence
+    let with_it: Vec<(&FactKey, &UsbDevice)> = evidence
         .state
         .all::<UsbDevice>()
         .filter(|(_, device)| device.since.is_some_and(|since| apart(since, *at) <= TOGETHER))

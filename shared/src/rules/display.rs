@@ -49,7 +49,7 @@ const CONTRADICTIONS: [(&str, &str); 3] = [
 
 /// What the screens say.
 pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
-    let displays: Vec<(&FactKey, Display)> = evidence.state.all::<Display>().collect();
+    let displays: Vec<(&FactKey, &Display)> = evidence.state.all::<Display>().collect();
     let lit = displays.iter().filter(|(_, display)| display.active).count();
     let external = displays.iter().filter(|(_, display)| !display.built_in);
     external
@@ -78,7 +78,7 @@ struct Use {
 
 impl Use {
     fn of(evidence: &Evidence<'_>, display: &Display) -> Self {
-        let power: Option<Power> = evidence.state.get("self");
+        let power: Option<&Power> = evidence.state.get("self");
         let passing = display.since.is_some_and(|since| evidence.now.duration_since(since) < PASSING);
         let shut = power.is_some_and(|power| power.lid_closed == Some(true));
         Self { since: display.since, passing, shut }

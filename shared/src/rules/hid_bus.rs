@@ -46,7 +46,7 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
     devices
         .filter(|(key, device)| device.bus != Bus::Usb && !is_sanctioned(evidence.context, key, None))
         .filter_map(|(key, device)| {
-            let found = judge(&device, guest, weights)?;
+            let found = judge(device, guest, weights)?;
             let tool = found.cause.strip_prefix("tool:");
             if tool.is_some_and(|tool| evidence.context.sanctioned_tools.iter().any(|id| id == tool)) {
                 return None;

@@ -108,7 +108,7 @@ fn meetings(state: &State) -> (Vec<FactKey>, String) {
     let tools = state.all::<RemoteTool>();
     let running = tools.filter(|(_, tool)| tool.class == ToolClass::Meeting && tool.running());
     let (keys, names): (Vec<FactKey>, Vec<String>) =
-        running.map(|(key, tool)| (key.clone(), tool.name)).unzip();
+        running.map(|(key, tool)| (key.clone(), tool.name.clone())).unzip();
     let during = match names.as_slice() {
         [] => String::new(),
         names => format!("; {} runs, in which others can be given control", names.join(", ")),

@@ -26,9 +26,9 @@ const NEAR_MINUTES: i32 = 60;
 /// What the time zone says.
 pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
     let context = evidence.context;
-    let zone = evidence.state.get::<Locale>("self").and_then(|locale| locale.time_zone);
+    let zone = evidence.state.get::<Locale>("self").and_then(|locale| locale.time_zone.as_deref());
     let (Some(zone), Some(country)) = (zone, &context.country) else { return Vec::new() };
-    if context.sanctioned_place || fits(&zone, country) {
+    if context.sanctioned_place || fits(zone, country) {
         return Vec::new();
     }
     let why = format!("its clock keeps the time of {zone}, and its public address is in {country}");

@@ -36,7 +36,6 @@ pub use input::of_timing as timing;
 use jiff::Timestamp;
 pub use place::share_of as share_of_strange_hardware;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::facts::{
     Display, Family as _, HidDevice, Host, Locale, Power, RemoteTool, SensorStatus, Transition, UsbDevice,
@@ -206,9 +205,7 @@ pub(crate) fn is_sanctioned(context: &Context, key: &FactKey, serial: Option<&Ke
 
 /// Whether the laptop is a hypervisor's guest, whose screen and pointer are the hypervisor's.
 fn is_guest(state: &State) -> bool {
-    // Asked by several rules each time; the rest of the fact is nothing to them.
-    let host = state.raw().get(&FactKey::of::<Host>("self"));
-    host.and_then(|host| host.get("hypervisor")).is_some_and(Value::is_string)
+    state.get::<Host>("self").is_some_and(|host| host.hypervisor.is_some())
 }
 
 fn has_trait(traits: &[String], name: &str) -> bool {

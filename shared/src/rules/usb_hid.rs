@@ -83,7 +83,7 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
     devices
         .filter(|(key, device)| !is_sanctioned(evidence.context, key, device.serial.as_ref()))
         .flat_map(|(key, device)| {
-            let seen = Device::new(key, &device, weights);
+            let seen = Device::new(key, device, weights);
             [seen.identity(), seen.disguise(), seen.shape(guest), seen.jiggler()]
         })
         .flatten()

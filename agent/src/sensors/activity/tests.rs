@@ -107,8 +107,9 @@ fn the_reader_takes_input_sleeps_without_any_and_ends_when_it_is_dropped() {
 
 #[test]
 fn a_machine_without_input_devices_says_so() {
-    let status =
-        |machine: &Machine| look("activity", machine.path()).state.get::<SensorStatus>("activity").unwrap();
+    let status = |machine: &Machine| {
+        look("activity", machine.path()).state.get::<SensorStatus>("activity").cloned().unwrap()
+    };
     assert_eq!(status(&Machine::new()).state, SensorState::NotSupported);
     let (machine, _pipes) = laptop();
     assert_eq!(status(&machine), SensorStatus::ok());

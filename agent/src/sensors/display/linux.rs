@@ -118,8 +118,11 @@ mod tests {
     /// What the sensor says: its displays by connector, and its own state.
     fn see(root: &TempDir) -> (Vec<(String, Display)>, SensorStatus) {
         let state = test::look(Display::NAME, root.path()).state;
-        let status = state.get::<SensorStatus>(Display::NAME).unwrap();
-        (state.all::<Display>().map(|(name, display)| (name.name().to_owned(), display)).collect(), status)
+        let status = state.get::<SensorStatus>(Display::NAME).cloned().unwrap();
+        (
+            state.all::<Display>().map(|(name, display)| (name.name().to_owned(), display.clone())).collect(),
+            status,
+        )
     }
 
     fn edid_of(file: &str) -> Vec<u8> {

@@ -109,7 +109,7 @@ mod tests {
         );
         std::os::unix::fs::symlink("/usr/share/zoneinfo/America/Phoenix", root.path().join("etc/localtime"))
             .unwrap();
-        let locale: Locale = look("locale", root.path()).state.get("self").unwrap();
+        let locale: Locale = look("locale", root.path()).state.get("self").cloned().unwrap();
         assert_eq!(locale.time_zone.as_deref(), Some("America/Phoenix"), "the link wins");
         assert_eq!(locale.keyboard_layouts, ["us", "de"]);
         assert_eq!(locale.languages, ["en_US"]);

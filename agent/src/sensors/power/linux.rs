@@ -220,7 +220,7 @@ mod tests {
         write(root.path(), &LAPTOP);
         let inhibit = "WHAT=idle:sleep\nWHO=my private program\nWHY=x\nMODE=block\n";
         write(root.path(), &[("run/systemd/inhibit/4", inhibit), ("run/systemd/inhibit/4.ref", "")]);
-        let power: Power = look("power", root.path()).state.get("self").unwrap();
+        let power: Power = look("power", root.path()).state.get("self").cloned().unwrap();
         let expected = Power {
             mains: Some(true),
             battery: true,
@@ -257,7 +257,7 @@ mod tests {
         write(root.path(), &[("etc/systemd/system/x", "")]);
         symlink("/dev/null", root.path().join("etc/systemd/system/suspend.target")).unwrap();
         assert_eq!(never_sleeps(&config(root.path()), &mut None), Some(true));
-        let status: SensorStatus = look("power", root.path()).state.get("power").unwrap();
+        let status: SensorStatus = look("power", root.path()).state.get("power").cloned().unwrap();
         assert_eq!(status.state, SensorState::NotSupported);
     }
 
@@ -273,7 +273,7 @@ mod tests {
         for (file, reason) in cases {
             let root = tempfile::tempdir().unwrap();
             write(root.path(), &LAPTOP[..2]);
-            let status = || look("power", root.path()).state.get::<SensorStatus>("power").unwrap();
+            let status = || look("power", root.path()).state.get::<SensorStatus>("power").cloned().unwrap();
             write(root.path(), &[(file, &whole)]);
             assert_eq!(status().state, SensorState::Ok, "{file}");
             write(root.path(), &[(file, &long)]);

@@ -105,12 +105,11 @@ impl Reports for Postgres {
 pub async fn state(line: &Line, device: &DeviceId) -> Result<State, Fault> {
     // UNIQUE id, primary key
     let query = "SELECT f.key, f.value FROM device d JOIN fact f ON f.device = d.number WHERE d.id = $1";
-    let mut facts = std::collections::BTreeMap::new();
+    let mut facts = Vec::new();
     for row in &line.rows(query, &[&device.as_str()]).await? {
-        let key: FactKey = id(get(row, 0)?)?;
-        facts.insert(key, from_json(get(row, 1)?)?);
+        facts.push((id(get(row, 0)?)?, get::<&str>(row, 1)?.into()));
     }
-    Ok(State::from(facts))
+    Ok(State::of_texts(facts))
 }
 
 /// Shortest round trip of the days since a time, in milliseconds.

@@ -127,10 +127,9 @@ pub fn state(conn: &Connection, device: i64) -> Result<State> {
     // primary key
     let mut statement = conn.prepare_cached("SELECT key, value FROM fact WHERE device = ?1")?;
     let mut rows = statement.query([device])?;
-    let mut facts = BTreeMap::new();
+    let mut facts = Vec::new();
     while let Some(row) = rows.next()? {
-        let key: FactKey = id(row.get(0)?)?;
-        facts.insert(key, from_json(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?);
+        facts.push((id(row.get(0)?)?, row.get(1)?));
     }
-    Ok(State::from(facts))
+    Ok(State::of_texts(facts))
 }

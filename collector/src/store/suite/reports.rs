@@ -171,7 +171,7 @@ async fn hashed_again(store: SharedStore) {
     let as_sent = BTreeMap::from([(key.clone(), Digest::of_fact(&key, &sent))]);
     let arrival = Arrival { as_sent, ..arrival(report) };
     assert_eq!(store.ingest(vec![arrival]).await.unwrap(), [taken()]);
-    assert_eq!(store.state(&device).await.unwrap().raw()[&key], kept);
+    assert_eq!(store.state(&device).await.unwrap().value(&key), Some(&kept));
     assert_eq!(store.device(&device).await.unwrap().unwrap().digest, agent.digest());
     assert_eq!(take(&store, heartbeat(&device, 2, &agent)).await, taken());
     assert_eq!(take(&store, change(&device, 3, &agent, &State::default())).await, taken());

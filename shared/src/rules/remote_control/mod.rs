@@ -58,10 +58,10 @@ const ASTRILL: &str = "astrill";
 
 /// What remote tools say.
 pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
-    let tools: Vec<Tool> = evidence
+    let tools: Vec<Tool<'_>> = evidence
         .state
         .all::<RemoteTool>()
-        .map(|(key, fact)| Tool { id: key.name().to_owned(), key: key.clone(), fact })
+        .map(|(key, fact)| Tool { id: key.name(), key, fact })
         .filter(|tool| !tool.sanctioned(evidence))
         .collect();
     let mut found: Vec<Finding> = tools.iter().filter_map(|tool| tool.finding(weights)).collect();
@@ -70,9 +70,10 @@ pub fn rule(evidence: &Evidence<'_>, weights: &Weights) -> Vec<Finding> {
 }
 
 /// All tools as facts, by id: several that let somebody in, of different makers.
-fn several(tools: &[Tool], weights: &Weights) -> Option<Finding> {
-    let controls = |tool: &&Tool| tool.lets_in() && (tool.in_use() || tool.serves());
-    let by_id: BTreeMap<&str, &Tool> = tools.iter().filter(controls).map(|tool| (&*tool.id, tool)).collect();
+fn several(tools: &[Tool<'_>], weights: &Weights) -> Option<Finding> {
+    let controls = |tool: &&Tool<'_>| tool.lets_in() && (tool.in_use() || tool.serves());
+    let by_id: BTreeMap<&str, &Tool<'_>> =
+        tools.iter().filter(controls).map(|tool| (tool.id, tool)).collect();
     if by_id.len() < 2 {
         return None;
     }
@@ -89,7 +90,7 @@ fn several(tools: &[Tool], weights: &Weights) -> Option<Finding> {
     Some(Finding { technique: Some("T1219.002".into()), facts, ..found })
 }
 
-impl Tool {
+impl Tool<'_> {
     fn finding(&self, weights: &Weights) -> Option<Finding> {
         let name = self.name();
         let evidence = self.how();

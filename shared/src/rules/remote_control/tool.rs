@@ -5,15 +5,15 @@ use crate::facts::{RemoteTool, Seen, SeenBy, ToolClass};
 use crate::state::FactKey;
 
 /// A tool that was seen.
-pub(super) struct Tool {
-    pub(super) id: String,
-    pub(super) key: FactKey,
-    pub(super) fact: RemoteTool,
+pub(super) struct Tool<'a> {
+    pub(super) id: &'a str,
+    pub(super) key: &'a FactKey,
+    pub(super) fact: &'a RemoteTool,
 }
 
-impl Tool {
+impl Tool<'_> {
     pub(super) fn name(&self) -> &str {
-        if self.fact.name.is_empty() { &self.id } else { &self.fact.name }
+        if self.fact.name.is_empty() { self.id } else { &self.fact.name }
     }
 
     pub(super) fn cause(&self) -> String {
@@ -23,9 +23,9 @@ impl Tool {
     pub(super) fn sanctioned(&self, evidence: &Evidence<'_>) -> bool {
         let context = evidence.context;
         let account = self.fact.account.as_ref().map(|hash| hash.as_str().to_owned());
-        context.sanctioned_tools.contains(&self.id)
+        context.sanctioned_tools.iter().any(|id| id == self.id)
             || account.is_some_and(|account| context.sanctioned_accounts.contains(&account))
-            || is_sanctioned(context, &self.key, None)
+            || is_sanctioned(context, self.key, None)
     }
 
     /// A class of which a running one lets somebody else in.

@@ -26,7 +26,7 @@ pub async fn ready(laptops: Vec<Laptop>, heartbeats: bool, requests: usize) -> a
     for mut laptop in laptops {
         let mut first = laptop.report();
         first.whole = true;
-        first.set = laptop.state.raw().clone();
+        first.set = laptop.state.to_map();
         laptop.send(&[first]).await?.ack()?;
         let bodies: anyhow::Result<Vec<_>> =
             (0..requests).map(|_| whole_request(&mut laptop, heartbeats)).collect();

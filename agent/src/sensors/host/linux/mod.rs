@@ -109,7 +109,7 @@ mod tests {
                 ("proc/cpuinfo", "processor : 0\nflags : fpu vme de\n"),
             ],
         );
-        let host: Host = look("host", root.path()).state.get("self").unwrap();
+        let host: Host = look("host", root.path()).state.get("self").cloned().unwrap();
         assert_eq!(host.os_version, "Debian GNU/Linux 13 (trixie)");
         assert_eq!(host.serial.as_deref(), Some("PF3KJ1ZT"));
         assert_eq!(host.chassis.as_deref(), Some("laptop"));
@@ -128,7 +128,7 @@ mod tests {
                 ("sys/class/dmi/id/chassis_type", "1\n"),
             ],
         );
-        let host: Host = look("host", root.path()).state.get("self").unwrap();
+        let host: Host = look("host", root.path()).state.get("self").cloned().unwrap();
         assert_eq!((host.hypervisor.as_deref(), host.chassis.as_deref()), (Some("QEMU"), Some("virtual")));
     }
 

@@ -69,7 +69,7 @@ fn look(sensor: &mut NetworkSensor, config: &Config, at: Timestamp) -> Observati
 }
 
 fn network(observation: &Observation, name: &str) -> Option<Network> {
-    observation.state.get(name)
+    observation.state.get(name).cloned()
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn tables_that_lie_cost_sight_and_nothing_else() {
     let machine = at_home();
     machine.file("proc/net/arp", vec![0xff; 2 << 20]);
     let seen = crate::sensors::test::look(Network::NAME, machine.path());
-    let status: farmwatch_shared::facts::SensorStatus = seen.state.get(Network::NAME).unwrap();
+    let status: &farmwatch_shared::facts::SensorStatus = seen.state.get(Network::NAME).unwrap();
     assert_eq!(status.state, SensorState::Blind);
     fs::remove_file(machine.path().join("proc/net/arp")).unwrap();
     machine.file("sys/class/net/wlp3s0/flags", [0xff, 0xfe]);

@@ -49,7 +49,8 @@ fn an_innocent_laptop_says_nothing() {
 
 #[test]
 fn a_program_that_hides_from_being_looked_into_makes_the_sensor_blind() {
-    let status = |root: &Path| look("remote_tool", root).state.get::<SensorStatus>("remote_tool").unwrap();
+    let status =
+        |root: &Path| look("remote_tool", root).state.get::<SensorStatus>("remote_tool").cloned().unwrap();
     let root = laptop();
     process(root.path(), 4711, "helper", "/home/anna/helper", "helper\0");
     write(root.path(), &[("home/anna/helper", "#!/bin/sh\n"), ("proc/4711/fd/0", "")]);
@@ -83,7 +84,7 @@ fn a_vnc_server_that_runs_listens_and_has_somebody_connected() {
     );
     symlink("socket:[5001]", root.path().join("proc/4711/fd/7")).unwrap();
     let state = look("remote_tool", root.path()).state;
-    let tool: RemoteTool = state.get("x11vnc").unwrap();
+    let tool: &RemoteTool = state.get("x11vnc").unwrap();
     assert!(tool.running() && tool.serving);
     assert_eq!(tool.session_open, Some(true));
     assert_eq!(tool.running_since.unwrap().as_second(), 1_795_507_200 + 3600);
@@ -148,7 +149,7 @@ fn what_the_system_ships_is_built_in_and_says_who_uses_it_from_outside() {
         let table = format!("{listens} 1: {}\n", connection.replace("PORT", port));
         write(root.path(), &[("proc/4711/fd/0", ""), ("proc/4711/net/tcp", &table)]);
         symlink("socket:[5001]", root.path().join("proc/4711/fd/7")).unwrap();
-        let tool: RemoteTool = look("remote_tool", root.path()).state.get(id).unwrap();
+        let tool: RemoteTool = look("remote_tool", root.path()).state.get(id).cloned().unwrap();
         assert!(!tool.running(), "{id} is part of the system");
         assert_eq!(tool.session_open, Some(used), "{id} {connection}");
         assert_eq!(tool.is_used_from_internet(), used, "203.0.113.9");
@@ -220,15 +221,15 @@ fn a_proc_that_lies_costs_bounded_time_and_no_other_fact() {
     let state = look("remote_tool", root.path()).state;
     assert!(began.elapsed() < Duration::from_secs(2));
     assert!(state.get::<RemoteTool>("x11vnc").unwrap().running());
-    let status: SensorStatus = state.get("remote_tool").unwrap();
+    let status: &SensorStatus = state.get("remote_tool").unwrap();
     assert_eq!(status.state, SensorState::Blind);
-    assert!(status.reason.unwrap().contains("var/lib/dpkg/status"));
+    assert!(status.reason.as_deref().unwrap().contains("var/lib/dpkg/status"));
 }
 
 #[test]
 fn without_proc_it_is_blind() {
     let root = tempfile::tempdir().unwrap();
-    let status: SensorStatus = look("remote_tool", root.path()).state.get("remote_tool").unwrap();
+    let status: SensorStatus = look("remote_tool", root.path()).state.get("remote_tool").cloned().unwrap();
     assert_eq!(status.state, SensorState::Blind);
 }
 
@@ -279,7 +280,7 @@ fn wait(running: &mut Running, what: &str, fits: impl Fn(&Observation) -> bool) 
 }
 
 fn tool(seen: &Observation) -> Option<RemoteTool> {
-    seen.state.get("probe")
+    seen.state.get("probe").cloned()
 }
 
 /// A catalogue of one tool, a program of this name, and nothing else to look at.

@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn without_logind_and_utmp_it_says_so() {
         let root = tempfile::tempdir().unwrap();
-        let status: SensorStatus = look("session", root.path()).state.get("session").unwrap();
+        let status: SensorStatus = look("session", root.path()).state.get("session").cloned().unwrap();
         assert_eq!(status.state, SensorState::NotSupported);
     }
 
