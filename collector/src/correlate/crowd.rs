@@ -1,7 +1,7 @@
 //! Places of many laptops, as offices are: who comes and who leaves, of whom there are many a day, is added or taken away, and
 //! nobody else who is there is looked at for it. Now and then somebody's coming or leaving has the whole place looked at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use farmwatch_shared::id::{DeviceId, SiteId};
 use jiff::{SignedDuration, Timestamp};
@@ -15,9 +15,11 @@ use crate::app::App;
 use crate::store::{Anchor, Result, SiteGlance};
 
 /// So many laptops of a site are judged with it whenever one of them is, or one comes or leaves. One of more waits a minute
-/// for each, an hour at most: else each change in an office would look at all of its laptops.
+/// for each, four hours at most: else each change in an office would look at all of its laptops.
 const FEW: u64 = 4;
-const MOST_WAIT: SignedDuration = SignedDuration::from_hours(1);
+const MOST_WAIT: SignedDuration = SignedDuration::from_hours(4);
+/// A place that nobody suspects waits so long at least after what its laptops show moved a little.
+const LITTLE_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// Nats that a laptop moves by and that matter at once whatever was thought of its place.
 const STEP: f64 = 1.0;
 /// So many of those who show an anchor are looked at, to tell whose place it is.
@@ -30,12 +32,14 @@ pub fn soonest(glance: &SiteGlance) -> Timestamp {
 }
 
 /// The same after what one of its laptops shows moved by so many nats. A place that nobody suspects cannot become suspect by
-/// less than one, and waits an hour too.
+/// less than one, and waits an hour at least.
 pub fn soonest_after(glance: &SiteGlance, moved: f64) -> Timestamp {
+    let soonest = soonest(glance);
     if moved < STEP && glance.farm < KEPT_FROM {
-        return glance.judged_at + MOST_WAIT;
+        soonest.max(glance.judged_at + LITTLE_WAIT)
+    } else {
+        soonest
     }
-    soonest(glance)
 }
 
 /// The site is one of many laptops that was looked at lately, and no history of it is kept.
@@ -51,8 +55,8 @@ pub fn due(glance: &SiteGlance) -> Option<Timestamp> {
     (glance.sanctioned.is_none() && soonest < glance.due_at).then_some(soonest)
 }
 
-/// The site to which a device comes, if that holds and nobody whom the device joins is at another. `shown` is what it shows,
-/// each with how many do.
+/// The site to which a device comes, if all sites hold at which somebody is whom it joins: of several the one with most of
+/// them, and the next look at either will tell whether they are one. `shown` is what it shows, each with how many do.
 pub async fn entered(
     app: &App,
     known: &Known,
@@ -72,14 +76,24 @@ pub async fn entered(
     let near = app.store.occupants(&Vec::from_iter(near)).await?;
     let (since, counts): (_, Counts) = (look_back(now), shown.iter().cloned().collect());
     let own = subject.as_occupant();
-    let own = stander(&own, since);
-    let with = near.iter().filter(|one| joined(&own, &stander(one, since), &counts));
+    let own = stander(&own, since, &counts);
+    let with = near.iter().filter(|one| joined(&own, &stander(one, since, &counts), &counts));
+    let mut sites: BTreeMap<&SiteId, usize> = BTreeMap::new();
     // Of those who are nowhere, the next look at the whole place will tell.
-    let sites: BTreeSet<&SiteId> = with.filter_map(|one| one.site.as_ref()).collect();
-    let [site] = Vec::from_iter(sites)[..] else { return Ok(None) };
-    let glance = app.store.site_glance(site).await?;
-    let glance = glance.filter(|glance| glance.sanctioned == subject.sanctioned && holds(glance, known, now));
-    Ok(glance.map(|glance| (site.clone(), glance)))
+    for site in with.filter_map(|one| one.site.as_ref()) {
+        *sites.entry(site).or_default() += 1;
+    }
+    let mut most: Option<(usize, SiteId, SiteGlance)> = None;
+    for (site, count) in sites {
+        let glance = app.store.site_glance(site).await?;
+        let holds =
+            |glance: &SiteGlance| glance.sanctioned == subject.sanctioned && holds(glance, known, now);
+        let Some(glance) = glance.filter(holds) else { return Ok(None) };
+        if most.as_ref().is_none_or(|(before, ..)| count > *before) {
+            most = Some((count, site.clone(), glance));
+        }
+    }
+    Ok(most.map(|(_, site, glance)| (site, glance)))
 }
 
 #[cfg(test)]
@@ -99,7 +113,7 @@ mod tests {
         };
         assert!([0, 60, 61].into_iter().all(|minute| !holds(FEW, 0.0, minute)), "a clock that was put back");
         assert!(holds(30, 0.0, 85) && !holds(30, 0.0, 86), "a minute for each beyond four");
-        assert!(holds(400, 0.0, 119) && !holds(400, 0.0, 120), "an hour at most");
+        assert!(holds(400, 0.0, 299) && !holds(400, 0.0, 300), "four hours at most");
         assert!(!holds(30, KEPT_FROM, 61), "somebody may suspect it");
     }
 }

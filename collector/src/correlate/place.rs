@@ -1,7 +1,7 @@
 //! Where a device stands and with whom: fetches what the decisions in [`super::sites`] and [`super::evidence`]
 //! need, and gives the sites as they are now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use farmwatch_shared::id::{DeviceId, SiteId};
 use farmwatch_shared::judge::{self, Judged, OwnFacts};
@@ -9,6 +9,7 @@ use farmwatch_shared::rules::common::Share;
 use farmwatch_shared::state::State;
 use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use super::crowd;
@@ -180,7 +181,7 @@ pub async fn around(
     }
     let counts = counts(app, subject, &occupants).await?;
     let since = super::look_back(now);
-    let standers: Vec<Stander<'_>> = occupants.values().map(|one| stander(one, since)).collect();
+    let standers: Vec<Stander<'_>> = occupants.values().map(|one| stander(one, since, &counts)).collect();
     let found = groups(&standers, &counts, joined);
     let before = old.iter().map(|site| Old {
         id: site.id.clone(),
@@ -243,7 +244,7 @@ struct Near {
 /// Who is the first too many still looks at them all: what the value said until then it says no more, and whom nothing
 /// else joins part. Those who come later find nobody to look at.
 async fn near(app: &App, subject: &Subject, shown: Vec<(Anchor, u64)>) -> Result<Near> {
-    let (mut met, mut counts) = (Vec::new(), Counts::new());
+    let (mut met, mut counts) = (Vec::new(), Counts::default());
     let (mut shared, mut let_go): (BTreeMap<DeviceId, Vec<&Anchor>>, BTreeSet<DeviceId>) = Default::default();
     // The subject itself, all that may be looked at, and one more, by which a crowd is told.
     let limit = u32::try_from(MOST_AT_ANCHOR + 2).unwrap_or(u32::MAX);
@@ -314,32 +315,33 @@ async fn add(app: &App, all: &mut BTreeMap<DeviceId, Occupant>, ids: &[DeviceId]
 /// How many devices of the fleet show each anchor that at least two of these show now. The store does not know
 /// yet what the subject shows only since this change.
 async fn counts(app: &App, subject: &Subject, occupants: &BTreeMap<DeviceId, Occupant>) -> Result<Counts> {
-    let mut here: BTreeMap<&Anchor, u64> = BTreeMap::new();
-    let counts = |seen: &&AnchorSeen| seen.current && seen.anchor.kind != AnchorKind::Trait;
-    for seen in occupants.values().flat_map(|one| &one.anchors).filter(counts) {
-        *here.entry(&seen.anchor).or_default() += 1;
-    }
-    here.retain(|_, here| *here > 1);
-    let shared: Vec<Anchor> = here.keys().map(|anchor| (*anchor).clone()).collect();
-    let mut counts = Counts::new();
-    for ((anchor, here), stored) in here.into_iter().zip(app.store.counts_at(&shared).await?) {
-        let newly = subject.moved && subject.anchors.iter().any(|s| s.current && s.anchor == *anchor);
+    let here = shown_by_two(occupants.values(), |kind| kind != AnchorKind::Trait);
+    let shared: Vec<Anchor> = here.iter().map(|(anchor, _)| (*anchor).clone()).collect();
+    let stored = app.store.counts_at(&shared).await?;
+    let counts = shared.into_iter().zip(here).zip(stored).map(|((anchor, (_, here)), stored)| {
+        let newly = subject.moved && subject.anchors.iter().any(|s| s.current && s.anchor == anchor);
         // One too many where it was shown before too; rarity does not turn on one.
-        counts.insert(anchor.clone(), (stored + u64::from(newly && stored < here)).max(here));
-    }
-    Ok(counts)
+        let count = (stored + u64::from(newly && stored < here)).max(here);
+        (anchor, count)
+    });
+    Ok(counts.collect())
 }
 
 /// By all that joins.
-pub fn stander(one: &Occupant, since: Timestamp) -> Stander<'_> {
-    stander_by(one, since, AnchorKind::joins)
+pub fn stander<'a>(one: &'a Occupant, since: Timestamp, counts: &Counts) -> Stander<'a> {
+    stander_by(one, since, counts, AnchorKind::joins)
 }
 
 /// By anchors of these kinds. One that was not heard since shows nothing, whatever is stored of it.
-fn stander_by(one: &Occupant, since: Timestamp, kinds: impl Fn(AnchorKind) -> bool) -> Stander<'_> {
+fn stander_by<'a>(
+    one: &'a Occupant,
+    since: Timestamp,
+    counts: &Counts,
+    kinds: impl Fn(AnchorKind) -> bool,
+) -> Stander<'a> {
     let heard = one.last_seen >= since;
     let current = one.anchors.iter().filter(|seen| heard && seen.current && kinds(seen.anchor.kind));
-    Stander::new(&one.id, current, one.last_seen)
+    Stander::new(&one.id, current, one.last_seen, counts)
 }
 
 /// When each was worked on.
@@ -376,10 +378,11 @@ impl Place<'_> {
             let own: Vec<OwnFacts> = view.members.iter().map(own_facts).collect();
             judge::site(&evidence::of(&view), &own, weights)
         };
+        let shared = shown_by_two(occupants.iter(), AnchorKind::joins);
         Site {
             id,
             devices: occupants.iter().map(|one| one.id.clone()).collect(),
-            anchors: shared_now(occupants),
+            anchors: shared.into_iter().map(|(anchor, _)| anchor.clone()).collect(),
             sanctioned,
             judged,
             created_at,
@@ -403,7 +406,7 @@ fn view<'a>(known: &Known, occupants: &[&'a Occupant], beside: Beside<'a>) -> Si
 
 /// Those of a site who stand in one place, the largest such group: an account or a pair of hands may have joined others.
 fn placed(occupants: &[&Occupant], counts: &Counts, since: Timestamp) -> BTreeSet<DeviceId> {
-    let standers: Vec<Stander<'_>> = occupants.iter().map(|one| stander(one, since)).collect();
+    let standers: Vec<Stander<'_>> = occupants.iter().map(|one| stander(one, since, counts)).collect();
     let groups = groups(&standers, counts, together);
     groups.into_iter().max_by_key(Vec::len).unwrap_or_default().into_iter().collect()
 }
@@ -421,7 +424,7 @@ fn noticed(
         return BTreeSet::new();
     }
     let others = |kind: AnchorKind| kind.joins() && !is_neighbour(kind);
-    let standers: Vec<Stander<'_>> = here().map(|one| stander_by(one, since, others)).collect();
+    let standers: Vec<Stander<'_>> = here().map(|one| stander_by(one, since, counts, others)).collect();
     let sure: BTreeSet<DeviceId> = groups(&standers, counts, together).into_iter().flatten().collect();
     placed.difference(&sure).cloned().collect()
 }
@@ -445,14 +448,19 @@ fn sanctioned(known: &Known, occupants: &[Occupant]) -> Option<String> {
     (2 * count >= occupants.len()).then_some(name)
 }
 
-/// Anchors that at least two of them show now.
-fn shared_now(occupants: &[Occupant]) -> Vec<Anchor> {
-    let mut here: BTreeMap<&Anchor, usize> = BTreeMap::new();
-    let joins = |seen: &&AnchorSeen| seen.current && seen.anchor.kind.joins();
-    for seen in occupants.iter().flat_map(|one| &one.anchors).filter(joins) {
+/// Anchors of some kinds that at least two of them show now, and how many do; in order.
+fn shown_by_two<'a>(
+    occupants: impl Iterator<Item = &'a Occupant>,
+    kinds: impl Fn(AnchorKind) -> bool,
+) -> Vec<(&'a Anchor, u64)> {
+    let mut here: HashMap<&Anchor, u64, RandomState> = HashMap::default();
+    for seen in occupants.flat_map(|one| &one.anchors).filter(|seen| seen.current && kinds(seen.anchor.kind))
+    {
         *here.entry(&seen.anchor).or_default() += 1;
     }
-    here.into_iter().filter(|(_, count)| *count > 1).map(|(anchor, _)| anchor.clone()).collect()
+    let mut shared: Vec<(&Anchor, u64)> = here.into_iter().filter(|(_, count)| *count > 1).collect();
+    shared.sort_unstable();
+    shared
 }
 
 /// The id of a site that comes to be: where most of its laptops stood together before and parted, that site's, so that its

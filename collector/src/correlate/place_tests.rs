@@ -149,6 +149,32 @@ async fn who_comes_to_an_office_and_leaves_it_is_there_or_not_and_the_rest_is_lo
     assert_eq!(sites.len(), 1, "{sites:?}");
 }
 
+#[tokio::test]
+async fn whoever_stands_between_two_crowds_goes_with_one_of_them_and_neither_is_looked_at_for_it() {
+    let app = App::fixed(sqlite::in_memory().unwrap(), Policy::default());
+    let store = std::sync::Arc::clone(&app.store);
+    let mut replay = Replay::new(app, true, Vec::new(), Vec::new()).await.unwrap();
+    for number in 1..=24_u128 {
+        let gateway = if number <= 12 { "east wing" } else { "west wing" };
+        let line = line_at(i64::try_from(number).unwrap(), number, 1, gateway, State::default());
+        replay.line(&line).await.unwrap();
+    }
+    replay.finish().await.unwrap();
+    let looked = |sites: Vec<Site>| sites.into_iter().map(|site| site.updated_at).collect::<BTreeSet<_>>();
+    let before = looked(store.sites(&Page::first(9)).await.unwrap());
+    assert_eq!(before.len(), 2);
+
+    let mut by_cable = State::default();
+    let gateway = Some(HashKey::new([3; 32]).hash("gateway", "west wing"));
+    by_cable.put("eth0", &Network { kind: LinkKind::Ethernet, gateway, ..Network::default() });
+    replay.line(&line_at(60, 25, 1, "east wing", by_cable)).await.unwrap();
+    replay.finish().await.unwrap();
+    let sites = store.sites(&Page::first(9)).await.unwrap();
+    let mut crowds: Vec<usize> = sites.iter().map(|site| site.devices.len()).collect();
+    crowds.sort_unstable();
+    assert_eq!((crowds, looked(sites)), (vec![12, 13], before));
+}
+
 /// Laptops of one office, each at a desk with a gateway of its own or all behind one, that tell some neighbours in common
 /// and show a little.
 fn office_of(laptops: u128, gateway: impl Fn(u128) -> String) -> Vec<Occupant> {
@@ -185,10 +211,11 @@ fn those_who_tell_their_neighbours_because_they_show_something_are_no_farm_of_th
     let judged = |office: Vec<Occupant>| {
         let known = Known::new(Vec::new(), Vec::new(), Policy::default(), false);
         let (weights, now) = (Weights::shipped(), office[0].last_seen);
-        let counts = office.iter().flat_map(|one| &one.anchors).fold(Counts::new(), |mut counts, seen| {
-            *counts.entry(seen.anchor.clone()).or_default() += 1;
-            counts
-        });
+        let counts =
+            office.iter().flat_map(|one| &one.anchors).fold(Counts::default(), |mut counts, seen| {
+                *counts.entry(seen.anchor.clone()).or_default() += 1;
+                counts
+            });
         let place = Place { known: &known, weights: &weights, occupants: &office, counts: &counts, now };
         let site = place.judged(SiteId::new(1, 1), now, &Rhythms::new());
         (site.judged.farm, site.judged.bars.iter().any(|bar| bar.rule == "place.noticed"))

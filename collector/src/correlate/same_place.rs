@@ -6,10 +6,11 @@
 //! devices that show it: ln LR = K − ln n. The K are assumptions, set so that, alone, a public address speaks
 //! for at most 20 devices, and a gateway for at most some 500.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use farmwatch_shared::id::DeviceId;
+use foldhash::fast::RandomState;
 use jiff::{SignedDuration, Timestamp};
 
 use super::outages;
@@ -43,32 +44,44 @@ const GAP: SignedDuration = SignedDuration::from_hours(2);
 pub struct Stander<'a> {
     /// Which.
     pub id: &'a DeviceId,
-    /// What it shows now, in order of the anchors' hashes.
+    /// What it shows now that others show too, in order of the anchors' hashes.
     anchors: Vec<(u64, &'a AnchorSeen)>,
+    /// How many gateways it shows.
+    pub gateways: usize,
+    /// It shows an address of IPv4, and of IPv6.
+    addresses: [bool; 2],
     /// When it was last heard.
     pub last_seen: Timestamp,
 }
 
 impl<'a> Stander<'a> {
-    /// A device that shows something now.
+    /// A device that shows something now. `counts` has every anchor that another shows too: what stands in it and what the
+    /// device shows alone is told apart once, and not for each pair.
     pub fn new(
         id: &'a DeviceId,
         anchors: impl Iterator<Item = &'a AnchorSeen>,
         last_seen: Timestamp,
+        counts: &Counts,
     ) -> Self {
-        let mut anchors: Vec<_> = anchors.map(|seen| (hash(&seen.anchor), seen)).collect();
-        anchors.sort_unstable_by_key(|(hash, _)| *hash);
-        Self { id, anchors, last_seen }
-    }
-
-    /// How many gateways it shows.
-    pub fn gateways(&self) -> usize {
-        self.anchors.iter().filter(|(_, seen)| seen.anchor.kind == AnchorKind::Gateway).count()
+        let mut stander = Self { id, anchors: Vec::new(), gateways: 0, addresses: [false; 2], last_seen };
+        for seen in anchors {
+            let Anchor { kind, value } = &seen.anchor;
+            match kind {
+                AnchorKind::Gateway => stander.gateways += 1,
+                AnchorKind::PublicAddress => stander.addresses[usize::from(value.contains(':'))] = true,
+                _ => {}
+            }
+            if counts.contains_key(&seen.anchor) {
+                stander.anchors.push((hash(&seen.anchor), seen));
+            }
+        }
+        stander.anchors.sort_unstable_by_key(|(hash, _)| *hash);
+        stander
     }
 }
 
-/// How many devices show an anchor now.
-pub type Counts = BTreeMap<Anchor, u64>;
+/// How many devices show an anchor now, of anchors that at least two of those who are looked at show.
+pub type Counts = HashMap<Anchor, u64, RandomState>;
 
 /// Two devices belong to one site: in one place, behind one account of a remote-access tool, or under one pair of hands.
 pub fn joined(a: &Stander<'_>, b: &Stander<'_>, counts: &Counts) -> bool {
@@ -84,7 +97,7 @@ pub fn together(a: &Stander<'_>, b: &Stander<'_>, counts: &Counts) -> bool {
 /// Both show gateways and addresses, and no common ones: two places, by all that can be told of them.
 pub fn apart(a: &Stander<'_>, b: &Stander<'_>) -> bool {
     let share = |kind| shared(a, b).any(|(mine, _)| mine.anchor.kind == kind);
-    let differ = both_show(a, b, AnchorKind::Gateway) && !share(AnchorKind::Gateway);
+    let differ = both_show_gateways(a, b) && !share(AnchorKind::Gateway);
     differ && !share(AnchorKind::PublicAddress) && addresses_differ(a, b)
 }
 
@@ -102,7 +115,7 @@ pub fn log_odds(a: &Stander<'_>, b: &Stander<'_>, counts: &Counts) -> f64 {
         }
     }
     let mut sum = PRIOR + common.says();
-    if common.network().is_none() && both_show(a, b, AnchorKind::Gateway) {
+    if common.network().is_none() && both_show_gateways(a, b) {
         sum += GATEWAYS_DIFFER;
     }
     if common.best(AnchorKind::PublicAddress).is_none() && addresses_differ(a, b) {
@@ -233,18 +246,13 @@ fn apart_in_time(a: &Stander<'_>, mine: &AnchorSeen, b: &Stander<'_>, theirs: &A
     a.last_seen + GAP < theirs.first_seen || b.last_seen + GAP < mine.first_seen
 }
 
-fn both_show(a: &Stander<'_>, b: &Stander<'_>, kind: AnchorKind) -> bool {
-    let shows = |s: &Stander<'_>| s.anchors.iter().any(|(_, seen)| seen.anchor.kind == kind);
-    shows(a) && shows(b)
+fn both_show_gateways(a: &Stander<'_>, b: &Stander<'_>) -> bool {
+    a.gateways > 0 && b.gateways > 0
 }
 
 /// Both have an address of one family, and not the same. One over IPv4 and one over IPv6 says nothing.
 fn addresses_differ(a: &Stander<'_>, b: &Stander<'_>) -> bool {
-    let shows = |s: &Stander<'_>, sixth: bool| {
-        let addresses = s.anchors.iter().filter(|(_, seen)| seen.anchor.kind == AnchorKind::PublicAddress);
-        addresses.into_iter().any(|(_, seen)| seen.anchor.value.contains(':') == sixth)
-    };
-    [false, true].into_iter().any(|sixth| shows(a, sixth) && shows(b, sixth))
+    a.addresses.iter().zip(b.addresses).any(|(one, other)| *one && other)
 }
 
 fn strongest(a: Option<f64>, b: Option<f64>) -> Option<f64> {
@@ -260,10 +268,11 @@ mod tests {
 
     const HOUR: i64 = 3600;
 
-    /// Kept for as long as the tests run: what it borrows is nobody's.
+    /// Kept for as long as the tests run: what it borrows is nobody's. Somebody else shows all of it too.
     fn stander(number: u128, anchors: &[(AnchorKind, &str)]) -> Stander<'static> {
         let id: &DeviceId = Box::leak(Box::new(DeviceId::new(1, number)));
         let at = |hour: i64| Timestamp::from_second(hour * HOUR).unwrap();
+        let counts = counts(2, anchors);
         let anchors = anchors.iter().map(|(kind, value)| AnchorSeen {
             anchor: Anchor { kind: *kind, value: (*value).into() },
             first_seen: at(0),
@@ -271,7 +280,7 @@ mod tests {
             current: true,
         });
         let anchors = anchors.map(|seen| &*Box::leak(Box::new(seen)));
-        Stander::new(id, anchors, at(9))
+        Stander::new(id, anchors, at(9), &counts)
     }
 
     fn counts(count: u64, values: &[(AnchorKind, &str)]) -> Counts {

@@ -71,7 +71,7 @@ fn homes(
     link: impl Fn(&Stander<'_>, &Stander<'_>, &Counts) -> bool,
 ) -> Vec<usize> {
     let mut homes: Vec<usize> = (0..standers.len()).collect();
-    let mut known: Vec<bool> = standers.iter().map(|one| one.gateways() == 1).collect();
+    let mut known: Vec<bool> = standers.iter().map(|one| one.gateways == 1).collect();
     for _ in 0..2 {
         let sure = known.clone();
         for (index, one) in standers.iter().enumerate().filter(|(index, _)| !sure[*index]) {
@@ -161,12 +161,12 @@ mod tests {
         fn groups_are_the_components_of_the_links(links in prop::collection::vec((0u128..9, 0u128..9), 0..12)) {
             let last_seen = Timestamp::UNIX_EPOCH;
             let ids = ids(&[0, 1, 2, 3, 4, 5, 6, 7, 8]);
-            let standers: Vec<Stander<'_>> = ids.iter().map(|id| Stander::new(id, [].iter(), last_seen)).collect();
+            let standers: Vec<Stander<'_>> = ids.iter().map(|id| Stander::new(id, [].iter(), last_seen, &Counts::default())).collect();
             let linked = |a: &DeviceId, b: &DeviceId| links.iter().any(|(x, y)| {
                 let (x, y) = (DeviceId::new(1, *x), DeviceId::new(1, *y));
                 (a, b) == (&x, &y) || (b, a) == (&x, &y)
             });
-            let groups = groups(&standers, &Counts::new(), |a, b, _| linked(a.id, b.id));
+            let groups = groups(&standers, &Counts::default(), |a, b, _| linked(a.id, b.id));
             let of = |id: &DeviceId| groups.iter().position(|group| group.contains(id));
             for (x, y) in links.iter().filter(|(x, y)| x != y) {
                 let (x, y) = (of(&DeviceId::new(1, *x)), of(&DeviceId::new(1, *y)));

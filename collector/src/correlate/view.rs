@@ -8,6 +8,7 @@ use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::judge::PlaceEvidence;
 use farmwatch_shared::usage::Usage;
 use farmwatch_shared::weights::Weights;
+use foldhash::fast::RandomState;
 use jiff::{SignedDuration, Timestamp};
 
 use super::same_place::Counts;
@@ -18,7 +19,7 @@ pub struct SiteView<'a> {
     /// Who is there, by id.
     pub members: Vec<Member<'a>>,
     /// How many of those in one place show an anchor of a place now.
-    here: HashMap<&'a Anchor, usize>,
+    here: HashMap<&'a Anchor, usize, RandomState>,
     /// What is known beside them.
     pub beside: Beside<'a>,
 }
@@ -72,7 +73,7 @@ impl Deref for Member<'_> {
 impl<'a> SiteView<'a> {
     /// Of its devices.
     pub fn new(mut members: Vec<Member<'a>>, beside: Beside<'a>) -> Self {
-        let mut here: HashMap<&Anchor, usize> = HashMap::new();
+        let mut here: HashMap<&Anchor, usize, RandomState> = HashMap::default();
         for member in members.iter().filter(|member| member.placed) {
             for seen in member.one.anchors.iter().filter(|seen| seen.current && seen.anchor.kind.says_where())
             {

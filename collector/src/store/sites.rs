@@ -122,7 +122,7 @@ pub struct Occupant {
     pub llr: f64,
     /// B of its own facts, in nats.
     pub honest_llr: f64,
-    /// What it shows, and the gateways and things that it has shown, by kind's word and value.
+    /// What it shows, traits aside, and the gateways and things that it has shown, by kind's word and value.
     pub anchors: Vec<AnchorSeen>,
 }
 

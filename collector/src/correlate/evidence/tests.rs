@@ -8,6 +8,7 @@ use farmwatch_shared::weights::Weights;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
+use super::super::same_place::Counts;
 use super::super::view::{Beside, Member, SiteView};
 use super::of;
 use crate::store::{Anchor, AnchorKind, AnchorSeen, Asset, Occupant, Standing};
@@ -43,7 +44,7 @@ fn member(number: u128, user: &str, anchors: &[(AnchorKind, &str)], address: &st
 
 struct Place {
     members: Vec<Occupant>,
-    counts: BTreeMap<Anchor, u64>,
+    counts: Counts,
     rhythms: BTreeMap<DeviceId, Usage>,
     has_assets: bool,
     weights: Weights,
@@ -53,7 +54,7 @@ impl Place {
     fn new(members: Vec<Occupant>) -> Self {
         Self {
             members,
-            counts: BTreeMap::new(),
+            counts: Counts::default(),
             rhythms: BTreeMap::new(),
             has_assets: true,
             weights: Weights::shipped(),

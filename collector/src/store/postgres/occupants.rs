@@ -27,7 +27,7 @@ pub async fn of(line: &Line, devices: &[DeviceId]) -> Result<Vec<Occupant>, Faul
     let query = "SELECT a.kind, a.value, a.first_seen, a.last_seen, a.current, x.place
          FROM unnest($1::text[]) WITH ORDINALITY AS x (id, place)
          JOIN device d ON d.id = x.id JOIN anchor a ON a.device = d.number
-         WHERE a.current OR a.kind IN ('gateway', 'usb_serial', 'display_serial')
+         WHERE (a.current AND a.kind <> 'trait') OR a.kind IN ('gateway', 'usb_serial', 'display_serial')
          ORDER BY x.place, a.kind, a.value";
     for row in line.rows(query, &[&ids]).await? {
         if let Ok(index) = places.binary_search(&get(&row, 5)?) {

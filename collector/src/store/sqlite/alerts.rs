@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use farmwatch_shared::id::AlertId;
+use farmwatch_shared::id::{AlertId, DeviceId};
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
@@ -146,6 +146,17 @@ pub fn list(conn: &Connection, filter: &AlertFilter, page: &Page) -> Result<Vec<
         alerts.push(from_json(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
     }
     Ok(alerts)
+}
+
+/// Those about a device that nobody has closed, loudest first; [`AlertFilter::open_of`]. Most devices have no alerts at all.
+pub fn open_of(conn: &Connection, device: &DeviceId, limit: u32) -> Result<Vec<Alert>> {
+    // primary key
+    let mut any = conn.prepare_cached("SELECT 1 FROM alert_device WHERE device = ?1")?;
+    if any.exists([device.as_str()])? {
+        list(conn, &AlertFilter::open_of(device), &Page::first(limit))
+    } else {
+        Ok(Vec::new())
+    }
 }
 
 fn one(conn: &Connection, query: &str, value: &str) -> Result<Option<Alert>> {

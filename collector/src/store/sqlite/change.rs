@@ -12,9 +12,9 @@ use super::{alerts, anchors, audit, devices, orders, sites, work};
 pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
     let conn = &hand.conn;
     match change {
-        Change::Judged(device, judged) => devices::put_judged(conn, number(conn, device)?, judged),
-        Change::Anchors(device, seen) => anchors::put(conn, number(conn, device)?, seen),
-        Change::SeenAgain(device, at) => anchors::see_again(conn, number(conn, device)?, *at),
+        Change::Judged(device, judged) => devices::put_judged(conn, number(hand, device)?, judged),
+        Change::Anchors(device, seen) => anchors::put(conn, number(hand, device)?, seen),
+        Change::SeenAgain(device, at) => anchors::see_again(conn, number(hand, device)?, *at),
         Change::Stand(seen) => sites::stand(conn, seen),
         Change::NoMoreThan(seen) => anchors::no_more_than(conn, seen),
         Change::PutSite(site, said) => sites::put(conn, site, *said, false),
@@ -36,13 +36,15 @@ pub fn apply(hand: &mut Hand, change: &Change) -> Result<()> {
             }
             Err(StoreError::Conflict(format!("{count} times {action} since {since}: the cap is {most}")))
         }
-        Change::Done(taken) => work::done(conn, number(conn, &taken.device)?, taken),
+        Change::Done(taken) => work::done(conn, number(hand, &taken.device)?, taken),
     }
 }
 
 /// A device's number; without such a device, what was asked cannot be.
-pub fn number(conn: &Connection, device: &DeviceId) -> Result<i64> {
-    find(conn, device)?.ok_or_else(|| StoreError::Conflict(format!("there is no device {device}")))
+pub fn number(hand: &Hand, device: &DeviceId) -> Result<i64> {
+    let known = hand.heads.number(device);
+    let number = if known.is_some() { known } else { find(&hand.conn, device)? };
+    number.ok_or_else(|| StoreError::Conflict(format!("there is no device {device}")))
 }
 
 /// A device's number, if it is there.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::super::dossier::{AUDIT, OPEN};
-use super::super::{AlertFilter, Dossier, Dossiers, Page, Result};
+use super::super::{Dossier, Dossiers, Result};
 use super::{Sqlite, alerts, anchors, audit, change, context, devices, facts, reports};
 
 #[async_trait]
@@ -29,7 +29,7 @@ fn dossier(conn: &Connection, id: &DeviceId, since: Timestamp) -> Result<Option<
         anchors: anchors::of(conn, number)?,
         min_rtt_ms: reports::min_rtt_ms(conn, number, since)?,
         audit: audit::about(conn, Some(id.as_str()), i64::MAX, AUDIT)?,
-        open: alerts::list(conn, &AlertFilter::open_of(id), &Page::first(OPEN))?,
+        open: alerts::open_of(conn, id, OPEN)?,
         asset,
         device,
     }))

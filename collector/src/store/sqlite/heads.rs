@@ -75,6 +75,11 @@ impl Heads {
         self.places.remove(id);
     }
 
+    /// A device's number, if it is remembered.
+    pub fn number(&self, id: &DeviceId) -> Option<i64> {
+        self.places.get(id).and_then(|place| self.known.get(*place)).map(|head| head.number)
+    }
+
     /// Where a device's head stands; `None` for one that is not there.
     pub fn find(&mut self, conn: &Connection, id: &DeviceId) -> Result<Option<Place>> {
         if let Some(place) = self.places.get(id) {

@@ -1,4 +1,4 @@
-//! What of several devices their places are judged by, in two queries for all of them.
+//! What of several devices their places are judged by.
 
 use rusqlite::{Connection, Row};
 
@@ -10,27 +10,26 @@ use super::convert::{from_word, id, time};
 pub fn of(conn: &Connection, devices: &str) -> Result<Vec<Occupant>> {
     // devices by UNIQUE id, the others by primary key
     let mut statement = conn.prepare_cached(
-        "SELECT x.key, d.id, d.standing, d.enrolled_at, h.last_seen, h.address, d.site, j.llr, j.honest_llr,
+        "SELECT d.number, d.id, d.standing, d.enrolled_at, h.last_seen, h.address, d.site, j.llr, j.honest_llr,
              s.serial, s.user, s.department, s.shipped_to, s.expected_country
          FROM json_each(?1) x CROSS JOIN device d ON d.id = x.value JOIN head h ON h.device = d.number
          LEFT JOIN judged j ON j.device = d.number LEFT JOIN asset s ON s.serial = d.serial ORDER BY x.key",
     )?;
     let mut rows = statement.query([devices])?;
-    let (mut places, mut found) = (Vec::new(), Vec::new());
+    let (mut numbers, mut found) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
-        places.push(row.get::<_, i64>(0)?);
+        numbers.push(row.get::<_, i64>(0)?);
         found.push(occupant(row)?);
     }
-    // devices by UNIQUE id, then primary key
+    // primary key
     let mut statement = conn.prepare_cached(
-        "SELECT a.kind, a.value, a.first_seen, a.last_seen, a.current, x.key
-         FROM json_each(?1) x CROSS JOIN device d ON d.id = x.value CROSS JOIN anchor a ON a.device = d.number
-         WHERE a.current = 1 OR a.kind IN ('gateway', 'usb_serial', 'display_serial')",
+        "SELECT kind, value, first_seen, last_seen, current FROM anchor
+         WHERE device = ?1 AND (current = 1 AND kind <> 'trait' OR kind IN ('gateway', 'usb_serial', 'display_serial'))",
     )?;
-    let mut rows = statement.query([devices])?;
-    while let Some(row) = rows.next()? {
-        if let Ok(index) = places.binary_search(&row.get(5)?) {
-            found[index].anchors.push(anchors::seen(row)?);
+    for (number, one) in numbers.into_iter().zip(&mut found) {
+        let mut rows = statement.query([number])?;
+        while let Some(row) = rows.next()? {
+            one.anchors.push(anchors::seen(row)?);
         }
     }
     Ok(found)

@@ -63,6 +63,12 @@ pub const NEXT: &str = "SELECT w.device, d.id, w.generation FROM work w JOIN dev
 #[async_trait]
 impl Work for Sqlite {
     async fn take_work(&self, limit: u32, now: Timestamp) -> Result<Vec<Taken>> {
+        // Most of the time there is nothing, and a look costs less than a write.
+        let any =
+            self.read(move |conn| Ok(conn.prepare_cached(NEXT)?.exists(params![ms(now), limit])?)).await?;
+        if !any {
+            return Ok(Vec::new());
+        }
         self.write(move |hand| {
             let mut next = hand.conn.prepare_cached(NEXT)?;
             let rows = next.query_map(params![ms(now), limit], |row| {
