@@ -14,6 +14,7 @@ use super::crowd;
 use super::evidence::strange_hardware_around_one;
 use super::known::Known;
 use super::look_back;
+use super::moves::{self, Move};
 use super::place::{Around, Gone, SiteNow, Subject, around};
 use super::prevalence::{self, Commonness};
 use super::{history, operator, outages};
@@ -23,8 +24,8 @@ use crate::alerts::{Draft, device as device_alert, learning, policy, report, sit
 use crate::app::App;
 use crate::quarantine::{Batch, consider};
 use crate::store::{
-    Alert, AlertFilter, AlertKind, AlertState, Anchor, Change, Dossier, Occupant, Page, Result, SiteGlance,
-    Standing, Stood, Taken,
+    Alert, AlertFilter, AlertKind, AlertState, Change, Dossier, Occupant, Page, Result, SiteGlance, Standing,
+    Stood, Taken,
 };
 
 /// A laptop's Λ and B that moved by less, in nats, move no place's P by a twentieth: its site waits for its next look, six
@@ -128,10 +129,8 @@ async fn subject(
         }
         shown.extend(operator::shown(app, &device.id, &judged, usage, &before, now).await?);
     }
-    // To come to a list that joins nobody is no move.
-    let joins = |anchor: &&Anchor| anchor.kind.joins();
     let was = anchors::current(&before);
-    let moved = was.iter().filter(joins).ne(shown.iter().filter(joins));
+    let Move { matters: moved, alone_at } = moves::of(&app.store, &was, &shown).await?;
     let (mut anchors, mut sightings) = (before, None);
     if was == shown {
         let again = anchors::again(&mut anchors, heard);
@@ -155,6 +154,7 @@ async fn subject(
         was,
         sanctioned,
         moved,
+        alone_at,
         sightings,
     })
 }
@@ -240,8 +240,10 @@ impl<'a> Writing<'a> {
         if !seen.is_empty() {
             self.changes.push(Change::Stand(seen));
         }
-        if !around.met.is_empty() {
-            self.changes.push(Change::NoMoreThan(around.met.clone()));
+        for met in [&around.met, &subject.alone_at] {
+            if !met.is_empty() {
+                self.changes.push(Change::NoMoreThan(met.clone()));
+            }
         }
         self.changes.extend(around.gone.iter().map(|gone| Change::RemoveSite(gone.id.clone())));
         match &around.entered {

@@ -11,6 +11,7 @@ mod habits;
 mod history;
 mod judging;
 pub mod known;
+mod moves;
 mod operator;
 mod outages;
 mod place;

@@ -57,8 +57,10 @@ pub struct Subject {
     pub was: BTreeSet<Anchor>,
     /// Name of the sanctioned place in which it stands by itself.
     pub sanctioned: Option<String>,
-    /// What it shows now differs from what it showed before.
+    /// What it shows now differs from what it showed before, and that matters to where it stands.
     pub moved: bool,
+    /// What it shows anew and nobody else does; see [`super::moves::Move`].
+    pub alone_at: Vec<(Anchor, u64)>,
     /// What is to be written of what it shows.
     pub sightings: Option<Change>,
 }

@@ -12,32 +12,45 @@ use super::convert::{from_word, ms, time, uncount, word};
 
 /// Writes all anchors of a device; see [`super::super::Change::Anchors`].
 pub fn put(conn: &Connection, number: i64, seen: &[AnchorSeen]) -> Result<()> {
-    let before = of(conn, number)?.into_iter().map(|seen| (seen.anchor.clone(), seen));
-    let mut before: BTreeMap<Anchor, AnchorSeen> = before.collect();
+    let before = of(conn, number)?;
+    let mut before: BTreeMap<&Anchor, &AnchorSeen> = before.iter().map(|seen| (&seen.anchor, seen)).collect();
+    // all by primary key
+    let mut write = conn.prepare_cached(
+        "INSERT INTO anchor (device, kind, value, first_seen, last_seen, current) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET first_seen = ?4, last_seen = ?5, current = ?6",
+    )?;
+    let mut past =
+        conn.prepare_cached("UPDATE anchor SET current = 0 WHERE device = ?1 AND kind = ?2 AND value = ?3")?;
+    let mut remove =
+        conn.prepare_cached("DELETE FROM anchor WHERE device = ?1 AND kind = ?2 AND value = ?3")?;
+    let mut count = conn.prepare_cached(
+        "INSERT INTO anchor_count (kind, value, devices) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO UPDATE SET devices = devices + ?3",
+    )?;
     for now in seen {
         let then = before.remove(&now.anchor);
-        let was_current = then.as_ref().is_some_and(|then| then.current);
-        let first_seen = then.as_ref().map_or(now.first_seen, |then| then.first_seen.min(now.first_seen));
-        if then.as_ref().is_some_and(|then| is_written(then, first_seen, now)) {
+        let was_current = then.is_some_and(|then| then.current);
+        let first_seen = then.map_or(now.first_seen, |then| then.first_seen.min(now.first_seen));
+        if then.is_some_and(|then| is_written(then, first_seen, now)) {
             continue;
         }
-        let kind = word(now.anchor.kind)?;
-        // primary key
-        conn.prepare_cached(
-            "INSERT INTO anchor (device, kind, value, first_seen, last_seen, current) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT DO UPDATE SET first_seen = ?4, last_seen = ?5, current = ?6",
-        )?
-        .execute(params![number, kind, now.anchor.value, ms(first_seen), ms(now.last_seen), now.current])?;
-        count_change(conn, &now.anchor, was_current, now.current)?;
+        let (kind, value) = (word(now.anchor.kind)?, &now.anchor.value);
+        write.execute(params![number, kind, value, ms(first_seen), ms(now.last_seen), now.current])?;
+        if was_current != now.current {
+            count.execute(params![kind, value, if now.current { 1 } else { -1 }])?;
+        }
     }
     for gone in before.into_values() {
         let write = match (gone.anchor.kind.is_kept(), gone.current) {
             (true, false) => continue,
-            (true, true) => "UPDATE anchor SET current = 0 WHERE device = ?1 AND kind = ?2 AND value = ?3",
-            (false, _) => "DELETE FROM anchor WHERE device = ?1 AND kind = ?2 AND value = ?3",
+            (true, true) => &mut past,
+            (false, _) => &mut remove,
         };
-        conn.prepare_cached(write)?.execute(params![number, word(gone.anchor.kind)?, gone.anchor.value])?;
-        count_change(conn, &gone.anchor, gone.current, false)?;
+        let (kind, value) = (word(gone.anchor.kind)?, &gone.anchor.value);
+        write.execute(params![number, kind, value])?;
+        if gone.current {
+            count.execute(params![kind, value, -1])?;
+        }
     }
     Ok(())
 }
@@ -47,19 +60,6 @@ pub fn see_again(conn: &Connection, number: i64, at: Timestamp) -> Result<()> {
     // primary key
     conn.prepare_cached("UPDATE anchor SET last_seen = ?2 WHERE device = ?1 AND current = 1")?
         .execute(params![number, ms(at)])?;
-    Ok(())
-}
-
-fn count_change(conn: &Connection, anchor: &Anchor, was: bool, is: bool) -> Result<()> {
-    if was == is {
-        return Ok(());
-    }
-    let change = if is { 1 } else { -1 };
-    conn.prepare_cached(
-        "INSERT INTO anchor_count (kind, value, devices) VALUES (?1, ?2, ?3)
-         ON CONFLICT DO UPDATE SET devices = devices + ?3",
-    )?
-    .execute(params![word(anchor.kind)?, anchor.value, change])?;
     Ok(())
 }
 

@@ -220,7 +220,8 @@ impl Devices for Sqlite {
 /// Writes a device's judgement; what its place is judged by stands beside it.
 pub fn put_judged(conn: &Connection, number: i64, judged: &Judged) -> Result<()> {
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO judged (device, value, llr, honest_llr) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO judged (device, value, llr, honest_llr) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO UPDATE SET value = ?2, llr = ?3, honest_llr = ?4",
     )?
     .execute(params![number, json(judged)?, judged.llr, judged.honest_llr])?;
     Ok(())
