@@ -77,13 +77,13 @@ impl Prepared {
     }
 
     /// Whether one of these keys is of a fact that devices are judged by.
-    pub fn is_judged(changed: &[String]) -> bool {
-        changed.iter().any(|key| !UNJUDGED.contains(&key.split('/').next().unwrap_or_default()))
+    pub fn is_judged(changed: &[impl AsRef<str>]) -> bool {
+        changed.iter().any(|key| !UNJUDGED.contains(&key.as_ref().split('/').next().unwrap_or_default()))
     }
 
     /// Whether one of these keys is of the `host` fact.
-    pub fn names_device(changed: &[String]) -> bool {
-        changed.iter().any(|key| key.starts_with(Host::NAME))
+    pub fn names_device(changed: &[impl AsRef<str>]) -> bool {
+        changed.iter().any(|key| key.as_ref().starts_with(Host::NAME))
     }
 }
 

@@ -44,6 +44,7 @@ pub fn cases() -> Vec<Case> {
     .concat()
 }
 
+pub use reports::window;
 pub use work::take;
 
 /// Minutes after the start of the tests' time.

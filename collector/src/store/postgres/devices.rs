@@ -8,10 +8,10 @@ use super::super::convert::{
     DAY, count, from_json, from_word, id, json, like, ms, plain, time, uncount, word,
 };
 use super::super::{Device, DeviceCount, DeviceFilter, Devices, Page, Result, Standing, StoreError};
-use super::Postgres;
 use super::fault::Fault;
 use super::filter::Filter;
 use super::line::{Line, get};
+use super::{Postgres, again};
 
 const COLUMNS: &str = "d.id, d.standing, d.serial, d.hostname, d.os, h.machine, d.certificates, d.enrolled_at, h.last_seen,
     h.boot, h.seq, h.digest, h.address, h.country, h.network, h.clock_skew, h.dropped_windows, j.value, d.site";
@@ -137,9 +137,14 @@ impl Devices for Postgres {
     }
 
     async fn set_standing(&self, id: &DeviceId, standing: Standing) -> Result<()> {
-        let line = self.line().await?;
-        let statement = "UPDATE device SET standing = $2 WHERE id = $1";
-        found(line.change(statement, &[&id.as_str(), &word(standing)?]).await?, id)
+        let standing = word(standing)?;
+        let changed = again(async || {
+            let mut line = self.line().await?;
+            line.begin().await?;
+            let changed = stand(&line, id, &standing).await;
+            line.end(changed).await
+        });
+        found(changed.await?, id)
     }
 
     async fn set_certificates(&self, id: &DeviceId, certificates: &[String]) -> Result<()> {
@@ -147,6 +152,15 @@ impl Devices for Postgres {
         let statement = "UPDATE device SET certificates = $2 WHERE id = $1";
         found(line.change(statement, &[&id.as_str(), &json(&certificates)?]).await?, id)
     }
+}
+
+/// Changes a standing; how many devices that is. The head is written too, and first: by that, those who take its reports
+/// know, whatever they remember of it.
+async fn stand(line: &Line, id: &DeviceId, standing: &str) -> Result<u64, Fault> {
+    // UNIQUE id, primary key
+    let touch = "UPDATE head h SET seq = h.seq FROM device d WHERE d.id = $1 AND h.device = d.number";
+    line.change(touch, &[&id.as_str()]).await?;
+    line.change("UPDATE device SET standing = $2 WHERE id = $1", &[&id.as_str(), &standing]).await
 }
 
 async fn add(line: &Line, d: &Device) -> Result<(), Fault> {

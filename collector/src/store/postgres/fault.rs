@@ -12,9 +12,21 @@ pub struct Fault {
     pub error: StoreError,
     /// Another transaction was in the way: nothing is wrong with this one.
     pub again: bool,
+    /// What was remembered is not what is stored.
+    pub stale: bool,
 }
 
 impl Fault {
+    /// Somebody else has written to the same devices since they were remembered.
+    pub fn stale() -> Self {
+        Self { stale: true, ..Self::again("others write to the same devices all the time") }
+    }
+
+    /// Something that is to be looked at once more.
+    pub fn again(why: impl Into<String>) -> Self {
+        Self { again: true, ..Self::unavailable(why) }
+    }
+
     /// Something that running again does not mend at once.
     pub fn unavailable(why: impl Into<String>) -> Self {
         StoreError::Unavailable(why.into()).into()
@@ -23,7 +35,7 @@ impl Fault {
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        Self { error, again: false }
+        Self { error, again: false, stale: false }
     }
 }
 
@@ -43,7 +55,7 @@ impl From<tokio_postgres::Error> for Fault {
             SqlState::LOCK_NOT_AVAILABLE,
         ];
         if again.contains(code) {
-            return Self { error: StoreError::Unavailable(why), again: true };
+            return Self { error: StoreError::Unavailable(why), again: true, stale: false };
         }
         let error = match code.code().get(..2).unwrap_or_default() {
             // A constraint holds, or a value is none of its type.

@@ -3,6 +3,7 @@
 //! The same rules as the store on SQLite has them, one report after the other; what follows from several reports of one
 //! device is written once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use farmwatch_shared::facts::Host;
@@ -14,61 +15,15 @@ use super::super::convert::{DAY, from_json, json, ms, plain};
 use super::super::prepared::{Fact, Prepared, merge, other_hardware, out_of_order};
 use super::super::room::{self, Sizes};
 use super::super::{Receipt, Result};
+use super::heads::{Extent, Head};
+use super::memory::{Memory, Place};
 
-/// A device as the next report finds it.
-#[derive(Clone, Debug)]
-pub struct Head {
-    /// Its number.
-    pub number: i64,
-    /// It may not report.
-    pub revoked: bool,
-    /// Its hardware.
-    pub machine: String,
-    /// Boot of the last report.
-    pub boot: String,
-    /// First number of that boot.
-    pub boot_from: u64,
-    /// Number of the last report.
-    pub seq: u64,
-    /// Digest of its facts as they were sent.
-    pub digest: Digest,
-    /// Windows that a full spool has cost.
-    pub dropped_windows: u64,
-    /// Day of `last_seen`.
-    pub seen_day: Option<i64>,
-    /// Fingerprint of public address, country and network.
-    pub origin: u64,
-    /// Day and value of the shortest round trip that is stored.
-    pub rtt: (i64, i64),
-    /// It told no serial number when it enrolled, nor since.
-    pub without_serial: bool,
-    /// What else there is of it to be written, once a report was taken.
-    pub touched: Option<Touched>,
-}
-
-/// What reports that were taken change of a head, beside what stands in it.
-#[derive(Clone, Debug, Default)]
-pub struct Touched {
-    /// Arrival of the last, in milliseconds.
-    pub last_seen: i64,
-    /// The laptop's clock less ours, in seconds.
-    pub clock_skew: i64,
-    /// More than number, arrival and skew changed.
-    pub wide: bool,
-    /// Where it reports from now, if that is new: address, country, network.
-    pub moved: Option<(Option<String>, Option<String>, Option<String>)>,
-    /// Numbers that never came.
-    pub gaps: u64,
-}
-
-/// What was read for a group.
+/// What is known for a group, beside heads.
 #[derive(Default)]
-pub struct Known {
-    /// Devices by id.
-    pub heads: HashMap<String, Head>,
+pub struct Known<'a> {
     /// Facts' digests by device and key: all of a device that sends its whole state, of others those that the group
     /// names.
-    pub facts: HashMap<i64, BTreeMap<String, Digest>>,
+    pub facts: HashMap<i64, BTreeMap<Cow<'a, str>, Digest>>,
     /// Bytes of the facts of devices for whose there may not be room.
     pub sizes: HashMap<i64, Sizes>,
     /// Windows that the group has more of, by device and start.
@@ -77,19 +32,22 @@ pub struct Known {
     pub boots: HashMap<i64, Vec<(String, u64, u64)>>,
 }
 
+/// A fact's digest and value.
+pub type Said<'a> = (Digest, &'a str);
+
 /// What is to be written.
 #[derive(Default)]
-pub struct Writes {
+pub struct Writes<'a> {
     /// Facts by device and key; none where it is gone.
-    pub facts: BTreeMap<(i64, String), Option<(Digest, String)>>,
+    pub facts: BTreeMap<(i64, Cow<'a, str>), Option<Said<'a>>>,
     /// Windows by device and start.
-    pub windows: BTreeMap<(i64, i64), String>,
+    pub windows: BTreeMap<(i64, i64), Cow<'a, str>>,
     /// Transitions: device, time, kind.
-    pub transitions: BTreeSet<(i64, i64, String)>,
+    pub transitions: BTreeSet<(i64, i64, &'a str)>,
     /// Reports as sent, by device and number: arrival, bytes.
-    pub sent: BTreeMap<(i64, u64), (i64, Vec<u8>)>,
+    pub sent: BTreeMap<(i64, u64), (i64, &'a [u8])>,
     /// Boots that ended, by device, boot and first number: last number, end.
-    pub boots: BTreeMap<(i64, String, u64), (u64, i64)>,
+    pub boots: BTreeMap<(i64, Box<str>, u64), (u64, i64)>,
     /// Shortest round trips by device and day.
     pub rtts: BTreeMap<(i64, i64), i64>,
     /// What listings show: host name, operating system, and a serial number where there was none.
@@ -102,19 +60,26 @@ pub struct Writes {
 
 /// Whether it must be looked up among earlier boots if this report was taken before.
 pub fn may_come_again(head: &Head, report: &Report) -> bool {
-    report.seq <= head.seq && !(head.boot == report.boot && report.seq >= head.boot_from)
+    report.seq <= head.seq && !(*head.boot == *report.boot && report.seq >= head.boot_from)
 }
 
-/// Takes the reports of one call, in order. What follows a report that stops a device gets the same receipt: it comes from
-/// the same agent.
-pub fn take_all(known: &mut Known, writes: &mut Writes, reports: &[Prepared]) -> Result<Vec<Receipt>> {
+/// Takes the reports of one call, in order; `places` says for each where its device's head is, if there is such a device.
+/// What follows a report that stops a device gets the same receipt: it comes from the same agent.
+pub fn take_all<'a>(
+    heads: &mut Memory,
+    known: &mut Known<'a>,
+    writes: &mut Writes<'a>,
+    reports: &'a [Prepared],
+    places: &[Option<Place>],
+) -> Result<Vec<Receipt>> {
     let mut receipts: Vec<Receipt> = Vec::with_capacity(reports.len());
     let mut stopped: HashMap<&str, Receipt> = HashMap::new();
-    for report in reports {
+    for (report, place) in reports.iter().zip(places) {
         let device = report.arrival.report.device.as_str();
-        let receipt = match stopped.get(device) {
-            Some(receipt) => receipt.clone(),
-            None => take(known, writes, report)?,
+        let receipt = match (stopped.get(device), place) {
+            (Some(receipt), _) => receipt.clone(),
+            (None, Some(place)) => take(heads.at_mut(*place), known, writes, report)?,
+            (None, None) => Receipt::Unknown,
         };
         if receipt.stops() {
             stopped.insert(device, receipt.clone());
@@ -124,12 +89,17 @@ pub fn take_all(known: &mut Known, writes: &mut Writes, reports: &[Prepared]) ->
     Ok(receipts)
 }
 
-fn take(known: &mut Known, writes: &mut Writes, prepared: &Prepared) -> Result<Receipt> {
+fn take<'a>(
+    head: &mut Head,
+    known: &mut Known<'a>,
+    writes: &mut Writes<'a>,
+    prepared: &'a Prepared,
+) -> Result<Receipt> {
     let report = &prepared.arrival.report;
-    let Known { heads, facts, sizes, windows, boots } = known;
-    let Some(head) = heads.get_mut(report.device.as_str()).filter(|head| !head.revoked) else {
+    let Known { facts, sizes, windows, boots } = known;
+    if head.revoked {
         return Ok(Receipt::Unknown);
-    };
+    }
     if let Some(receipt) = misfit(head, boots.get(&head.number).map_or(&[], Vec::as_slice), report) {
         return Ok(receipt);
     }
@@ -146,12 +116,12 @@ fn take(known: &mut Known, writes: &mut Writes, prepared: &Prepared) -> Result<R
         let number = head.number;
         let changed = take_facts(head, facts.entry(number).or_default(), writes, prepared);
         take_name(head, writes, prepared, &changed);
-        take_windows(number, windows, writes, prepared)?;
+        take_windows(head, windows, writes, prepared)?;
         for (at, kind) in &prepared.transitions {
-            writes.transitions.insert((number, *at, kind.clone()));
+            writes.transitions.insert((number, *at, kind));
         }
         if let Some(sent) = &prepared.sent {
-            writes.sent.insert((number, report.seq), (ms(prepared.arrival.received_at), sent.clone()));
+            writes.sent.insert((number, report.seq), (ms(prepared.arrival.received_at), sent));
         }
         at_once |= Prepared::is_judged(&changed);
     }
@@ -170,7 +140,7 @@ fn take(known: &mut Known, writes: &mut Writes, prepared: &Prepared) -> Result<R
 /// Numbers only grow, over all boots. One that is not above the last is either known from its boot, and comes
 /// again because the answer was lost; or a second agent writes it.
 fn misfit(head: &Head, boots: &[(String, u64, u64)], report: &Report) -> Option<Receipt> {
-    if !head.machine.is_empty() && !report.machine.is_empty() && head.machine != report.machine {
+    if head.is_elsewhere(report) {
         return Some(Receipt::Conflict { why: other_hardware(report, &head.machine) });
     }
     if report.seq > head.seq {
@@ -184,17 +154,17 @@ fn misfit(head: &Head, boots: &[(String, u64, u64)], report: &Report) -> Option<
 }
 
 /// Changes a device's facts; keys of those that are new, different or gone.
-fn take_facts(
+fn take_facts<'a>(
     head: &mut Head,
-    stored: &mut BTreeMap<String, Digest>,
-    writes: &mut Writes,
-    prepared: &Prepared,
-) -> Vec<String> {
+    stored: &mut BTreeMap<Cow<'a, str>, Digest>,
+    writes: &mut Writes<'a>,
+    prepared: &'a Prepared,
+) -> Vec<Cow<'a, str>> {
     let mut changed = Vec::new();
-    let mut gone: Vec<String> = prepared.gone.clone();
+    let mut gone: Vec<Cow<'a, str>> = prepared.gone.iter().map(|key| key.as_str().into()).collect();
     if prepared.arrival.report.whole {
         let set: BTreeSet<&str> = prepared.set.iter().map(|fact| fact.key.as_str()).collect();
-        gone = stored.keys().filter(|key| !set.contains(key.as_str())).cloned().collect();
+        gone = stored.keys().filter(|key| !set.contains(key.as_ref())).cloned().collect();
         // The sum is taken anew, so a whole state mends whatever had drifted.
         head.digest = stored.values().fold(Digest::default(), |sum, digest| sum.plus(*digest));
     }
@@ -206,11 +176,12 @@ fn take_facts(
         }
     }
     for Fact { key, digest, value } in &prepared.set {
+        let key = Cow::Borrowed(key.as_str());
         let old = stored.insert(key.clone(), *digest);
         if old != Some(*digest) {
             head.digest = head.digest.minus(old.unwrap_or_default()).plus(*digest);
-            writes.facts.insert((head.number, key.clone()), Some((*digest, value.clone())));
-            changed.push(key.clone());
+            writes.facts.insert((head.number, key.clone()), Some((*digest, value.as_str())));
+            changed.push(key);
         }
     }
     changed
@@ -218,7 +189,7 @@ fn take_facts(
 
 /// The serial number decides who the laptop's person is and what is exempt, so it is the one that the laptop
 /// enrolled with; one that it tells later counts only where it told none then and no other device has it.
-fn take_name(head: &Head, writes: &mut Writes, prepared: &Prepared, changed: &[String]) {
+fn take_name(head: &Head, writes: &mut Writes<'_>, prepared: &Prepared, changed: &[Cow<'_, str>]) {
     let Some(host) = prepared.host.as_ref().filter(|_| Prepared::names_device(changed)) else { return };
     let Host { os, os_version, hostname, serial, .. } = host;
     let os = if os_version.is_empty() { os } else { os_version };
@@ -228,20 +199,21 @@ fn take_name(head: &Head, writes: &mut Writes, prepared: &Prepared, changed: &[S
     writes.names.insert(head.number, (plain(hostname), plain(os), serial));
 }
 
-fn take_windows(
-    number: i64,
-    stored: &mut HashMap<(i64, i64), String>,
-    writes: &mut Writes,
-    prepared: &Prepared,
+fn take_windows<'a>(
+    head: &mut Head,
+    stored: &HashMap<(i64, i64), String>,
+    writes: &mut Writes<'a>,
+    prepared: &'a Prepared,
 ) -> Result<()> {
     for (start, text) in &prepared.windows {
-        let place = (number, *start);
-        let text = match stored.get(&place) {
-            Some(first) => json(&merge(from_json(first)?, from_json(text)?))?,
-            None => text.clone(),
+        let place = (head.number, *start);
+        let first = writes.windows.get(&place).map(Cow::as_ref);
+        let text = match first.or_else(|| stored.get(&place).map(String::as_str)) {
+            Some(first) => Cow::Owned(json(&merge(from_json(first)?, from_json(text)?))?),
+            None => Cow::Borrowed(text.as_str()),
         };
-        stored.insert(place, text.clone());
         writes.windows.insert(place, text);
+        head.newest_window = head.newest_window.max(*start);
     }
     Ok(())
 }
@@ -250,7 +222,7 @@ fn take_windows(
 fn take_head(
     head: &mut Head,
     boots: &mut HashMap<i64, Vec<(String, u64, u64)>>,
-    writes: &mut Writes,
+    writes: &mut Writes<'_>,
     prepared: &Prepared,
     before: Digest,
 ) {
@@ -265,31 +237,34 @@ fn take_head(
         *least = rtt.min(*least);
         head.rtt = (day, rtt);
     }
-    if head.boot != report.boot {
+    if *head.boot != *report.boot {
         if !head.boot.is_empty() && head.seq > 0 {
             let ended = (head.number, head.boot.clone(), head.boot_from);
-            boots.entry(head.number).or_default().push((head.boot.clone(), head.boot_from, head.seq));
+            boots.entry(head.number).or_default().push((head.boot.to_string(), head.boot_from, head.seq));
             writes.boots.insert(ended, (head.seq, received));
         }
-        head.boot.clone_from(&report.boot);
+        head.boot = report.boot.as_str().into();
         head.boot_from = report.seq;
-        head.touched.get_or_insert_default().wide = true;
+        head.touched.get_or_insert_default().extent = Extent::Wide;
     }
     let touched = head.touched.get_or_insert_default();
     let gap = if head.seq == 0 { 0 } else { report.seq - head.seq - 1 };
     touched.gaps += gap;
-    touched.wide |= gap > 0
-        || before != head.digest
-        || head.seen_day != Some(day)
-        || head.dropped_windows != report.dropped_windows;
+    if before != head.digest {
+        touched.extent = touched.extent.max(Extent::Told);
+    }
+    if gap > 0 || head.seen_day != Some(day) || head.dropped_windows != report.dropped_windows {
+        touched.extent = Extent::Wide;
+    }
     if head.machine.is_empty() && !report.machine.is_empty() {
-        head.machine.clone_from(&report.machine);
-        touched.wide = true;
+        head.machine = report.machine.as_str().into();
+        touched.extent = Extent::Wide;
     }
     if prepared.moved(head.origin) {
         let address = arrival.source.map(|address| address.to_string());
         touched.moved =
             Some((address, arrival.country.as_deref().map(plain), arrival.network.as_deref().map(plain)));
+        touched.extent = Extent::Wide;
         head.origin = prepared.origin;
     }
     touched.last_seen = received;

@@ -14,7 +14,9 @@ use super::super::prepared::Prepared;
 use super::super::{Receipt, Result, StoreError};
 use super::connect::Lines;
 use super::fault::Fault;
-use super::{TRIES, breathe, ingest};
+use super::ingest::{self, Manner};
+use super::memory::Memory;
+use super::{TRIES, breathe};
 
 /// Groups on their way at a time. More than two would mostly wait for the same disk.
 const LANES: usize = 2;
@@ -24,10 +26,11 @@ const QUEUE: usize = 4096;
 const GROUP: usize = 2048;
 /// From so many calls in a group on, the next group is waited for.
 const CROWD: usize = 32;
-/// Longest wait until a group is as large as half of the last one; half of the last commit's time at most.
-const GATHER: Duration = Duration::from_millis(5);
-/// Longest wait for a commit. What is given up on may still be written: a report that comes again is known.
-const COMMIT_WITHIN: Duration = Duration::from_mins(1);
+/// Longest wait until a group is as large as the last one; the last commit's time at most.
+const GATHER: Duration = Duration::from_millis(8);
+/// Longest that a group may take; who comes meanwhile waits for the next one, so twice as long. What is given up on may
+/// still be written: a report that comes again is known.
+const COMMIT_WITHIN: Duration = Duration::from_secs(30);
 /// Other collectors are told of work at most this often: each such commit waits for all others of its kind.
 const RING_EVERY: Duration = Duration::from_millis(100);
 
@@ -63,16 +66,14 @@ impl Lanes {
         let full = || StoreError::Unavailable("more waits to be written than it takes".into());
         let lane = self.lanes.get(lane).ok_or_else(full)?;
         lane.try_send(Job { reports, reply }).map_err(|_| full())?;
-        match tokio::time::timeout(COMMIT_WITHIN, answer).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(StoreError::Unavailable("its writer stopped".into())),
-            Err(_) => Err(StoreError::Unavailable("PostgreSQL does not answer".into())),
-        }
+        // Whoever waits is answered in time, by the lane: a clock for each of them would cost more than a heartbeat's write.
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("its writer stopped".into())))
     }
 }
 
 async fn run(lines: Lines, bell: Arc<Notify>, mut waiting: mpsc::Receiver<Job>) {
     let (mut size, mut took) = (0, Duration::ZERO);
+    let mut memory = Memory::new();
     let mut last_ring: Option<Instant> = None;
     loop {
         gather(&waiting, size, took).await;
@@ -90,7 +91,7 @@ async fn run(lines: Lines, bell: Arc<Notify>, mut waiting: mpsc::Receiver<Job>) 
         metrics::histogram!("farmwatch_store_group_size").record(group.len() as f64);
         size = group.len();
         let ring = last_ring.is_none_or(|last| start.duration_since(last) >= RING_EVERY);
-        if commit(&lines, group, ring).await {
+        if commit(&lines, group, &mut memory, ring).await {
             last_ring = if ring { Some(start) } else { last_ring };
             bell.notify_one();
         }
@@ -104,17 +105,17 @@ async fn gather(waiting: &mpsc::Receiver<Job>, last: usize, took: Duration) {
     if last < CROWD {
         return;
     }
-    let until = Instant::now() + (took / 2).min(GATHER);
-    while waiting.len() < last / 2 && Instant::now() < until {
+    let until = Instant::now() + took.min(GATHER);
+    while waiting.len() < last && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
 /// Writes a group and answers; whether there is work for those who judge. Where the group fails for a reason that may
 /// lie in one of its calls, each is tried alone.
-async fn commit(lines: &Lines, group: Vec<Job>, ring: bool) -> bool {
+async fn commit(lines: &Lines, group: Vec<Job>, memory: &mut Memory, ring: bool) -> bool {
     let calls: Vec<&[Prepared]> = group.iter().map(|job| job.reports.as_slice()).collect();
-    let outcome = attempt(lines, &calls, ring).await;
+    let outcome = attempt(lines, &calls, memory, ring).await;
     match outcome {
         Ok((receipts, work)) => {
             for (job, receipts) in group.into_iter().zip(receipts) {
@@ -125,7 +126,7 @@ async fn commit(lines: &Lines, group: Vec<Job>, ring: bool) -> bool {
         Err(error) if group.len() > 1 && !matches!(error, StoreError::Unavailable(_)) => {
             let mut any = false;
             for job in group {
-                let alone = attempt(lines, &[&job.reports], ring).await;
+                let alone = attempt(lines, &[&job.reports], memory, ring).await;
                 any |= alone.as_ref().is_ok_and(|(_, work)| *work);
                 answer(job, alone.map(|(receipts, _)| receipts.into_iter().flatten().collect()));
             }
@@ -139,16 +140,39 @@ async fn commit(lines: &Lines, group: Vec<Job>, ring: bool) -> bool {
     }
 }
 
-async fn attempt(lines: &Lines, calls: &[&[Prepared]], ring: bool) -> Result<(Vec<Vec<Receipt>>, bool)> {
+/// Takes a group, in time or not at all.
+async fn attempt(
+    lines: &Lines,
+    calls: &[&[Prepared]],
+    memory: &mut Memory,
+    ring: bool,
+) -> Result<(Vec<Vec<Receipt>>, bool)> {
+    let taken = Box::pin(insist(lines, calls, memory, ring));
+    let late = |_| Err(StoreError::Unavailable("PostgreSQL does not answer".into()));
+    tokio::time::timeout(COMMIT_WITHIN, taken).await.unwrap_or_else(late)
+}
+
+/// Takes a group, and again where others were in its way.
+async fn insist(
+    lines: &Lines,
+    calls: &[&[Prepared]],
+    memory: &mut Memory,
+    ring: bool,
+) -> Result<(Vec<Vec<Receipt>>, bool)> {
     let mut tries = 0;
     loop {
         tries += 1;
+        let manner = Manner { ring, locked: tries > 1 };
         let taken: Result<_, Fault> = match lines.line().await {
-            Ok(line) => ingest::take(line, calls, ring).await,
+            Ok(line) => ingest::take(line, calls, memory, manner).await,
             Err(fault) => Err(fault),
         };
         match taken {
-            Err(fault) if fault.again && tries < TRIES => breathe(tries).await,
+            Err(fault) if fault.again && tries < TRIES => {
+                if !fault.stale {
+                    breathe(tries).await;
+                }
+            }
             done => return Ok(done?),
         }
     }

@@ -1,9 +1,10 @@
 //! One connection for a while: statements with a timeout each, and transactions that never leak.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::Object;
+use futures_util::try_join;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, ToSql};
 
@@ -20,6 +21,8 @@ pub struct Line {
     patience: Duration,
     /// Within a transaction.
     open: bool,
+    /// The transaction begins with what is sent next.
+    begins: AtomicBool,
     /// The server did not answer in time: what it will answer, nobody waits for.
     silent: AtomicBool,
 }
@@ -27,7 +30,8 @@ pub struct Line {
 impl Line {
     /// Of a connection. `patience` is the longest wait for an answer, longer than the server's own limit.
     pub fn new(object: Object, patience: Duration) -> Self {
-        Self { object: Some(object), patience, open: false, silent: AtomicBool::new(false) }
+        let (begins, silent) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { object: Some(object), patience, open: false, begins, silent }
     }
 
     /// Rows of a query.
@@ -83,8 +87,24 @@ impl Line {
         self.open = true;
     }
 
+    /// Begins a transaction with whatever is sent next, without a way of its own.
+    pub fn begin_with_next(&mut self) {
+        self.opened();
+        *self.begins.get_mut() = true;
+    }
+
+    /// When it was connected.
+    pub fn connected(&self) -> Instant {
+        self.object.as_ref().map_or_else(Instant::now, |object| Object::metrics(object).created)
+    }
+
     /// Ends a transaction: commits what went well, undoes what did not.
     pub async fn end<T>(mut self, outcome: Result<T, Fault>) -> Result<T, Fault> {
+        if *self.begins.get_mut() {
+            // Nothing was sent.
+            self.open = false;
+            return outcome;
+        }
         let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
         match (self.say(end).await, outcome) {
             (Ok(()), outcome) => {
@@ -105,8 +125,16 @@ impl Line {
         self.object.as_ref().ok_or_else(|| Fault::unavailable("the connection is gone"))
     }
 
+    async fn begun<T>(&self, answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        if !self.begins.swap(false, Ordering::Relaxed) {
+            return answer.await;
+        }
+        let begin = async { Ok(self.client()?.batch_execute("BEGIN").await?) };
+        try_join!(begin, answer).map(|((), answer)| answer)
+    }
+
     async fn within<T>(&self, answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        if let Ok(answer) = tokio::time::timeout(self.patience, answer).await {
+        if let Ok(answer) = tokio::time::timeout(self.patience, self.begun(answer)).await {
             return answer;
         }
         self.silent.store(true, Ordering::Relaxed);

@@ -13,9 +13,12 @@ pub const TRIM: i64 = 0x6661_726d_0003;
 /// Held by who gives a device the serial number that it told late: no two devices get the same.
 pub const SERIALS: i64 = 0x6661_726d_0004;
 
+/// Statement of `$1`, a lock: waits for it and holds it until the transaction's end.
+pub const HOLD: &str = "SELECT pg_advisory_xact_lock($1)";
+
 /// Waits for a lock and holds it until the transaction's end.
 pub async fn hold(line: &Line, lock: i64) -> Result<(), Fault> {
-    line.rows("SELECT pg_advisory_xact_lock($1)", &[&lock]).await.map(|_| ())
+    line.rows(HOLD, &[&lock]).await.map(|_| ())
 }
 
 /// Takes a lock until the transaction's end, if nobody has it.

@@ -2,8 +2,9 @@
 //!
 //! Reports that wait go into one transaction of a few set-based statements ([`lanes`], [`ingest`], [`fold`], [`write`]).
 //! Everything else is a statement or a short transaction on a line of a bounded pool ([`connect`]). Nothing is
-//! remembered between calls, so any number of collectors may work on one database: what must not happen twice is held
-//! by rows' locks, by constraints, or by [`locks`]; a transaction that stood in another's way is run again ([`again`]).
+//! remembered between calls save what devices are like, and that is believed only while nobody else has written to them
+//! ([`memory`]); so any number of collectors may work on one database: what must not happen twice is held by rows' locks,
+//! by constraints, or by [`locks`]; a transaction that stood in another's way is run again ([`again`]).
 //! Work is taken with `SKIP LOCKED`, and collectors hear of it by `LISTEN` ([`ear`]).
 
 mod access;
@@ -20,10 +21,12 @@ mod explain;
 mod fault;
 mod filter;
 mod fold;
+mod heads;
 mod ingest;
 mod lanes;
 mod line;
 mod locks;
+mod memory;
 mod occupants;
 mod orders;
 mod reports;

@@ -2,6 +2,7 @@
 
 mod faults;
 mod judging;
+mod memory;
 mod migrations;
 mod moving;
 pub mod plans;
@@ -62,10 +63,11 @@ async fn a_database_keeps_the_stores_promises_and_no_query_walks_a_large_table()
 fn any_interleaving_of_reports_restarts_and_repeats_comes_to_the_agents_state() {
     // The connections live here; each interleaving runs on a runtime of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let (server, store) = runtime.block_on(async {
+    // An agent whose reports come by two collectors, as they happen to.
+    let (server, stores) = runtime.block_on(async {
         let server = server().await;
-        let store = at(&server, "farmwatch").await;
-        (server, store)
+        let stores = vec![at(&server, "farmwatch").await, at(&server, "farmwatch").await];
+        (server, stores)
     });
     let (client, connection) =
         runtime.block_on(tokio_postgres::connect(&server.url("farmwatch"), tokio_postgres::NoTls)).unwrap();
@@ -73,6 +75,6 @@ fn any_interleaving_of_reports_restarts_and_repeats_comes_to_the_agents_state() 
     suite::interleavings::hold(|| {
         let wipe = r#"TRUNCATE device, head, boot, fact, "window", transition, sent, rtt, work"#;
         runtime.block_on(client.batch_execute(wipe)).unwrap();
-        store.clone()
+        stores.clone()
     });
 }

@@ -1,29 +1,43 @@
 //! What a group of reports comes to, written: one statement a table, all sent at once.
+//!
+//! Heads come first. Their rows are locked by it before anything else is, and it shows whether they are as they were
+//! when they were read: of the rows that somebody else has written since, `xmin` is another. Who waited for such a row's
+//! lock is told the same, for PostgreSQL asks its conditions once more of the row as it is then.
 
 use futures_util::future::try_join_all;
+use futures_util::try_join;
 use tokio_postgres::types::ToSql;
 
-use super::super::WINDOWS_WAIT;
 use super::super::convert::{count, millis};
 use super::super::work::WINDOWS_WAIT_IN_DOUBT;
+use super::super::{StoreError, WINDOWS_WAIT};
 use super::fault::Fault;
-use super::fold::{Head, Touched, Writes};
+use super::fold::Writes;
+use super::heads::{self, Extent, Head, Touched, Version};
 use super::line::Line;
 use super::locks;
 
 const BEATS: &str = "UPDATE head h SET seq = b.seq, last_seen = b.last_seen, clock_skew = b.clock_skew
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS b (device, seq, last_seen, clock_skew)
-    WHERE h.device = b.device";
+    FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
+        AS b (device, version, seq, last_seen, clock_skew)
+    WHERE h.device = b.device AND h.xmin = b.version";
+const TOLD: &str =
+    "UPDATE head h SET digest = b.digest, seq = b.seq, last_seen = b.last_seen, clock_skew = b.clock_skew
+    FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])
+        AS b (device, version, seq, last_seen, clock_skew, digest)
+    WHERE h.device = b.device AND h.xmin = b.version";
+// Of what changes seldom as well. A row whose `seen_day` stays the same touches no index by it either.
 const WIDE: &str = "UPDATE head h SET boot = b.boot, boot_from = b.boot_from, machine = b.machine, digest = b.digest,
         seen_day = b.seen_day, dropped_windows = b.dropped_windows, gaps = h.gaps + b.gaps, seq = b.seq,
-        last_seen = b.last_seen, clock_skew = b.clock_skew
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::bytea[],
-        $9::bigint[], $10::bigint[], $11::bigint[])
-        AS b (device, seq, last_seen, clock_skew, boot, boot_from, machine, digest, seen_day, dropped_windows, gaps)
-    WHERE h.device = b.device";
-const MOVED: &str = "UPDATE head h SET address = b.address, country = b.country, network = b.network
-    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS b (device, address, country, network)
-    WHERE h.device = b.device";
+        last_seen = b.last_seen, clock_skew = b.clock_skew,
+        address = CASE WHEN b.moved THEN b.address ELSE h.address END,
+        country = CASE WHEN b.moved THEN b.country ELSE h.country END,
+        network = CASE WHEN b.moved THEN b.network ELSE h.network END
+    FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::text[], $8::bigint[],
+        $9::text[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bool[], $14::text[], $15::text[], $16::text[])
+        AS b (device, version, seq, last_seen, clock_skew, digest, boot, boot_from, machine, seen_day, dropped_windows,
+            gaps, moved, address, country, network)
+    WHERE h.device = b.device AND h.xmin = b.version";
 const PUT_FACTS: &str = "INSERT INTO fact (device, key, digest, value)
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[])
     ON CONFLICT (device, key) DO UPDATE SET digest = excluded.digest, value = excluded.value";
@@ -59,23 +73,23 @@ const WORK_LATER: &str = "INSERT INTO work AS w (device, due_at, generation)
     ORDER BY u.device
     ON CONFLICT (device) DO UPDATE SET generation = w.generation + 1, due_at = least(w.due_at, excluded.due_at)";
 
-/// Writes all of it, within the transaction that holds the heads.
-pub async fn all(line: &Line, heads: impl Iterator<Item = &Head>, writes: &Writes) -> Result<(), Fault> {
-    let mut touched: Vec<(&Head, &Touched)> =
-        heads.filter_map(|head| Some((head, head.touched.as_ref()?))).collect();
-    touched.sort_by_key(|(head, _)| head.number);
+/// What the rows that a transaction writes have for a version.
+const VERSION: &str = "SELECT pg_current_xact_id()::xid::text::bigint";
+
+/// Writes all of it, if the heads, in order of their numbers, are as they were read; the version they have then.
+pub async fn all(line: &Line, touched: &[(&Head, &Touched)], writes: &Writes<'_>) -> Result<Version, Fault> {
+    if touched.is_empty() {
+        return Ok(0);
+    }
     let mut batch = Batch::default();
-    batch.heads(&touched);
+    batch.heads(touched);
     batch.facts(writes);
     batch.happened(writes);
     batch.beside(writes);
-    if writes.names.values().any(|(_, _, serial)| serial.is_some()) {
-        locks::hold(line, locks::SERIALS).await?;
-    }
-    batch.send(line).await?;
+    let version = batch.send(line, touched.len()).await?;
     let gaps: u64 = touched.iter().map(|(_, touched)| touched.gaps).sum();
     metrics::counter!("farmwatch_ingest_missing_reports_total").increment(gaps);
-    Ok(())
+    Ok(version)
 }
 
 type Column<'a> = Box<dyn ToSql + Sync + Send + 'a>;
@@ -92,51 +106,49 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     fn heads(&mut self, touched: &[(&'a Head, &'a Touched)]) {
-        let (beats, more): (Vec<_>, Vec<_>) = touched.iter().copied().partition(|(_, touched)| !touched.wide);
-        let beat = |rows: &[(&'a Head, &'a Touched)]| {
-            vec![
-                column(rows.iter().map(|(head, _)| head.number)),
-                column(rows.iter().map(|(head, _)| count(head.seq))),
-                column(rows.iter().map(|(_, touched)| touched.last_seen)),
-                column(rows.iter().map(|(_, touched)| touched.clock_skew)),
-            ]
-        };
-        if !beats.is_empty() {
-            self.statements.push((BEATS, beat(&beats)));
+        let heads = || touched.iter().map(|(head, _)| *head);
+        let moved = || touched.iter().map(|(_, touched)| touched.moved.as_ref());
+        let mut columns = vec![
+            column(heads().map(|head| head.number)),
+            column(heads().map(|head| head.version)),
+            column(heads().map(|head| count(head.seq))),
+            column(touched.iter().map(|(_, touched)| touched.last_seen)),
+            column(touched.iter().map(|(_, touched)| touched.clock_skew)),
+        ];
+        // All by one statement, so that all are locked in one order.
+        let extent = touched.iter().map(|(_, touched)| touched.extent).max().unwrap_or_default();
+        if extent > Extent::Beat {
+            columns.push(column(heads().map(|head| head.digest.to_bytes().to_vec())));
         }
-        if !more.is_empty() {
-            let mut columns = beat(&more);
+        if extent > Extent::Told {
             columns.extend([
-                column(more.iter().map(|(head, _)| head.boot.as_str())),
-                column(more.iter().map(|(head, _)| count(head.boot_from))),
-                column(more.iter().map(|(head, _)| head.machine.as_str())),
-                column(more.iter().map(|(head, _)| head.digest.to_bytes().to_vec())),
-                column(more.iter().map(|(head, _)| head.seen_day)),
-                column(more.iter().map(|(head, _)| count(head.dropped_windows))),
-                column(more.iter().map(|(_, touched)| count(touched.gaps))),
+                column(heads().map(|head| &*head.boot)),
+                column(heads().map(|head| count(head.boot_from))),
+                column(heads().map(|head| &*head.machine)),
+                column(heads().map(|head| head.seen_day)),
+                column(heads().map(|head| count(head.dropped_windows))),
+                column(touched.iter().map(|(_, touched)| count(touched.gaps))),
+                column(touched.iter().map(|(_, touched)| touched.moved.is_some())),
+                column(moved().map(|moved| moved.and_then(|(address, _, _)| address.as_deref()))),
+                column(moved().map(|moved| moved.and_then(|(_, country, _)| country.as_deref()))),
+                column(moved().map(|moved| moved.and_then(|(_, _, network)| network.as_deref()))),
             ]);
-            self.statements.push((WIDE, columns));
         }
-        let moved = touched.iter().filter_map(|(head, touched)| Some((head.number, touched.moved.as_ref()?)));
-        let moved: Vec<_> = moved.collect();
-        if !moved.is_empty() {
-            let columns = vec![
-                column(moved.iter().map(|(device, _)| *device)),
-                column(moved.iter().map(|(_, (address, _, _))| address.as_deref())),
-                column(moved.iter().map(|(_, (_, country, _))| country.as_deref())),
-                column(moved.iter().map(|(_, (_, _, network))| network.as_deref())),
-            ];
-            self.statements.push((MOVED, columns));
-        }
+        let statement = match extent {
+            Extent::Beat => BEATS,
+            Extent::Told => TOLD,
+            Extent::Wide => WIDE,
+        };
+        self.statements.push((statement, columns));
     }
 
-    fn facts(&mut self, writes: &'a Writes) {
+    fn facts(&mut self, writes: &'a Writes<'a>) {
         let put: Vec<_> = writes
             .facts
             .iter()
             .filter_map(|((device, key), fact)| {
                 let (digest, value) = fact.as_ref()?;
-                Some((*device, key.as_str(), digest.to_bytes(), value.as_str()))
+                Some((*device, key.as_ref(), digest.to_bytes(), *value))
             })
             .collect();
         if !put.is_empty() {
@@ -151,18 +163,18 @@ impl<'a> Batch<'a> {
         let gone = || writes.facts.iter().filter(|(_, fact)| fact.is_none()).map(|(place, _)| place);
         if gone().next().is_some() {
             let columns =
-                vec![column(gone().map(|(device, _)| *device)), column(gone().map(|(_, key)| key.as_str()))];
+                vec![column(gone().map(|(device, _)| *device)), column(gone().map(|(_, key)| key.as_ref()))];
             self.statements.push((REMOVE_FACTS, columns));
         }
     }
 
     /// Windows, transitions and the reports themselves.
-    fn happened(&mut self, writes: &'a Writes) {
+    fn happened(&mut self, writes: &'a Writes<'a>) {
         if !writes.windows.is_empty() {
             let columns = vec![
                 column(writes.windows.keys().map(|(device, _)| *device)),
                 column(writes.windows.keys().map(|(_, start)| *start)),
-                column(writes.windows.values().map(String::as_str)),
+                column(writes.windows.values().map(AsRef::as_ref)),
             ];
             self.statements.push((WINDOWS, columns));
         }
@@ -170,7 +182,7 @@ impl<'a> Batch<'a> {
             let columns = vec![
                 column(writes.transitions.iter().map(|(device, _, _)| *device)),
                 column(writes.transitions.iter().map(|(_, at, _)| *at)),
-                column(writes.transitions.iter().map(|(_, _, kind)| kind.as_str())),
+                column(writes.transitions.iter().map(|(_, _, kind)| *kind)),
             ];
             self.statements.push((TRANSITIONS, columns));
         }
@@ -179,18 +191,18 @@ impl<'a> Batch<'a> {
                 column(writes.sent.keys().map(|(device, _)| *device)),
                 column(writes.sent.keys().map(|(_, seq)| count(*seq))),
                 column(writes.sent.values().map(|(received, _)| *received)),
-                column(writes.sent.values().map(|(_, report)| report.as_slice())),
+                column(writes.sent.values().map(|(_, report)| *report)),
             ];
             self.statements.push((SENT, columns));
         }
     }
 
     /// Boots that ended, round trips, names, work.
-    fn beside(&mut self, writes: &'a Writes) {
+    fn beside(&mut self, writes: &'a Writes<'a>) {
         if !writes.boots.is_empty() {
             let columns = vec![
                 column(writes.boots.keys().map(|(device, _, _)| *device)),
-                column(writes.boots.keys().map(|(_, boot, _)| boot.as_str())),
+                column(writes.boots.keys().map(|(_, boot, _)| &**boot)),
                 column(writes.boots.keys().map(|(_, _, from)| count(*from))),
                 column(writes.boots.values().map(|(to, _)| count(*to))),
                 column(writes.boots.values().map(|(_, ended)| *ended)),
@@ -204,6 +216,9 @@ impl<'a> Batch<'a> {
                 column(writes.rtts.values().copied()),
             ];
             self.statements.push((ROUND_TRIPS, columns));
+        }
+        if writes.names.values().any(|(_, _, serial)| serial.is_some()) {
+            self.statements.push((locks::HOLD, vec![Box::new(locks::SERIALS)]));
         }
         if !writes.names.is_empty() {
             let columns = vec![
@@ -229,8 +244,9 @@ impl<'a> Batch<'a> {
         }
     }
 
-    async fn send(&self, line: &Line) -> Result<(), Fault> {
-        let texts: Vec<&str> = self.statements.iter().map(|(sql, _)| *sql).collect();
+    /// Sends all of it; `heads` is how many rows the first statement is to find.
+    async fn send(&self, line: &Line, heads: usize) -> Result<Version, Fault> {
+        let texts: Vec<&str> = self.statements.iter().map(|(sql, _)| *sql).chain([VERSION]).collect();
         line.prepare(&texts).await?;
         let values: Vec<Vec<&(dyn ToSql + Sync)>> = self
             .statements
@@ -238,6 +254,11 @@ impl<'a> Batch<'a> {
             .map(|(_, columns)| columns.iter().map(|column| &**column as &(dyn ToSql + Sync)).collect())
             .collect();
         let sent = self.statements.iter().zip(&values).map(|((sql, _), values)| line.change(sql, values));
-        try_join_all(sent).await.map(|_| ())
+        let (changed, version) = try_join!(try_join_all(sent), line.row(VERSION, &[]))?;
+        if changed.first().is_none_or(|rows| usize::try_from(*rows) != Ok(heads)) {
+            return Err(Fault::stale());
+        }
+        let version = version.ok_or_else(|| StoreError::Corrupt("a transaction without an id".into()))?;
+        heads::version(&version, 0)
     }
 }

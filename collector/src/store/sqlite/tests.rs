@@ -27,5 +27,5 @@ async fn a_file_keeps_the_stores_promises() {
 
 #[test]
 fn any_interleaving_of_reports_restarts_and_repeats_comes_to_the_agents_state() {
-    suite::interleavings::hold(|| in_memory().unwrap());
+    suite::interleavings::hold(|| vec![in_memory().unwrap()]);
 }

@@ -6,8 +6,8 @@ use farmwatch_shared::state::{FactKey, State};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::super::{Receipt, SharedStore};
-use super::{arrival, enrol, heartbeat, laptop, minute};
+use super::super::{Receipt, SharedStore, Standing};
+use super::{arrival, enrol, heartbeat, laptop, minute, window};
 
 /// What may happen to an agent.
 #[derive(Clone, Debug)]
@@ -18,10 +18,12 @@ enum Event {
     Heartbeat,
     /// It starts anew.
     Restart,
-    /// It sends what waits, at most so many; the answer may be lost.
-    Send { most: usize, answered: bool },
+    /// It sends what waits, at most so many, to one of the collectors; the answer may be lost.
+    Send { most: usize, answered: bool, by: usize },
     /// Something on the way sends an old report again.
-    Replay(usize),
+    Replay(usize, usize),
+    /// IT looks into it, by one of the collectors.
+    Look(usize),
     /// It sends its whole state, as when it was asked to.
     Whole,
 }
@@ -32,8 +34,10 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         3 => facts.prop_map(Event::Change),
         1 => Just(Event::Heartbeat),
         1 => Just(Event::Restart),
-        4 => (1..5usize, any::<bool>()).prop_map(|(most, answered)| Event::Send { most, answered }),
-        1 => (0..50usize).prop_map(Event::Replay),
+        4 => (1..5usize, any::<bool>(), 0..2usize)
+            .prop_map(|(most, answered, by)| Event::Send { most, answered, by }),
+        1 => (0..50usize, 0..2usize).prop_map(|(n, by)| Event::Replay(n, by)),
+        1 => (0..2usize).prop_map(Event::Look),
         1 => Just(Event::Whole),
     ];
     prop::collection::vec(event, 1..40)
@@ -61,13 +65,18 @@ impl Agent {
         if changed {
             let at = minute(i64::try_from(self.seq).unwrap());
             report.transitions.push(Transition { at, kind: TransitionKind::Locked });
+            // Some in a row tell parts of one window.
+            report.windows.push(window(5 * i64::try_from(self.seq / 4).unwrap(), 1));
         }
         self.state = next;
         self.spool.push(report);
     }
 }
 
-async fn live(store: &SharedStore, events: Vec<Event>) {
+/// `stores` are several collectors' on one database, or one.
+async fn live(stores: &[SharedStore], events: Vec<Event>) {
+    let store = &stores[0];
+    let by = |n: usize| &stores[n % stores.len()];
     let device = enrol(store, 1).await;
     let mut agent = Agent::default();
     for event in events {
@@ -86,10 +95,11 @@ async fn live(store: &SharedStore, events: Vec<Event>) {
             Event::Heartbeat => agent.write(agent.state.clone(), false),
             Event::Whole => agent.write(agent.state.clone(), true),
             Event::Restart => agent.boot += 1,
-            Event::Send { most, answered } => send(store, &mut agent, most, answered).await,
-            Event::Replay(n) => {
+            Event::Send { most, answered, by: n } => send(by(n), &mut agent, most, answered).await,
+            Event::Look(n) => by(n).set_standing(&device, Standing::Pending).await.unwrap(),
+            Event::Replay(n, collector) => {
                 if let Some(old) = agent.sent.get(n) {
-                    let receipts = store.ingest(vec![arrival(old.clone())]).await.unwrap();
+                    let receipts = by(collector).ingest(vec![arrival(old.clone())]).await.unwrap();
                     assert_eq!(receipts, [Receipt::Duplicate], "{old:?}");
                 }
             }
@@ -104,6 +114,9 @@ async fn live(store: &SharedStore, events: Vec<Event>) {
     assert_eq!(kept.collect::<Vec<_>>(), wanted);
     let happened: usize = agent.sent.iter().map(|r| r.transitions.len()).sum();
     assert_eq!(store.transitions(&device, minute(0)).await.unwrap().len(), happened);
+    let windows = store.windows(&device, minute(0)).await.unwrap();
+    let keys = windows.iter().flat_map(|window| window.sources.values()).map(|source| source.keys);
+    assert_eq!(keys.sum::<u32>() as usize, happened, "each part counts once");
 }
 
 async fn send(store: &SharedStore, agent: &mut Agent, most: usize, answered: bool) {
@@ -123,7 +136,7 @@ async fn send(store: &SharedStore, agent: &mut Agent, most: usize, answered: boo
 }
 
 /// Checks many of them.
-pub fn hold(open: impl Fn() -> SharedStore) {
+pub fn hold(open: impl Fn() -> Vec<SharedStore>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut runner = proptest::test_runner::TestRunner::default();
     runner

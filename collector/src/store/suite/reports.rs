@@ -215,7 +215,8 @@ async fn host_fact(store: SharedStore) {
     assert_eq!(serial(&other).await, theirs, "it keeps the one that it enrolled with");
 }
 
-fn window(at: i64, keys: u32) -> Window {
+/// A window that begins at a minute.
+pub fn window(at: i64, keys: u32) -> Window {
     let source = Source { keys, pointer: 10, active_seconds: 60 };
     Window {
         start: minute(at),
