@@ -18,6 +18,8 @@ use crate::store::{Anchor, Result, SiteGlance};
 /// for each, four hours at most: else each change in an office would look at all of its laptops.
 const FEW: u64 = 4;
 const MOST_WAIT: SignedDuration = SignedDuration::from_hours(4);
+/// A sanctioned place is not judged: only who is there is drawn anew, for what moved without a laptop's coming or leaving.
+const SANCTIONED_WAIT: SignedDuration = SignedDuration::from_hours(24);
 /// A place that nobody suspects waits so long at least after what its laptops show moved a little.
 const LITTLE_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// Nats that a laptop moves by and that matter at once whatever was thought of its place.
@@ -27,6 +29,9 @@ const SAMPLE: u32 = 4;
 
 /// When a site is to be looked at whole again, at the soonest.
 pub fn soonest(glance: &SiteGlance) -> Timestamp {
+    if glance.sanctioned.is_some() {
+        return glance.judged_at + SANCTIONED_WAIT;
+    }
     let minutes = i64::try_from(glance.size.saturating_sub(FEW)).unwrap_or(i64::MAX).min(MOST_WAIT.as_mins());
     glance.judged_at + SignedDuration::from_mins(minutes)
 }
@@ -109,6 +114,12 @@ mod tests {
             let said = known.fingerprint;
             let glance =
                 SiteGlance { judged_at: at(60), due_at: at(420), size, said, farm, sanctioned: None };
+            let ours = SiteGlance { sanctioned: Some("Lisbon".into()), ..glance.clone() };
+            let a_day = 60 + 24 * 60;
+            assert_eq!(
+                super::holds(&ours, &known, at(minute)),
+                size > FEW && farm < KEPT_FROM && minute < a_day
+            );
             super::holds(&glance, &known, at(minute))
         };
         assert!([0, 60, 61].into_iter().all(|minute| !holds(FEW, 0.0, minute)), "a clock that was put back");

@@ -130,17 +130,24 @@ async fn who_comes_to_an_office_and_leaves_it_is_there_or_not_and_the_rest_is_lo
     assert_eq!(homes.len(), 1);
     assert_eq!(homes[0].devices, [DeviceId::new(1, 7), DeviceId::new(1, 60)]);
 
-    // After a minute for each all are looked at, whoever comes; and in the evening nothing is left of it.
+    // After a day all are looked at, whoever comes; and in the evening nothing is left of it.
+    let day = 86_400;
     replay.line(&came(whole.0 + 3600, 8, 2)).await.unwrap();
     replay.line(&home(whole.0 + 3610, 8, 3)).await.unwrap();
-    replay.line(&came(whole.0 + 7300, 8, 4)).await.unwrap();
+    replay.line(&came(whole.0 + day, 8, 4)).await.unwrap();
     replay.finish().await.unwrap();
-    assert_eq!(office(&store).await, (whole.0 + 7300, others.clone()));
+    assert_eq!(office(&store).await, (whole.0 + day, others.clone()));
     for (number, seq) in others.iter().zip(10u32..) {
         let away = format!("home of {number}");
         let address = format!("192.0.2.{number}");
-        let line =
-            line_from(&address, 9000 + i64::from(seq), *number, u64::from(seq), &away, State::default());
+        let line = line_from(
+            &address,
+            day + 9000 + i64::from(seq),
+            *number,
+            u64::from(seq),
+            &away,
+            State::default(),
+        );
         replay.line(&line).await.unwrap();
     }
     replay.finish().await.unwrap();
