@@ -169,6 +169,7 @@ fn take_facts<'a>(
         head.digest = stored.values().fold(Digest::default(), |sum, digest| sum.plus(*digest));
     }
     for key in gone {
+        head.forget(&key);
         if let Some(old) = stored.remove(&key) {
             head.digest = head.digest.minus(old);
             writes.facts.insert((head.number, key.clone()), None);
@@ -176,6 +177,7 @@ fn take_facts<'a>(
         }
     }
     for Fact { key, digest, value } in &prepared.set {
+        head.remember(key, *digest);
         let key = Cow::Borrowed(key.as_str());
         let old = stored.insert(key.clone(), *digest);
         if old != Some(*digest) {

@@ -11,6 +11,9 @@ use super::devices::digest;
 use super::fault::Fault;
 use super::line::get;
 
+/// Facts whose digests are remembered, of each device: most change one of a few again and again, as a session's lock.
+const FEW_FACTS: usize = 4;
+
 /// The transaction that wrote a row, `xmin`, with its bits as PostgreSQL compares them to an integer's. A row that was
 /// only locked keeps it.
 pub type Version = i32;
@@ -54,6 +57,8 @@ pub struct Head {
     /// It told no serial number when it enrolled, nor since. Where that is no longer so, the statement that would write
     /// one knows.
     pub without_serial: bool,
+    /// Digests of the facts that it told last, of [`FEW_FACTS`]: these are stored so, others are to be read.
+    pub facts: Vec<(Box<str>, Digest)>,
     /// What else there is of it to be written, once a report was taken.
     pub touched: Option<Touched>,
 }
@@ -118,8 +123,28 @@ impl Head {
             ),
             without_serial: get(row, 15)?,
             newest_window: get::<Option<i64>>(row, 17)?.unwrap_or(i64::MIN),
+            facts: Vec::new(),
             touched: None,
         })
+    }
+
+    /// The digest of a fact, if it is remembered.
+    pub fn fact(&self, key: &str) -> Option<Digest> {
+        self.facts.iter().find(|(told, _)| **told == *key).map(|(_, digest)| *digest)
+    }
+
+    /// Remembers a fact's digest, and of the others the latest.
+    pub fn remember(&mut self, key: &str, digest: Digest) {
+        self.forget(key);
+        if self.facts.len() >= FEW_FACTS {
+            self.facts.remove(0);
+        }
+        self.facts.push((key.into(), digest));
+    }
+
+    /// A fact is no longer stored as it is remembered.
+    pub fn forget(&mut self, key: &str) {
+        self.facts.retain(|(told, _)| **told != *key);
     }
 
     /// The report comes from other hardware than the device enrolled on.

@@ -127,7 +127,7 @@ async fn read<'a>(
 ) -> Result<Known<'a>, Fault> {
     let reports = calls.iter().flat_map(|reports| reports.iter()).zip(places);
     let found = reports.filter_map(|(prepared, place)| Some((memory.at((*place)?), prepared)));
-    let found: Vec<(&Head, &Prepared)> = found.collect();
+    let found: Vec<(&Head, &'a Prepared)> = found.collect();
     let mut known = Known::default();
     read_touched(line, &found, &mut known).await?;
     sizes(line, &found, &mut known).await?;
@@ -135,15 +135,26 @@ async fn read<'a>(
     Ok(known)
 }
 
-/// Reads facts and windows that the reports may change, all at once. Windows that are newer than all are not looked for.
-async fn read_touched(line: &Line, found: &[(&Head, &Prepared)], known: &mut Known<'_>) -> Result<(), Fault> {
+/// Reads facts and windows that the reports may change, all at once. Facts that are remembered are not, and windows that are
+/// newer than all are not looked for.
+async fn read_touched<'a>(
+    line: &Line,
+    found: &[(&Head, &'a Prepared)],
+    known: &mut Known<'a>,
+) -> Result<(), Fault> {
     let (mut whole, mut keys, mut starts) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
     for (head, prepared) in found {
         if prepared.arrival.report.whole {
             whole.insert(head.number);
         }
-        let named = prepared.set.iter().map(|fact| &fact.key).chain(&prepared.gone);
-        keys.extend(named.map(|key| (head.number, key.as_str())));
+        for key in prepared.set.iter().map(|fact| &fact.key).chain(&prepared.gone) {
+            match head.fact(key) {
+                Some(digest) => {
+                    known.facts.entry(head.number).or_default().insert(key.as_str().into(), digest);
+                }
+                None => keys.push((head.number, key.as_str())),
+            }
+        }
         let known_starts = prepared.windows.iter().map(|(start, _)| *start);
         starts.extend(
             known_starts.filter(|start| *start <= head.newest_window).map(|start| (head.number, start)),

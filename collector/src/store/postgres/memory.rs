@@ -12,7 +12,7 @@ use farmwatch_shared::report::Report;
 
 use super::heads::{Head, Touched, Version};
 
-/// Most devices that a lane remembers: some 300 bytes each.
+/// Most devices that a lane remembers: some 500 bytes each.
 const MOST: usize = 1 << 19;
 /// Most groups in a row for which nothing is remembered, while others write to the same devices.
 const MOST_WARY: u32 = 63;
@@ -182,6 +182,7 @@ mod tests {
             rtt: (-1, i64::MAX),
             newest_window: i64::MIN,
             without_serial: false,
+            facts: Vec::new(),
             touched: Some(Touched::default()),
         }
     }
@@ -223,6 +224,18 @@ mod tests {
         memory.put("a", head());
         memory.keep(9);
         assert!(recalls(&mut memory, "a"));
+    }
+
+    #[test]
+    fn a_few_facts_are_remembered_the_latest() {
+        let (mut head, digest) = (head(), |n: u8| Digest::from_bytes([n; 16]));
+        for (n, key) in (1..).zip(["a", "b", "c", "d", "a", "e"]) {
+            head.remember(key, digest(n));
+        }
+        let told = |head: &Head| ["a", "b", "c", "d", "e"].map(|key| head.fact(key));
+        assert_eq!(told(&head), [Some(digest(5)), None, Some(digest(3)), Some(digest(4)), Some(digest(6))]);
+        head.forget("c");
+        assert_eq!(head.fact("c"), None, "it is to be read");
     }
 
     #[test]
