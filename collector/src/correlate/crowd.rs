@@ -18,10 +18,11 @@ use crate::store::{Anchor, Result, SiteGlance};
 /// for each, four hours at most: else each change in an office would look at all of its laptops.
 const FEW: u64 = 4;
 const MOST_WAIT: SignedDuration = SignedDuration::from_hours(4);
-/// A sanctioned place is not judged: only who is there is drawn anew, for what moved without a laptop's coming or leaving.
-const SANCTIONED_WAIT: SignedDuration = SignedDuration::from_hours(24);
-/// A place that nobody suspects waits so long at least after what its laptops show moved a little.
+/// A place that nobody suspects waits so long at least after what its laptops show moved a little, and one that somebody may
+/// suspect, or where it moved more, so long at most.
 const LITTLE_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// Places of fewer laptops between them that one joins are looked at together: a farm may have two routers.
+const BRIDGED: u64 = 100;
 /// Nats that a laptop moves by and that matter at once whatever was thought of its place.
 const STEP: f64 = 1.0;
 /// So many of those who show an anchor are looked at, to tell whose place it is.
@@ -29,22 +30,16 @@ const SAMPLE: u32 = 4;
 
 /// When a site is to be looked at whole again, at the soonest.
 pub fn soonest(glance: &SiteGlance) -> Timestamp {
-    if glance.sanctioned.is_some() {
-        return glance.judged_at + SANCTIONED_WAIT;
-    }
-    let minutes = i64::try_from(glance.size.saturating_sub(FEW)).unwrap_or(i64::MAX).min(MOST_WAIT.as_mins());
+    let most = if glance.farm < KEPT_FROM { MOST_WAIT } else { LITTLE_WAIT };
+    let minutes = i64::try_from(glance.size.saturating_sub(FEW)).unwrap_or(i64::MAX).min(most.as_mins());
     glance.judged_at + SignedDuration::from_mins(minutes)
 }
 
 /// The same after what one of its laptops shows moved by so many nats. A place that nobody suspects cannot become suspect by
 /// less than one, and waits an hour at least.
 pub fn soonest_after(glance: &SiteGlance, moved: f64) -> Timestamp {
-    let soonest = soonest(glance);
-    if moved < STEP && glance.farm < KEPT_FROM {
-        soonest.max(glance.judged_at + LITTLE_WAIT)
-    } else {
-        soonest
-    }
+    let (soonest, hour) = (soonest(glance), glance.judged_at + LITTLE_WAIT);
+    if moved < STEP && glance.farm < KEPT_FROM { soonest.max(hour) } else { soonest.min(hour) }
 }
 
 /// The site is one of many laptops that was looked at lately, and no history of it is kept.
@@ -61,7 +56,7 @@ pub fn due(glance: &SiteGlance) -> Option<Timestamp> {
 }
 
 /// The site to which a device comes, if all sites hold at which somebody is whom it joins: of several the one with most of
-/// them, and the next look at either will tell whether they are one. `shown` is what it shows, each with how many do.
+/// them, unless they are so small that a farm could be both. `shown` is what it shows, each with how many do.
 pub async fn entered(
     app: &App,
     known: &Known,
@@ -88,15 +83,21 @@ pub async fn entered(
     for site in with.filter_map(|one| one.site.as_ref()) {
         *sites.entry(site).or_default() += 1;
     }
-    let mut most: Option<(usize, SiteId, SiteGlance)> = None;
+    let (several, mut size) = (sites.len() > 1, 0);
+    let mut most: Option<((usize, bool), SiteId, SiteGlance)> = None;
     for (site, count) in sites {
         let glance = app.store.site_glance(site).await?;
         let holds =
             |glance: &SiteGlance| glance.sanctioned == subject.sanctioned && holds(glance, known, now);
         let Some(glance) = glance.filter(holds) else { return Ok(None) };
-        if most.as_ref().is_none_or(|(before, ..)| count > *before) {
-            most = Some((count, site.clone(), glance));
+        size += glance.size;
+        let rank = (count, subject.device.site.as_ref() == Some(site));
+        if most.as_ref().is_none_or(|(before, ..)| rank > *before) {
+            most = Some((rank, site.clone(), glance));
         }
+    }
+    if several && size < BRIDGED {
+        return Ok(None);
     }
     Ok(most.map(|(_, site, glance)| (site, glance)))
 }
@@ -114,17 +115,23 @@ mod tests {
             let said = known.fingerprint;
             let glance =
                 SiteGlance { judged_at: at(60), due_at: at(420), size, said, farm, sanctioned: None };
-            let ours = SiteGlance { sanctioned: Some("Lisbon".into()), ..glance.clone() };
-            let a_day = 60 + 24 * 60;
-            assert_eq!(
-                super::holds(&ours, &known, at(minute)),
-                size > FEW && farm < KEPT_FROM && minute < a_day
-            );
             super::holds(&glance, &known, at(minute))
         };
         assert!([0, 60, 61].into_iter().all(|minute| !holds(FEW, 0.0, minute)), "a clock that was put back");
         assert!(holds(30, 0.0, 85) && !holds(30, 0.0, 86), "a minute for each beyond four");
         assert!(holds(400, 0.0, 299) && !holds(400, 0.0, 300), "four hours at most");
         assert!(!holds(30, KEPT_FROM, 61), "somebody may suspect it");
+    }
+
+    #[test]
+    fn a_place_waits_longer_the_larger_it_is_and_an_hour_at_most_where_it_matters() {
+        let after = |size, farm, moved| {
+            let judged_at = Timestamp::UNIX_EPOCH;
+            let glance = SiteGlance { judged_at, due_at: judged_at, size, said: 0, farm, sanctioned: None };
+            soonest_after(&glance, moved).duration_since(judged_at).as_mins()
+        };
+        assert_eq!([2, 30, 94, 400].map(|size| after(size, 0.0, 0.1)), [60, 60, 90, 240], "a little");
+        assert_eq!([2, 30, 94, 400].map(|size| after(size, 0.0, STEP)), [0, 26, 60, 60], "more");
+        assert_eq!([2, 30, 94, 400].map(|size| after(size, KEPT_FROM, 0.1)), [0, 26, 60, 60], "suspected");
     }
 }

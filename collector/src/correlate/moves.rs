@@ -10,7 +10,8 @@ use crate::store::{Anchor, AnchorKind, Result, SharedStore};
 pub struct Move {
     /// Who stands with it may be somebody else now.
     pub matters: bool,
-    /// What it shows anew and nobody else does, each with 1: that is to hold when it is written. None where the move matters.
+    /// What it shows anew, or no more, and nobody else does, each with how many may show it once that is written: itself, or
+    /// nobody. None where the move matters.
     pub alone_at: Vec<(Anchor, u64)>,
 }
 
@@ -30,8 +31,11 @@ pub async fn of(store: &SharedStore, was: &BTreeSet<Anchor>, shown: &BTreeSet<An
     if changed.iter().zip(&counts).any(by_others) {
         return Ok(Move { matters: true, alone_at: Vec::new() });
     }
-    let anew = changed.into_iter().filter(|anchor| shown.contains(anchor));
-    Ok(Move { matters: false, alone_at: anew.map(|anchor| (anchor, 1)).collect() })
+    let alone = changed.into_iter().map(|anchor| {
+        let itself = u64::from(shown.contains(&anchor));
+        (anchor, itself)
+    });
+    Ok(Move { matters: false, alone_at: alone.collect() })
 }
 
 /// Two laptops that show different ones stand in two places, as far as can be told.
@@ -69,7 +73,8 @@ mod tests {
         let plug = anchor(Outage, "a plug that was pulled");
         let alone_at = vec![(plug.clone(), 1)];
         assert_eq!(of(&now(plug)).await, Move { matters: false, alone_at });
-        assert_eq!(of(&BTreeSet::new()).await, Move::default(), "its own dock is gone");
+        let alone_at = vec![(anchor(UsbSerial, "ours"), 0)];
+        assert_eq!(of(&BTreeSet::new()).await, Move { matters: false, alone_at }, "its own dock is gone");
         let matters = Move { matters: true, alone_at: Vec::new() };
         assert_eq!(of(&now(anchor(UsbSerial, "hers"))).await, matters);
         assert_eq!(of(&now(anchor(Gateway, "a phone"))).await, matters);

@@ -59,7 +59,7 @@ pub struct Subject {
     pub sanctioned: Option<String>,
     /// What it shows now differs from what it showed before, and that matters to where it stands.
     pub moved: bool,
-    /// What it shows anew and nobody else does; see [`super::moves::Move`].
+    /// What of that nobody else shows; see [`super::moves::Move`].
     pub alone_at: Vec<(Anchor, u64)>,
     /// What is to be written of what it shows.
     pub sightings: Option<Change>,

@@ -36,6 +36,7 @@ pub use input::of_timing as timing;
 use jiff::Timestamp;
 pub use place::share_of as share_of_strange_hardware;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::facts::{
     Display, Family as _, HidDevice, Host, Locale, Power, RemoteTool, SensorStatus, Transition, UsbDevice,
@@ -205,7 +206,12 @@ pub(crate) fn is_sanctioned(context: &Context, key: &FactKey, serial: Option<&Ke
 
 /// Whether the laptop is a hypervisor's guest, whose screen and pointer are the hypervisor's.
 fn is_guest(state: &State) -> bool {
-    state.get::<Host>("self").is_some_and(|host| host.hypervisor.is_some())
+    if let Some(host) = state.get::<Host>("self") {
+        return host.hypervisor.is_some();
+    }
+    // A newer agent's fact: this much of it is read whatever the rest is.
+    let host = state.value(&FactKey::of::<Host>("self"));
+    host.and_then(|host| host.get("hypervisor")).is_some_and(Value::is_string)
 }
 
 fn has_trait(traits: &[String], name: &str) -> bool {

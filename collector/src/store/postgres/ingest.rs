@@ -129,7 +129,7 @@ async fn read<'a>(
     let found = reports.filter_map(|(prepared, place)| Some((memory.at((*place)?), prepared)));
     let found: Vec<(&Head, &'a Prepared)> = found.collect();
     let mut known = Known::default();
-    read_touched(line, &found, &mut known).await?;
+    Box::pin(read_touched(line, &found, &mut known)).await?;
     sizes(line, &found, &mut known).await?;
     boots(line, &found, &mut known).await?;
     Ok(known)

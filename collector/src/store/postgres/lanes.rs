@@ -124,10 +124,19 @@ async fn commit(lines: &Lines, group: Vec<Job>, memory: &mut Memory, ring: bool)
             work
         }
         Err(error) if group.len() > 1 && !matches!(error, StoreError::Unavailable(_)) => {
-            let mut any = false;
+            let (mut any, mut away, until) = (false, None, Instant::now() + COMMIT_WITHIN);
             for job in group {
-                let alone = attempt(lines, &[&job.reports], memory, ring).await;
+                let alone = match &away {
+                    Some(error) => Err(StoreError::clone(error)),
+                    None => attempt(lines, &[&job.reports], memory, ring).await,
+                };
                 any |= alone.as_ref().is_ok_and(|(_, work)| *work);
+                // Those behind it are not to wait for a server that does not answer, one after the other.
+                match &alone {
+                    Err(error @ StoreError::Unavailable(_)) => away = Some(error.clone()),
+                    _ if Instant::now() > until => away = Some(late()),
+                    _ => {}
+                }
                 answer(job, alone.map(|(receipts, _)| receipts.into_iter().flatten().collect()));
             }
             any
@@ -148,8 +157,11 @@ async fn attempt(
     ring: bool,
 ) -> Result<(Vec<Vec<Receipt>>, bool)> {
     let taken = Box::pin(insist(lines, calls, memory, ring));
-    let late = |_| Err(StoreError::Unavailable("PostgreSQL does not answer".into()));
-    tokio::time::timeout(COMMIT_WITHIN, taken).await.unwrap_or_else(late)
+    tokio::time::timeout(COMMIT_WITHIN, taken).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn late() -> StoreError {
+    StoreError::Unavailable("PostgreSQL does not answer".into())
 }
 
 /// Takes a group, and again where others were in its way.
@@ -164,7 +176,7 @@ async fn insist(
         tries += 1;
         let manner = Manner { ring, locked: tries > 1 };
         let taken: Result<_, Fault> = match lines.line().await {
-            Ok(line) => ingest::take(line, calls, memory, manner).await,
+            Ok(line) => Box::pin(ingest::take(line, calls, memory, manner)).await,
             Err(fault) => Err(fault),
         };
         match taken {

@@ -71,7 +71,7 @@ impl Line {
     /// Has statements prepared, so that several that are then sent at once go out in the order they are sent in.
     pub async fn prepare(&self, statements: &[&str]) -> Result<(), Fault> {
         for sql in statements {
-            self.within(async { Ok(self.client()?.prepare_cached(sql).await?) }).await?;
+            self.timed(async { Ok(self.client()?.prepare_cached(sql).await?) }).await?;
         }
         Ok(())
     }
@@ -134,7 +134,11 @@ impl Line {
     }
 
     async fn within<T>(&self, answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        if let Ok(answer) = tokio::time::timeout(self.patience, self.begun(answer)).await {
+        self.timed(self.begun(answer)).await
+    }
+
+    async fn timed<T>(&self, answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        if let Ok(answer) = tokio::time::timeout(self.patience, answer).await {
             return answer;
         }
         self.silent.store(true, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 //! Others may write to the database at any time, so what is remembered is believed only until it is written by: each
 //! head has its [`Version`], and the UPDATE that takes a report asks for it. All that reports change of a device is
 //! written together with its head, and who changes whether a device may report touches its head too; so where the
-//! version is still the same, nothing else has changed either.
+//! version is still the same, nothing else has changed either but what retention took away, which no report asks for.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -99,8 +99,11 @@ impl Memory {
     pub fn put(&mut self, device: &str, head: Head) {
         let entry = Entry { head, trust: Trust::Read };
         if let Some(place) = self.places.get(device) {
-            self.entries[place.0] = entry;
-            self.group.push(*place);
+            let before = std::mem::replace(&mut self.entries[place.0], entry);
+            // Of several reports of one group the first may be known already, and the second not.
+            if !matches!(before.trust, Trust::Believed | Trust::Read) {
+                self.group.push(*place);
+            }
             return;
         }
         let place = Place(self.entries.len());
@@ -224,6 +227,18 @@ mod tests {
         memory.put("a", head());
         memory.keep(9);
         assert!(recalls(&mut memory, "a"));
+    }
+
+    #[test]
+    fn a_report_that_comes_again_beside_a_new_one_is_one_device() {
+        let mut memory = holding(&["a"]);
+        let since = memory.since;
+        memory.begin(since);
+        assert!(memory.recall("a", &beat(5), false).is_none(), "known already, as far as is remembered");
+        let place = memory.recall("a", &beat(6), false).unwrap();
+        memory.put("a", head());
+        memory.at_mut(place).touched = Some(Touched::default());
+        assert_eq!(memory.touched().unwrap().len(), 1);
     }
 
     #[test]

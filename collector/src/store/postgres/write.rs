@@ -115,7 +115,8 @@ impl<'a> Batch<'a> {
             column(touched.iter().map(|(_, touched)| touched.last_seen)),
             column(touched.iter().map(|(_, touched)| touched.clock_skew)),
         ];
-        // All by one statement, so that all are locked in one order.
+        // All by one statement, so that they are locked at once. In which order is the plan's; where two collectors wait for each
+        // other, PostgreSQL ends one of them, which then locks in order.
         let extent = touched.iter().map(|(_, touched)| touched.extent).max().unwrap_or_default();
         if extent > Extent::Beat {
             columns.push(column(heads().map(|head| head.digest.to_bytes().to_vec())));
