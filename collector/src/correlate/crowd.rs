@@ -19,7 +19,7 @@ use crate::store::{Anchor, Result, SiteGlance};
 const FEW: u64 = 4;
 const MOST_WAIT: SignedDuration = SignedDuration::from_hours(4);
 /// A place that nobody suspects waits so long at least after what its laptops show moved a little, and one that somebody may
-/// suspect, or where it moved more, so long at most.
+/// suspect, by now or by what moved, so long at most.
 const LITTLE_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// Places of fewer laptops between them that one joins are looked at together: a farm may have two routers.
 const BRIDGED: u64 = 100;
@@ -39,7 +39,14 @@ pub fn soonest(glance: &SiteGlance) -> Timestamp {
 /// less than one, and waits an hour at least.
 pub fn soonest_after(glance: &SiteGlance, moved: f64) -> Timestamp {
     let (soonest, hour) = (soonest(glance), glance.judged_at + LITTLE_WAIT);
-    if moved < STEP && glance.farm < KEPT_FROM { soonest.max(hour) } else { soonest.min(hour) }
+    // Half of what parts its P(farm) from where it would be suspected: a large place is far from there.
+    let half_way = (KEPT_FROM / glance.farm).ln() / 2.0;
+    match moved {
+        _ if glance.farm >= KEPT_FROM => soonest.min(hour),
+        moved if moved < STEP => soonest.max(hour),
+        moved if moved < half_way => soonest,
+        _ => soonest.min(hour),
+    }
 }
 
 /// The site is one of many laptops that was looked at lately, and no history of it is kept.
@@ -130,8 +137,11 @@ mod tests {
             let glance = SiteGlance { judged_at, due_at: judged_at, size, said: 0, farm, sanctioned: None };
             soonest_after(&glance, moved).duration_since(judged_at).as_mins()
         };
-        assert_eq!([2, 30, 94, 400].map(|size| after(size, 0.0, 0.1)), [60, 60, 90, 240], "a little");
-        assert_eq!([2, 30, 94, 400].map(|size| after(size, 0.0, STEP)), [0, 26, 60, 60], "more");
-        assert_eq!([2, 30, 94, 400].map(|size| after(size, KEPT_FROM, 0.1)), [0, 26, 60, 60], "suspected");
+        let all = |farm, moved| [2, 30, 94, 400].map(|size| after(size, farm, moved));
+        assert_eq!(all(1e-7, 0.9), [60, 60, 90, 240], "a little");
+        assert_eq!(all(1e-7, STEP), [0, 26, 90, 240], "more, and far from where it would be suspected");
+        assert_eq!(all(1e-7, 5.0), [0, 26, 60, 60], "half of the way to there");
+        assert_eq!(all(1e-4, 1.2), [0, 26, 60, 60], "the same, from nearer");
+        assert_eq!(all(KEPT_FROM, 0.1), [0, 26, 60, 60], "suspected");
     }
 }
