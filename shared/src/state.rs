@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::OnceLock;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -228,6 +228,11 @@ impl State {
             .filter_map(|(key, fact)| Some((key, fact.typed()?)))
     }
 
+    /// Facts that somebody asked for and whose stored text is no JSON: they count as if they were not there.
+    pub fn damaged(&self) -> impl Iterator<Item = &FactKey> {
+        self.facts.iter().filter(|(_, fact)| fact.is_damaged()).map(|(key, _)| key)
+    }
+
     /// One fact as it was sent.
     pub fn value(&self, key: &FactKey) -> Option<&Value> {
         self.facts.get(key).map(Fact::value)
@@ -326,6 +331,11 @@ impl Fact {
         typed.as_ref()?.downcast_ref()
     }
 
+    fn is_damaged(&self) -> bool {
+        let asked_in_vain = matches!(self.typed.get(), Some(None));
+        asked_in_vain && self.text.is_some() && self.read::<IgnoredAny>().is_none()
+    }
+
     fn read<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_str(self.text.as_deref()?).ok()
     }
@@ -408,9 +418,12 @@ mod tests {
         assert_eq!(stored.clone(), sent);
         assert_eq!(stored.digest(), sent.digest());
         assert_eq!(stored.all::<Display>().count(), 0);
+        assert_eq!(stored.damaged().count(), 0, "no display is no damage");
         assert_eq!(BTreeMap::from(stored), sent.to_map());
         let bad = State::of_texts([(key("power/self"), "{\"mains\":".into())]);
+        assert_eq!(bad.damaged().count(), 0, "nobody asked");
         assert_eq!((bad.get::<Power>("self"), bad.value(&key("power/self"))), (None, Some(&Value::Null)));
+        assert_eq!(bad.damaged().map(FactKey::as_str).collect::<Vec<_>>(), ["power/self"]);
     }
 
     #[test]

@@ -143,6 +143,9 @@ async fn subject(
         anchors = all;
     }
     app.habits.keep(&device.id, habit);
+    for fact in state.damaged() {
+        tracing::error!(device = %device.id, %fact, "a stored fact is no JSON and counts as absent: the database is damaged; check its disk and restore a backup");
+    }
     Ok(Subject {
         device,
         state,
