@@ -248,16 +248,6 @@ impl State {
         self.values().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
-    /// How many facts there are.
-    pub fn len(&self) -> usize {
-        self.facts.len()
-    }
-
-    /// Nothing is known.
-    pub fn is_empty(&self) -> bool {
-        self.facts.is_empty()
-    }
-
     /// The digest of this state.
     pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| {

@@ -23,7 +23,7 @@ const MOST_WAIT: SignedDuration = SignedDuration::from_hours(4);
 const LITTLE_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// Places of fewer laptops between them that one joins are looked at together: a farm may have two routers.
 const BRIDGED: u64 = 100;
-/// Nats that a laptop moves by and that matter at once whatever was thought of its place.
+/// By fewer nats of one laptop no place becomes suspected that nobody suspects.
 const STEP: f64 = 1.0;
 /// So many of those who show an anchor are looked at, to tell whose place it is.
 const SAMPLE: u32 = 4;
@@ -35,17 +35,17 @@ pub fn soonest(glance: &SiteGlance) -> Timestamp {
     glance.judged_at + SignedDuration::from_mins(minutes)
 }
 
-/// The same after what one of its laptops shows moved by so many nats. A place that nobody suspects cannot become suspect by
-/// less than one, and waits an hour at least.
+/// The same after what one of its laptops shows moved by so many nats.
 pub fn soonest_after(glance: &SiteGlance, moved: f64) -> Timestamp {
     let (soonest, hour) = (soonest(glance), glance.judged_at + LITTLE_WAIT);
     // Half of what parts its P(farm) from where it would be suspected: a large place is far from there.
     let half_way = (KEPT_FROM / glance.farm).ln() / 2.0;
-    match moved {
-        _ if glance.farm >= KEPT_FROM => soonest.min(hour),
-        moved if moved < STEP => soonest.max(hour),
-        moved if moved < half_way => soonest,
-        _ => soonest.min(hour),
+    if glance.farm < KEPT_FROM && moved < STEP {
+        soonest.max(hour)
+    } else if moved < half_way {
+        soonest
+    } else {
+        soonest.min(hour)
     }
 }
 

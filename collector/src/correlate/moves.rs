@@ -23,13 +23,14 @@ pub async fn of(store: &SharedStore, was: &BTreeSet<Anchor>, shown: &BTreeSet<An
     if changed.is_empty() {
         return Ok(Move::default());
     }
+    let matters = Move { matters: true, alone_at: Vec::new() };
     if changed.iter().any(|anchor| tells_apart(anchor.kind)) {
-        return Ok(Move { matters: true, alone_at: Vec::new() });
+        return Ok(matters);
     }
     let counts = store.counts_at(&changed).await?;
     let by_others = |(anchor, count): (&Anchor, &u64)| *count > u64::from(was.contains(anchor));
     if changed.iter().zip(&counts).any(by_others) {
-        return Ok(Move { matters: true, alone_at: Vec::new() });
+        return Ok(matters);
     }
     let alone = changed.into_iter().map(|anchor| {
         let itself = u64::from(shown.contains(&anchor));

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::convert::{DAY, from_json, json, ms, word};
-use super::{AWAY_DAYS, Arrival, Result, StoreError};
+use super::{AWAY_DAYS, Arrival, Receipt, Result, StoreError};
 
 /// Reports of more bytes than this are kept compressed: below, it saves less than it costs.
 const COMPRESS_FROM: usize = 2048;
@@ -128,17 +128,59 @@ pub fn fingerprint(address: Option<&str>, country: Option<&str>, network: Option
     hasher.finish()
 }
 
-/// Why a report from other hardware is in conflict.
-pub fn other_hardware(report: &Report, known: &str) -> String {
-    format!("this report comes from hardware {}, but the device enrolled on hardware {known}", report.machine)
+/// The last report that a store has of a device.
+pub struct Last<'a> {
+    /// The hardware; empty where none was told yet.
+    pub machine: &'a str,
+    /// Its boot.
+    pub boot: &'a str,
+    /// First number of that boot.
+    pub boot_from: u64,
+    /// Its number.
+    pub seq: u64,
 }
 
-/// Why a report whose number is not above the last one's, and was not taken before, is in conflict.
-pub fn out_of_order(report: &Report, last: u64, boot: &str) -> String {
-    format!(
-        "report {} of boot {} is not above {last}, the last one taken (of boot {boot}), and was not taken before",
-        report.seq, report.boot
-    )
+impl Last<'_> {
+    /// A report comes from other hardware than the device enrolled on.
+    pub fn is_elsewhere(&self, report: &Report) -> bool {
+        !self.machine.is_empty() && !report.machine.is_empty() && self.machine != report.machine
+    }
+
+    /// A report's number is not above the last, nor known from its boot: it is to be looked up among earlier boots.
+    pub fn may_come_again(&self, report: &Report) -> bool {
+        report.seq <= self.seq && !self.knows(report)
+    }
+
+    fn knows(&self, report: &Report) -> bool {
+        self.boot == report.boot && (self.boot_from..=self.seq).contains(&report.seq)
+    }
+
+    /// Why a report is not taken: it was before, or it is not this device's. `earlier` says whether its number came from its
+    /// boot when that was not the last one.
+    ///
+    /// Numbers only grow, over all boots. One that is not above the last is either known from its boot, and comes
+    /// again because the answer was lost; or a second agent writes it.
+    pub fn misfit(&self, report: &Report, earlier: impl FnOnce() -> Result<bool>) -> Result<Option<Receipt>> {
+        let Self { machine, boot, seq, .. } = self;
+        if self.is_elsewhere(report) {
+            let theirs = &report.machine;
+            let why = format!(
+                "this report comes from hardware {theirs}, but the device enrolled on hardware {machine}"
+            );
+            return Ok(Some(Receipt::Conflict { why }));
+        }
+        if report.seq > *seq {
+            return Ok(None);
+        }
+        if self.knows(report) || earlier()? {
+            return Ok(Some(Receipt::Duplicate));
+        }
+        let why = format!(
+            "report {} of boot {} is not above {seq}, the last one taken (of boot {boot}), and was not taken before",
+            report.seq, report.boot
+        );
+        Ok(Some(Receipt::Conflict { why }))
+    }
 }
 
 /// Two parts of one window, as an agent that starts anew within five minutes sends them: counts add up; of shares

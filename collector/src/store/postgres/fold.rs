@@ -8,11 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use farmwatch_shared::facts::Host;
 use farmwatch_shared::firmware::says_nothing;
-use farmwatch_shared::report::Report;
 use farmwatch_shared::state::Digest;
 
 use super::super::convert::{DAY, from_json, json, ms, plain};
-use super::super::prepared::{Fact, Prepared, merge, other_hardware, out_of_order};
+use super::super::prepared::{Fact, Prepared, merge};
 use super::super::room::{self, Sizes};
 use super::super::{Receipt, Result};
 use super::heads::{Extent, Head};
@@ -58,11 +57,6 @@ pub struct Writes<'a> {
     pub work_later: BTreeMap<i64, i64>,
 }
 
-/// Whether it must be looked up among earlier boots if this report was taken before.
-pub fn may_come_again(head: &Head, report: &Report) -> bool {
-    report.seq <= head.seq && !(*head.boot == *report.boot && report.seq >= head.boot_from)
-}
-
 /// Takes the reports of one call, in order; `places` says for each where its device's head is, if there is such a device.
 /// What follows a report that stops a device gets the same receipt: it comes from the same agent.
 pub fn take_all<'a>(
@@ -100,7 +94,11 @@ fn take<'a>(
     if head.revoked {
         return Ok(Receipt::Unknown);
     }
-    if let Some(receipt) = misfit(head, boots.get(&head.number).map_or(&[], Vec::as_slice), report) {
+    let came_before = || {
+        let mut of_device = boots.get(&head.number).into_iter().flatten();
+        Ok(of_device.any(|(boot, from, to)| *boot == report.boot && (*from..=*to).contains(&report.seq)))
+    };
+    if let Some(receipt) = head.last().misfit(report, came_before)? {
         return Ok(receipt);
     }
     if let Some(sizes) = sizes.get_mut(&head.number) {
@@ -133,24 +131,6 @@ fn take<'a>(
         writes.work_later.entry(head.number).or_insert(received);
     }
     Ok(Receipt::Taken { want_state: head.digest != report.digest })
-}
-
-/// Why a report is not taken: it was before, or it is not this device's.
-///
-/// Numbers only grow, over all boots. One that is not above the last is either known from its boot, and comes
-/// again because the answer was lost; or a second agent writes it.
-fn misfit(head: &Head, boots: &[(String, u64, u64)], report: &Report) -> Option<Receipt> {
-    if head.is_elsewhere(report) {
-        return Some(Receipt::Conflict { why: other_hardware(report, &head.machine) });
-    }
-    if report.seq > head.seq {
-        return None;
-    }
-    let of = |boot: &str, from: u64, to: u64| boot == report.boot && (from..=to).contains(&report.seq);
-    if of(&head.boot, head.boot_from, head.seq) || boots.iter().any(|(boot, from, to)| of(boot, *from, *to)) {
-        return Some(Receipt::Duplicate);
-    }
-    Some(Receipt::Conflict { why: out_of_order(report, head.seq, &head.boot) })
 }
 
 /// Changes a device's facts; keys of those that are new, different or gone.

@@ -5,7 +5,7 @@ use farmwatch_shared::state::Digest;
 use tokio_postgres::Row;
 
 use super::super::convert::{from_word, uncount};
-use super::super::prepared::fingerprint;
+use super::super::prepared::{Last, fingerprint};
 use super::super::{Result, Standing};
 use super::devices::digest;
 use super::fault::Fault;
@@ -147,13 +147,14 @@ impl Head {
         self.facts.retain(|(told, _)| **told != *key);
     }
 
-    /// The report comes from other hardware than the device enrolled on.
-    pub fn is_elsewhere(&self, report: &Report) -> bool {
-        !self.machine.is_empty() && !report.machine.is_empty() && *self.machine != *report.machine
+    /// As the last report left it.
+    pub fn last(&self) -> Last<'_> {
+        let Self { machine, boot, boot_from, seq, .. } = self;
+        Last { machine, boot, boot_from: *boot_from, seq: *seq }
     }
 
     /// The report is the next, or a later one: it will be taken, and so the head written.
     pub fn awaits(&self, report: &Report) -> bool {
-        !self.revoked && report.seq > self.seq && !self.is_elsewhere(report)
+        !self.revoked && report.seq > self.seq && !self.last().is_elsewhere(report)
     }
 }

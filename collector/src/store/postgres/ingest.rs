@@ -211,7 +211,7 @@ async fn sizes(line: &Line, found: &[(&Head, &Prepared)], known: &mut Known<'_>)
 
 /// Reads earlier boots of those devices of which something may come again: seldom any.
 async fn boots(line: &Line, found: &[(&Head, &Prepared)], known: &mut Known<'_>) -> Result<(), Fault> {
-    let again = found.iter().filter(|(head, prepared)| fold::may_come_again(head, &prepared.arrival.report));
+    let again = found.iter().filter(|(head, prepared)| head.last().may_come_again(&prepared.arrival.report));
     let again = again.map(|(head, _)| head.number);
     let again: BTreeSet<i64> = again.collect();
     if again.is_empty() {

@@ -11,7 +11,7 @@ use farmwatch_shared::state::Digest;
 use rusqlite::{Connection, params};
 
 use super::super::convert::DAY;
-use super::super::prepared::{Prepared, merge, other_hardware, out_of_order};
+use super::super::prepared::{Prepared, merge};
 use super::super::{Receipt, Result};
 use super::convert::{count, from_json, json, ms};
 use super::facts;
@@ -45,7 +45,8 @@ fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
     if head.revoked {
         return Ok(Receipt::Unknown);
     }
-    if let Some(receipt) = misfit(conn, head, report)? {
+    let number = head.number;
+    if let Some(receipt) = head.last().misfit(report, || came_before(conn, number, report))? {
         return Ok(receipt);
     }
     let mut at_once = prepared.is_back(head.origin, head.seen_day);
@@ -70,31 +71,12 @@ fn take(hand: &mut Hand, prepared: &Prepared) -> Result<Receipt> {
     Ok(Receipt::Taken { want_state })
 }
 
-/// Why a report is not taken: it was before, or it is not this device's.
-///
-/// Numbers only grow, over all boots. One that is not above the last is either known from its boot, and comes
-/// again because the answer was lost; or a second agent writes it.
-fn misfit(conn: &Connection, head: &Head, report: &Report) -> Result<Option<Receipt>> {
-    let conflict = |why: String| Ok(Some(Receipt::Conflict { why }));
-    if !head.machine.is_empty() && !report.machine.is_empty() && *head.machine != *report.machine {
-        return conflict(other_hardware(report, &head.machine));
-    }
-    if report.seq > head.seq {
-        return Ok(None);
-    }
-    if *head.boot == *report.boot && report.seq >= head.boot_from {
-        return Ok(Some(Receipt::Duplicate));
-    }
-    // primary key
-    let known: bool = conn
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM boot WHERE device = ?1 AND boot = ?2 AND ?3 BETWEEN seq_from AND seq_to)",
-        )?
-        .query_row(params![head.number, report.boot, count(report.seq)], |row| row.get(0))?;
-    if known {
-        return Ok(Some(Receipt::Duplicate));
-    }
-    conflict(out_of_order(report, head.seq, &head.boot))
+/// A report's number came from its boot; primary key.
+fn came_before(conn: &Connection, number: i64, report: &Report) -> Result<bool> {
+    let mut known = conn.prepare_cached(
+        "SELECT 1 FROM boot WHERE device = ?1 AND boot = ?2 AND ?3 BETWEEN seq_from AND seq_to",
+    )?;
+    Ok(known.exists(params![number, report.boot, count(report.seq)])?)
 }
 
 /// Writes facts, windows, transitions and the report itself; whether a fact that is judged changed, or why there is no room for its facts.

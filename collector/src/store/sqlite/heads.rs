@@ -6,7 +6,7 @@ use farmwatch_shared::id::DeviceId;
 use farmwatch_shared::state::Digest;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::prepared::fingerprint;
+use super::super::prepared::{Last, fingerprint};
 use super::super::{Result, Standing};
 use super::convert::{count, from_word, uncount};
 
@@ -32,6 +32,14 @@ pub struct Head {
     pub rtt: (i64, u32),
     /// Arrival in milliseconds and clock skew in seconds of a heartbeat that is still to be written, with `seq`.
     pub beat: Option<(i64, i64)>,
+}
+
+impl Head {
+    /// As the last report left it.
+    pub fn last(&self) -> Last<'_> {
+        let Self { machine, boot, boot_from, seq, .. } = self;
+        Last { machine, boot, boot_from: *boot_from, seq: *seq }
+    }
 }
 
 /// Where a device's head stands among those that are known.
